@@ -1,0 +1,128 @@
+"""The command line: ``onions execute``, ``onions render``, ``onions check``.
+
+Exit codes: 0 all well; 1 a page failed, breaks a rule, or the site did not build; 2 wrong usage,
+data, lock or environment, before anything ran.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from onions.batches import DataError
+from onions.data import CHOICES
+from onions.fingerprint import LockError
+from onions.pages import PageError, Project
+
+PROFILES = ("full", "smoke")
+EXAMPLES = """\
+examples:
+  onions execute                                 run what changed
+  ONIONS_DATA=sketches onions execute --profile smoke
+  onions render                                  make the site from the store
+  onions check                                   check the pages' rules
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if getattr(options, "profile", "full") not in PROFILES:  # argparse lets a default pass
+        parser.error(f"ONIONS_PROFILE: invalid choice: {options.profile!r}")
+    project = Project(options.project.resolve())
+    try:
+        return int(options.run(project, options))
+    except (DataError, LockError, PageError) as error:
+        return _stop(error, 2)
+    except KeyboardInterrupt:
+        return _stop("Interrupted. Finished pages are kept; the same command goes on.", 130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="onions",
+        description="Execute and render Networks are like onions.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--project", type=Path, default=Path(), help="the book's folder (here)")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    execute = commands.add_parser(
+        "execute",
+        help="run the pages that changed, into _build/store",
+        description="Run the pages whose code, helpers, data or versions changed. ONIONS_DATA "
+        f"chooses the images: {CHOICES}. KERAS_BACKEND chooses Keras' backend.",
+        epilog="example: ONIONS_DATA=cifar10 onions execute",
+    )
+    execute.add_argument(
+        "--profile",
+        choices=PROFILES,
+        default=os.environ.get("ONIONS_PROFILE") or "full",
+        help="smoke: every training is cut to one epoch of 512 images (default: full)",
+    )
+    execute.add_argument(
+        "--unlocked", action="store_true", help="run with the versions that are installed"
+    )
+    execute.set_defaults(run=_execute)
+    render = commands.add_parser(
+        "render",
+        help="make the site in _build/html from the store",
+        description="Make the site from the executed pages; needs no TensorFlow and no kernel.",
+        epilog="example: onions render",
+    )
+    render.set_defaults(run=_render)
+    check = commands.add_parser(
+        "check",
+        help="check the pages' rules, without running them",
+        description="Check every page against the rules in code/onions/rules.py.",
+        epilog="example: onions check",
+    )
+    check.set_defaults(run=_check)
+    return parser
+
+
+def _execute(project: Project, options: argparse.Namespace) -> int:
+    from onions.execute import EnvironmentDiffers, execute  # here: render does without nbclient
+
+    choice = os.environ.get("ONIONS_DATA") or "auto"
+    try:
+        report = execute(project, choice=choice, profile=options.profile, unlocked=options.unlocked)
+    except EnvironmentDiffers as error:
+        return _stop(error, 2)
+    for name, message in report.failed.items():
+        print(f"\n{name} failed\n{message}", file=sys.stderr)
+    return 1 if report.failed else 0
+
+
+def _render(project: Project, options: argparse.Namespace) -> int:
+    from onions.site import SiteError, render
+
+    try:
+        page = render(project)
+    except SiteError as error:
+        return _stop(error, 1)
+    print(f"Open {page.as_uri()}")
+    return 0
+
+
+def _check(project: Project, options: argparse.Namespace) -> int:
+    from onions.rules import check
+
+    found = 0
+    for page in project.pages():
+        _ = page.lesson, page.title  # raise PageError
+        for line, rule, message in check(page):
+            print(f"{page.path}:{line}: {rule}: {message}")
+            found += 1
+    print(f"{found} findings" if found else "every page keeps the rules")
+    return 1 if found else 0
+
+
+def _stop(reason: object, status: int) -> int:
+    print(f"onions: {reason}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

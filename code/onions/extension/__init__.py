@@ -1,0 +1,105 @@
+"""The Sphinx extension: what makes Jupyter Book render our pages from the store.
+
+``reader`` lays the stored outputs onto the cells, ``lesson`` renders the front matter, ``results``
+what the run says, ``details`` everything that folds. Read them in this order.
+"""
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.utils.math import MathError, latex2mathml
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util import logging
+
+from onions.extension import details, lesson, reader, results
+from onions.fingerprint import Build
+from onions.pages import Project
+
+LOGGER = logging.getLogger(__name__)
+
+# Parts of a page's template context: what stands there, and what should.
+MENDED = {
+    "body": {
+        # What is wide scrolls, so the keyboard must reach it.
+        "<pre>": '<pre tabindex="0">',
+        '<div class="table-wrapper': '<div tabindex="0" class="table-wrapper',
+        '<div class="output text_html': '<div tabindex="0" class="output text_html',
+        "<th></th>": "<td></td>",  # the corner of a pandas table heads nothing
+        'role="doc-biblioentry"': 'role="listitem"',  # the role is deprecated
+    },
+    "furo_navigation_tree": {'role="heading"': 'role="heading" aria-level="2"'},
+}
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register everything with Sphinx."""
+    app.connect("config-inited", _configure)
+    app.connect("builder-inited", _choose_dark_code, priority=100)
+    app.connect("html-page-context", _mend, priority=900)  # after Furo has made its navigation
+    app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
+    reader.setup(app)
+    lesson.setup(app)
+    results.setup(app)
+    details.setup(app)
+    return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
+
+
+def banner(build: Build) -> str:
+    """Return what every page must say of this build, as HTML; empty for a published site."""
+    lines = []
+    if build.source.name == "sketches":
+        lines.append(
+            "This copy was built with the <strong>built-in stand-in</strong>: drawn pictures, "
+            "not CIFAR-10. Its numbers are not those of CIFAR-10."
+        )
+    if build.profile == "smoke":
+        lines.append(
+            "This is a <strong>smoke test</strong>: every training was cut short, so claims about "
+            "training are not checked."
+        )
+    return " ".join(lines)
+
+
+def _configure(app: Sphinx, config: Config) -> None:
+    config.templates_path = [*config.templates_path, str(Path(__file__).with_name("templates"))]
+    text = banner(Build.read(Project(app.srcdir.parent)))
+    if text:
+        config.html_theme_options = {**config.html_theme_options, "announcement": text}
+
+
+def _choose_dark_code(app: Sphinx) -> None:
+    # Set in _config.yml it would be a warning, since Furo adds this option only once it is loaded.
+    app.config.pygments_dark_style = "a11y-high-contrast-dark"
+
+
+def _mend(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Mend what Sphinx, pandas and Furo write and assistive technology stumbles over."""
+    for part, pairs in MENDED.items():
+        for before, after in pairs.items():
+            context[part] = context.get(part, "").replace(before, after)
+
+
+def _inline_math(translator: Any, node: nodes.math) -> None:
+    translator.body.append(_mathml(node, as_block=False))
+    raise nodes.SkipNode
+
+
+def _block_math(translator: Any, node: nodes.math_block) -> None:
+    translator.body.append(translator.starttag(node, "div", CLASS="math", tabindex="0"))
+    if node.get("number"):
+        translator.body.append(f'<span class="eqno">({node["number"]})</span>')
+    translator.body.append(_mathml(node, as_block=True) + "</div>\n")
+    raise nodes.SkipNode
+
+
+def _mathml(node: nodes.Element, *, as_block: bool) -> str:
+    try:
+        return str(latex2mathml.tex2mathml(node.astext(), as_block=as_block))
+    except (MathError, SyntaxError) as error:
+        LOGGER.warning("this formula can't be shown: %s", error, location=node)
+        return f"<code>{escape(node.astext())}</code>"

@@ -1,0 +1,36 @@
+"""What folds: solutions and hidden cells as native ``<details>``, which need no JavaScript."""
+
+from html import escape
+from typing import Any
+
+from docutils import nodes
+from myst_nb.sphinx_ import HideCodeCellNode
+from sphinx.application import Sphinx
+from sphinx_exercise.nodes import solution_node
+
+
+def setup(app: Sphinx) -> None:
+    """Replace how the two nodes are written."""
+    app.add_node(solution_node, override=True, html=(_open_solution, _close))
+    app.add_node(HideCodeCellNode, override=True, html=(_open_cell, _close))
+
+
+def _open_solution(translator: Any, node: nodes.Element) -> None:
+    title = node.next_node(nodes.title)
+    summary = title.astext() if title else "Solution"
+    if title:
+        title.parent.remove(title)  # its link would be a control inside a control
+    _open(translator, node, "admonition solution", summary)
+
+
+def _open_cell(translator: Any, node: nodes.Element) -> None:
+    _open(translator, node, "admonition hidden-cell", node["prompt_show"])
+
+
+def _open(translator: Any, node: nodes.Element, classes: str, summary: str) -> None:
+    translator.body.append(translator.starttag(node, "details", CLASS=classes))
+    translator.body.append(f'<summary class="admonition-title">{escape(summary)}</summary>\n')
+
+
+def _close(translator: Any, node: nodes.Element) -> None:
+    translator.body.append("</details>\n")

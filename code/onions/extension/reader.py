@@ -1,0 +1,105 @@
+"""The reader that MyST-NB calls for every page: the page's cells with the store's outputs."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from nbformat import NotebookNode
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+
+from onions import pages
+from onions.extension import lesson
+from onions.fingerprint import Build, fingerprint
+from onions.pages import Page, Project
+from onions.store import Store
+
+
+class PageIsStale(Exception):
+    """A page's code was not executed as it stands."""
+
+
+@dataclass
+class Site:
+    """What the reader and the directives of one build share."""
+
+    project: Project
+    build: Build
+    store: Store
+    docname: str = ""
+
+    def entry(self, page: Page) -> NotebookNode:
+        """Return the page's executed notebook. Raises PageIsStale or StoreError."""
+        entry = self.store.read(fingerprint(page, self.project, self.build))
+        if entry is None:
+            raise PageIsStale(f"{page.path}: its code is not executed yet; run `onions execute`.")
+        return entry
+
+    def state(self, page: Page) -> str:
+        """Return a hash of the page's entry, which changes whenever its outputs do."""
+        path = self.store.path(fingerprint(page, self.project, self.build))
+        return sha256(path.read_bytes()).hexdigest() if path.exists() else "missing"
+
+
+_site: Site | None = None  # MyST-NB gives a reader the text and nothing else
+
+
+def site() -> Site:
+    """Return the build in progress."""
+    if _site is None:
+        raise RuntimeError("the extension is set up when Sphinx starts")
+    return _site
+
+
+def read(text: str) -> NotebookNode:
+    """Read a page; called by MyST-NB through ``nb_custom_formats``."""
+    path = site().project.book / f"{site().docname}.md"
+    notebook = pages.read(text, path)
+    page = Page(site().docname, path, notebook)
+    if page.cells:
+        notebook.metadata["language_info"] = {"name": "python"}  # for the colours of the code
+        executed = iter(site().entry(page).cells)
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                done = next(executed)
+                cell.outputs, cell.execution_count = done.outputs, done.execution_count
+    return lesson.frame(page)
+
+
+def setup(app: Sphinx) -> None:
+    """Register the reader's events."""
+    app.connect("builder-inited", _start)
+    app.connect("source-read", _note_docname)
+    app.connect("env-get-outdated", _outdated)
+
+
+def depends_on_store(env: BuildEnvironment) -> None:
+    """Note that the page being read shows what other pages' runs say."""
+    noted: set[str] = getattr(env, "onions_readers", set())
+    env.onions_readers = noted | {env.docname}  # type: ignore[attr-defined]
+
+
+def _start(app: Sphinx) -> None:
+    global _site
+    project = Project(Path(app.srcdir).parent)
+    _site = Site(project, Build.read(project), Store(project.build / "store"))
+
+
+def _note_docname(app: Sphinx, docname: str, source: list[str]) -> None:
+    site().docname = docname
+
+
+def _outdated(
+    app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
+) -> set[str]:
+    """Name the pages whose entry in the store changed; without this Sphinx keeps the old HTML."""
+    now = {"": repr(site().build)} | {
+        page.name: site().state(page) + sha256(page.path.read_bytes()).hexdigest()
+        for page in site().project.pages()
+    }
+    before = getattr(env, "onions_states", {})
+    env.onions_states = now  # type: ignore[attr-defined]
+    different = {name for name in now if now[name] != before.get(name)}
+    if different:
+        different |= getattr(env, "onions_readers", set())
+    return different & set(env.found_docs)

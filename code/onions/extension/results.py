@@ -1,0 +1,163 @@
+"""Directives that read the whole store: what the run measured, claimed and drew."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from myst_nb.core.render import MimeData
+from nbformat import NotebookNode
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from onions import store
+from onions.claims import KEY, Value
+from onions.extension.reader import depends_on_store, site
+from onions.pages import Page
+
+
+class Claims(SphinxDirective):
+    """``{claims}``: every claim of the book, whether it held, and the numbers it rests on."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        rows = []
+        for page, entry in _executed(self):
+            for _, claim in store.claims(entry):
+                state = {True: "yes", False: "no", None: f"not checked: {claim['why']}"}
+                numbers = ", ".join(f"{k} = {_short(v)}" for k, v in claim["measures"].items())
+                rows.append(
+                    [page_link(self, page), claim["sentence"], state[claim["holds"]], numbers]
+                )
+        return [table(["Page", "Claim", "Holds", "Rests on"], rows)]
+
+
+class Measures(SphinxDirective):
+    """``{measures}``: every number that a page measured in its run."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        rows: list[list[Any]] = [
+            [page_link(self, page), nodes.literal(text=measure["name"]), _short(measure["value"])]
+            for page, entry in _executed(self)
+            for _, measure in store.measures(entry)
+        ]
+        return [table(["Page", "Measure", "Value"], rows)]
+
+
+class Runs(SphinxDirective):
+    """``{runs}``: when each page ran, for how long, and on what."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        rows: list[list[Any]] = []
+        for page, entry in _executed(self):
+            facts = entry.metadata[KEY]
+            stack = f"Python {facts['python']}, {facts['backend']}"
+            row = [facts["executed"], f"{facts['seconds']:.0f}", facts["device"], stack]
+            rows.append([page_link(self, page), *row])
+        return [table(["Page", "Executed (UTC)", "Seconds", "Device", "Ran on"], rows)]
+
+
+class DataUsed(SphinxDirective):
+    """``{data-used}``: the sentence that says which images this build was made with."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the sentence."""
+        depends_on_store(self.env)
+        return [nodes.paragraph(text=f"This build was made with {site().build.source.what}.")]
+
+
+class RunFigure(SphinxDirective):
+    """``{run-figure} page name``: the figure that another page's run drew.
+
+    `name` is the cell's ``mystnb: figure: name``; the text below becomes the caption.
+    """
+
+    required_arguments = 2
+    has_content = True
+    option_spec = {"alt": directives.unchanged_required}  # noqa: RUF012
+
+    def run(self) -> list[nodes.Node]:
+        """Return the figure."""
+        wanted, name = self.arguments
+        for page, entry in _executed(self):
+            for cell, done in zip(page.cells, entry.cells, strict=True):
+                figure = cell.metadata.get("mystnb", {}).get("figure", {})
+                if page.name == wanted and figure.get("name") == name:
+                    return [self._figure(cell.metadata, done)]
+        raise self.error(f"no cell of the page {wanted} has a figure named {name}")
+
+    def _figure(self, metadata: dict[str, Any], cell: NotebookNode) -> nodes.Node:
+        image = {"image": {**metadata["mystnb"].get("image", {}), **self.options}}
+        renderer = self.state.document.attributes["nb_renderer"]
+        figure = nodes.figure()
+        for output in cell.outputs:
+            for mime_type in ("image/svg+xml", "image/png"):
+                if content := output.get("data", {}).get(mime_type):
+                    data = MimeData(mime_type, content, cell_metadata={"mystnb": image})
+                    figure += renderer.render_image(data)
+        if not figure.children:
+            raise self.error("that cell drew nothing")
+        inline, _ = self.state.inline_text(" ".join(self.content), self.lineno)
+        if self.content:
+            figure += nodes.caption("", "", *inline)
+        return figure
+
+
+def page_link(directive: SphinxDirective, page: Page) -> nodes.Node:
+    """Return a link to a page, which Sphinx resolves."""
+    return addnodes.pending_xref(
+        "",
+        nodes.inline(text=page.title),
+        refdomain="std",
+        reftype="doc",
+        reftarget=f"/{page.name}",
+        refexplicit=True,
+        refwarn=True,
+        refdoc=directive.env.docname,
+    )
+
+
+def table(heads: list[str], rows: list[list[Any]]) -> nodes.Node:
+    """Return a table; a cell is a text or an inline node."""
+    group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in heads), cols=len(heads))
+    group += nodes.thead("", _row(heads))
+    group += nodes.tbody("", *(_row(row) for row in rows))
+    return nodes.table("", group, classes=["run-table"])
+
+
+def _row(cells: list[Any]) -> nodes.Node:
+    row = nodes.row()
+    for cell in cells:
+        content = nodes.Text(cell) if isinstance(cell, str) else cell
+        row += nodes.entry("", nodes.paragraph("", "", content))
+    return row
+
+
+def _executed(directive: SphinxDirective) -> Iterator[tuple[Page, NotebookNode]]:
+    """Yield every page that runs, with its entry in the store."""
+    depends_on_store(directive.env)
+    for page in site().project.pages():
+        if page.cells:
+            yield page, site().entry(page)
+
+
+def _short(value: Value) -> str:
+    """Return a number as a reader wants it: four digits, or thousands."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value) if isinstance(value, bool | str) else f"{value:,}"
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directives."""
+    for name, directive in {
+        "claims": Claims,
+        "measures": Measures,
+        "runs": Runs,
+        "data-used": DataUsed,
+        "run-figure": RunFigure,
+    }.items():
+        app.add_directive(name, directive)

@@ -1,0 +1,212 @@
+"""What a page's outputs depend on, and nothing else.
+
+A page runs again exactly when its fingerprint changes: never on a prose edit, never silently stale.
+Computing it imports no heavy package, so a site can be rendered where only the documentation
+packages are installed.
+"""
+
+import ast
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from onions.data import Source
+from onions.pages import RUN_TAGS, Page, PageError, Project
+
+KERNEL_MODULE = "onions.kernel"
+PACKAGE = Path(__file__).parent
+# Packages whose import name is not the name they are installed by.
+INSTALLED_AS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+
+
+class LockError(Exception):
+    """The lock file does not say what a page needs to know."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """What execute resolved, for every page alike; kept in ``_build/build.json``.
+
+    `unlocked` holds the installed versions where execute was told not to insist on the lock.
+    """
+
+    source: Source
+    backend: str
+    profile: str
+    python: str
+    unlocked: dict[str, str] | None = None
+
+    def write(self, project: Project) -> None:
+        """Write ``_build/build.json``, whole or not at all."""
+        project.build.mkdir(parents=True, exist_ok=True)
+        part = project.build / "build.json.part"
+        part.write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n", "utf-8")
+        part.replace(project.build / "build.json")
+
+    @classmethod
+    def read(cls, project: Project) -> "Build":
+        """Read ``_build/build.json``. Raises FileNotFoundError, or ValueError if it is damaged."""
+        facts = json.loads((project.build / "build.json").read_text("utf-8"))
+        try:
+            return cls(**{**facts, "source": Source(**facts["source"])})
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"{project.build / 'build.json'}: {error}") from error
+
+
+def fingerprint(page: Page, project: Project, build: Build) -> str:
+    """Return the SHA-256 over everything that the page's outputs depend on, in hexadecimal."""
+    parts = components(page, project, build)
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def components(page: Page, project: Project, build: Build) -> dict[str, str]:
+    """Return what the page's outputs depend on, by name, each with a hash or a version."""
+    parts = {
+        f"cell {number}": _hash(cell.source, *sorted(RUN_TAGS.intersection(cell.tags)))
+        for number, cell in enumerate(page.cells, 1)
+    }
+    own = _imports(_trees(page))
+    for name in sorted(own):
+        if name.startswith("onions.") and name.count(".") == 1 and not _is_ours(name):
+            raise PageError(f"{page.path}: it imports {name}, which is no module for pages")
+    modules = _closure(own) | _closure({KERNEL_MODULE, build.source.module})
+    parts |= {f"{name.replace('.', '/')}.py": _hash(_source(name)) for name in modules}
+    packages = {
+        name.partition(".")[0]
+        for name in own | _needed_by(_closure(own), nested=True) | _needed_by(modules, nested=False)
+    }
+    parts |= _versions(packages, project, build)
+    return parts | {
+        "data": f"{build.source.name} {build.source.identity}",
+        "profile": build.profile,
+        "backend": build.backend,
+        "python": build.python,
+    }
+
+
+def locked(project: Project, python: str) -> dict[str, str]:
+    """Return the version of each package in the lock file for a Python version."""
+    try:
+        text = project.lock.read_text("utf-8")
+    except OSError as error:
+        raise LockError(f"{project.lock}: can't be read ({error.strerror})") from error
+    try:
+        return _parse_lock(text, python)
+    except InvalidRequirement as error:
+        reason = str(error).splitlines()[0]
+        raise LockError(f"{project.lock}: {reason}; run `make lock`") from error
+
+
+def installed(names: Iterable[str]) -> dict[str, str]:
+    """Return the installed version of each package, or "missing"."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+@cache
+def _parse_lock(text: str, python: str) -> dict[str, str]:
+    environment = {
+        "python_version": ".".join(python.split(".")[:2]),
+        "python_full_version": python,
+    }
+    versions: dict[str, str] = {}
+    for line in text.splitlines():
+        if not line or line.startswith((" ", "#", "-")):
+            continue  # a hash or a comment
+        pin = Requirement(line.rstrip(" \\"))
+        if pin.marker is None or pin.marker.evaluate(environment):
+            versions[canonicalize_name(pin.name)] = str(pin.specifier).removeprefix("==")
+    return versions
+
+
+def _versions(packages: set[str], project: Project, build: Build) -> dict[str, str]:
+    names: set[str] = {
+        canonicalize_name(INSTALLED_AS.get(name, name))
+        for name in packages
+        if name not in sys.stdlib_module_names and name not in ("onions", "__future__")
+    }
+    if "keras" in names:
+        names.add(build.backend)
+    if build.unlocked is not None:
+        everything = {"unlocked": _hash(sorted(build.unlocked.items()))}
+        return everything | {name: build.unlocked.get(name, "missing") for name in names}
+    known = locked(project, build.python)
+    for name in sorted(names - set(known)):
+        raise LockError(
+            f"{name}, which a page or its kernel uses, is not in {project.lock.name}. Add it to "
+            "requirements.txt and run `make lock`, or execute with --unlocked."
+        )
+    return {name: known[name] for name in names}
+
+
+def _trees(page: Page) -> Iterator[ast.AST]:
+    for cell in page.cells:
+        try:
+            yield ast.parse(cell.source)
+        except SyntaxError as error:
+            line = cell.line + (error.lineno or 1) - 1
+            raise PageError(
+                f"{page.path}:{line}: {error.msg}. A cell holds plain Python, which also runs as "
+                "a script."
+            ) from error
+
+
+def _imports(trees: Iterable[ast.AST], *, nested: bool = True) -> set[str]:
+    """Return the full names that the code imports; without `nested` only those at its top."""
+    names = set()
+    for tree in trees:
+        for node in ast.walk(tree) if nested else ast.iter_child_nodes(tree):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def _closure(names: set[str]) -> set[str]:
+    """Return the modules of this package among `names`, and all those that they import."""
+    found: set[str] = set()
+    waiting = {name for name in names if _is_ours(name)}
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting |= {n for n in _imports_of(name, nested=True) if _is_ours(n)} - found
+    return found
+
+
+def _needed_by(modules: set[str], *, nested: bool) -> set[str]:
+    """Return what modules of this package import. What `onions.kernel` imports inside a function
+    only acts on what the page itself has imported, so it does not count again.
+    """
+    return set().union(*(_imports_of(name, nested=nested) for name in modules))
+
+
+def _imports_of(name: str, *, nested: bool) -> frozenset[str]:
+    return frozenset(_imports([ast.parse(_source(name))], nested=nested))
+
+
+def _is_ours(name: str) -> bool:
+    package, _, module = name.partition(".")
+    return package == "onions" and (PACKAGE / f"{module}.py").exists()
+
+
+def _source(name: str) -> str:
+    return (PACKAGE / f"{name.partition('.')[2]}.py").read_text("utf-8")
+
+
+def _hash(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

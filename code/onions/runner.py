@@ -1,0 +1,127 @@
+"""Run one page's cells in a kernel of their own, which nothing on this machine has a say in."""
+
+import json
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from traitlets.config import Config
+
+from onions.fingerprint import Build
+from onions.pages import KERNEL, Page
+
+CELL_LIMIT = 1800  # seconds for one cell
+# Loading the extension as a cell stops the page if it does not load.
+PROLOGUE = "%load_ext onions.kernel"
+EPILOGUE = "import json, onions.kernel; print(json.dumps(onions.kernel.ending()))"
+
+OnCell = Callable[[int], None]
+
+
+class PageFailed(Exception):
+    """A page crashed or claims something untrue; the message says where and what."""
+
+
+def run_cells(
+    page: Page, notebook: NotebookNode, build: Build, log: IO[bytes], on_cell: OnCell
+) -> dict[str, Any]:
+    """Run all cells in one kernel, in an empty folder; return what `onions.kernel` says of it.
+
+    Raises PageFailed that names the cell.
+    """
+    # The path of a socket has 107 characters at most.
+    base = None if len(tempfile.gettempdir()) < 60 else "/tmp"  # noqa: S108
+    with tempfile.TemporaryDirectory(
+        prefix="onions-", dir=base, ignore_cleanup_errors=True
+    ) as folder:
+        client = NotebookClient(
+            notebook,
+            km=_kernel_manager(folder),
+            timeout=CELL_LIMIT,
+            # Otherwise what C++ code logs would stand on the page; so it goes to the log.
+            extra_arguments=["--IPKernelApp.capture_fd_output=False"],
+        )
+        workplace = Path(folder, "page")
+        workplace.mkdir()
+        with client.setup_kernel(
+            cleanup_kc=True,
+            cwd=str(workplace),
+            env=_environment(build, folder),
+            stdout=log,
+            stderr=log,
+        ):
+            _run_hidden(client, PROLOGUE)
+            for index, cell in enumerate(notebook.cells):
+                on_cell(index)
+                try:
+                    client.execute_cell(cell, index)
+                except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                    raise PageFailed(_failure(page, index, cell, error, log.name)) from error
+            return dict(json.loads(_run_hidden(client, EPILOGUE)))
+
+
+def _kernel_manager(folder: str) -> AsyncKernelManager:
+    """Return a manager of this environment's own kernel, whatever kernels the machine has."""
+    config = Config()
+    config.KernelManager.transport = "ipc"
+    config.KernelManager.ip = f"{folder}/kernel"  # sockets; a relative path would be the page's
+    specs = KernelSpecManager(kernel_dirs=[])
+    return AsyncKernelManager(kernel_name=KERNEL, kernel_spec_manager=specs, config=config)
+
+
+def _environment(build: Build, folder: str) -> dict[str, str]:
+    """Return the kernel's environment: what the build resolved, and no settings of a person."""
+    return os.environ | {
+        "ONIONS_SOURCE": json.dumps(asdict(build.source)),
+        "ONIONS_PROFILE": build.profile,
+        "KERAS_BACKEND": build.backend,
+        "KERAS_HOME": f"{folder}/keras",
+        "IPYTHONDIR": f"{folder}/ipython",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONHASHSEED": "0",
+    }
+
+
+def _run_hidden(client: NotebookClient, source: str) -> str:
+    """Run a line that is not on the page, without counting it; return what it printed."""
+    cell = nbformat.v4.new_code_cell(source)
+    shown = client.nb
+    client.nb = nbformat.v4.new_notebook(cells=[cell])
+    try:
+        client.execute_cell(cell, 0, store_history=False)
+    except CellExecutionError as error:
+        raise PageFailed(f"onions.kernel failed: {error.ename}: {error.evalue}") from error
+    finally:
+        client.nb = shown
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
+def _failure(page: Page, index: int, ran: NotebookNode, error: Exception, log: str) -> str:
+    """Say in which cell and line a page crashed, and how."""
+    cell = page.cells[index]
+    place = f"cell {index + 1} of {len(page.cells)}, {page.path}"
+    if isinstance(error, CellTimeoutError):
+        return f"{place}:{cell.line}: it ran for more than {CELL_LIMIT} s, the limit for a cell."
+    if not isinstance(error, CellExecutionError):
+        return f"{place}:{cell.line}: the kernel died, out of memory perhaps. Its log: {log}"
+    traceback = [line for output in ran.outputs for line in output.get("traceback", ())]
+    line = _line_in_cell("\n".join(traceback), ran.execution_count)
+    source = cell.source.splitlines()[line - 1].strip()
+    return f"{place}:{cell.line + line - 1}\n  {source}\n{error.ename}: {error.evalue}"
+
+
+def _line_in_cell(traceback: str, count: int | None) -> int:
+    """Return the line (from 1) of the cell with this execution count that IPython blames."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", traceback)
+    match = re.search(rf"Cell In\[{count}\], line (\d+)", plain)
+    return int(match[1]) if match else 1

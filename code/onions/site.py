@@ -1,0 +1,124 @@
+"""Render: from the store to the finished site, with Jupyter Book and execution off.
+
+Nothing here needs TensorFlow, NumPy or a kernel. The site is built beside the last good one and
+takes its place only when the build succeeded without a warning.
+"""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+from onions.fingerprint import Build, fingerprint
+from onions.pages import Page, Project
+from onions.store import Store, StoreError
+
+
+class SiteError(Exception):
+    """The site can't be rendered; the last good one is untouched."""
+
+
+def render(project: Project) -> Path:
+    """Render the site into ``_build/html`` and return the path of its first page.
+
+    Raises SiteError where a page is stale, or Sphinx warns.
+    """
+    check_fresh(project)
+    work = project.build / "render"
+    mark, digest = work / "built-with", _digest(project)
+    if not mark.exists() or mark.read_text("utf-8") != digest:
+        # The last build failed, or our code changed, which Sphinx can't know: start afresh.
+        # Otherwise an unchanged second build of a book with warnings would succeed.
+        shutil.rmtree(work, ignore_errors=True)
+    mark.unlink(missing_ok=True)
+    status = _build(project, work)
+    if status != 0:
+        raise SiteError("the site did not build (see above). The last good site is untouched.")
+    try:
+        mark.write_text(digest, "utf-8")
+        _publish(work / "html", project.build / "html")
+    except OSError as error:
+        raise SiteError(f"the site could not be written: {error}") from error
+    return project.build / "html" / "index.html"
+
+
+def check_fresh(project: Project) -> None:
+    """Raise SiteError, with every stale page's name, unless all pages are in the store."""
+    try:
+        build = Build.read(project)
+    except (FileNotFoundError, ValueError) as error:
+        raise SiteError("nothing is executed yet. Run `onions execute`.") from error
+    store = Store(project.build / "store")
+    pages = project.pages()
+    for page in pages:
+        _ = page.lesson, page.title  # raise PageError here, where no Sphinx traceback surrounds it
+    stale = [p for p in pages if p.cells and not _is_fresh(p, project, build, store)]
+    if stale:
+        names = "\n".join(f"  {page.path}" for page in stale)
+        raise SiteError(f"not executed as they stand:\n{names}\nRun `onions execute`.")
+
+
+def _is_fresh(page: Page, project: Project, build: Build, store: Store) -> bool:
+    try:
+        return store.read(fingerprint(page, project, build)) is not None
+    except StoreError as error:
+        raise SiteError(str(error)) from error
+
+
+def _build(project: Project, work: Path) -> int:
+    from jupyter_book.sphinx import build_sphinx  # here, since it takes a second to import
+
+    status = build_sphinx(
+        project.book,
+        work / "html",
+        path_config=project.root / "_config.yml",
+        noconfig=True,
+        confoverrides={
+            "external_toc_path": str(project.root / "_toc.yml"),
+            "latex_individualpages": False,
+            "nitpicky": True,
+        },
+        doctreedir=work / "doctrees",
+        warningiserror=True,
+        keep_going=True,
+        quiet=True,
+    )
+    if isinstance(status, KeyboardInterrupt):
+        raise status
+    return status if isinstance(status, int) else 1
+
+
+def _digest(project: Project) -> str:
+    """Return a hash of what decides how every page looks, besides the pages themselves."""
+    files = sorted(p for p in Path(__file__).parent.rglob("*") if p.suffix in (".py", ".html"))
+    digest = hashlib.sha256()
+    for path in [*files, project.root / "_config.yml", project.root / "_toc.yml", project.lock]:
+        if path.exists():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _publish(built: Path, target: Path) -> None:
+    """Put a copy of the built site in the place of the last good one.
+
+    Whenever this is interrupted, the last good site is there, or the new one, or both.
+    """
+    fresh, old = target.with_name("html.new"), target.with_name("html.old")
+    if old.exists() and not target.exists():  # interrupted between the two renames below
+        old.replace(target)
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(built, fresh, ignore=shutil.ignore_patterns(".buildinfo*", "*.doctree"))
+    _leave_out_old_images(fresh)
+    (fresh / ".nojekyll").touch()  # GitHub Pages would leave out _static
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.replace(old)
+    fresh.replace(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _leave_out_old_images(site: Path) -> None:
+    """Delete the figures of earlier runs, which Sphinx keeps beside those of this one."""
+    pages = [path.read_text("utf-8") for path in site.rglob("*.html")]
+    for image in (site / "_images").glob("*"):
+        if not any(image.name in page for page in pages):
+            image.unlink()

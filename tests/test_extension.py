@@ -1,0 +1,132 @@
+"""What the extension makes of a page, in small projects."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import run_onions
+from onions import site
+from onions.fingerprint import Build
+from onions.pages import Project
+
+Small = Callable[..., Path]
+
+LESSON = """---
+lesson:
+  teaching: 1
+  exercises: 2
+  questions: ["Why?"]
+  objectives: [do it]
+  keypoints: [It is done.]
+---
+"""
+
+
+def build(root: Path) -> str:
+    """Execute and render; return the first page."""
+    assert run_onions(root, "execute").returncode == 0
+    done = run_onions(root, "render")
+    assert done.returncode == 0, done.stderr
+    return (root / "_build" / "html" / "index.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Title\n\nText.\n",
+        "(label)=\n# Title\n\nText.\n",
+        "% A comment.\n\n# Title\n\nText.\n",
+        "```{code-cell} python\n# no title\n```\n\n# Title\n\nText.\n",
+    ],
+    ids=["plain", "label", "comment", "code first"],
+)
+def test_the_opening_box_stands_below_the_title_wherever_that_is(small: Small, text: str) -> None:
+    page = build(small(index=LESSON + text))
+    title, box, prose, points = (
+        page.index(part) for part in ("<h1>", "Overview</p>", "<p>Text.", "Key points<a")
+    )
+    assert title < box < prose < points
+
+
+def test_a_warning_names_the_line_of_the_file(small: Small) -> None:
+    root = small(index=LESSON + "# Title\n\nText.\n\nSee {doc}`nowhere`.\n")
+    run_onions(root, "execute")
+    done = run_onions(root, "render")
+    line = (root / "book" / "index.md").read_text().splitlines().index("See {doc}`nowhere`.") + 1
+    assert done.returncode == 1 and f"index.md:{line}: WARNING: unknown document" in done.stderr
+
+
+def test_maths_is_mathml_and_a_wrong_formula_is_named(small: Small) -> None:
+    formula = "# Maths\n\nInline $n^2$.\n\n$$n + 1$$ (one)\n\nSee {eq}`one`.\n"
+    page = build(small(index=formula))
+    assert page.count("<math ") == 2 and '<span class="eqno">(1)</span>' in page
+    root = small(index="# Maths\n\n$\\frobnicate{x}$\n")
+    done = run_onions(root, "render")
+    assert (
+        done.returncode == 1 and "index.md:3: WARNING: this formula can't be shown" in done.stderr
+    )
+
+
+def test_another_answer_about_the_data_reaches_the_page(small: Small) -> None:
+    root = small(index="# Data\n\n```{data-used}\n```\n")
+    assert "made with the built-in stand-in" in build(root)
+    facts = root / "_build" / "build.json"
+    facts.write_text(facts.read_text().replace("the built-in stand-in, not CIFAR-10", "a cat"))
+    assert run_onions(root, "render").returncode == 0
+    assert "made with a cat" in (root / "_build" / "html" / "index.html").read_text()
+
+
+def test_a_published_site_has_no_banner(small: Small) -> None:
+    root = small(index="# Title\n\nText.\n")
+    assert 'class="announcement"' in build(root)
+    project = Project(root)
+    facts = (root / "_build" / "build.json").read_text().replace('"sketches"', '"cifar10"')
+    (root / "_build" / "build.json").write_text(facts)
+    assert Build.read(project).source.name == "cifar10"
+    assert run_onions(root, "render").returncode == 0
+    assert 'class="announcement"' not in (root / "_build" / "html" / "index.html").read_text()
+
+
+def test_figures_of_earlier_runs_are_not_published(small: Small) -> None:
+    page = (
+        "# Plot\n\n```{code-cell} python\n---\nmystnb: {image: {alt: A line.}}\n---\n"
+        "import matplotlib.pyplot as plt\n\nplt.plot([1, 2]);\n```\n"
+    )
+    build(small(index=page))
+    root = small(index=page.replace("[1, 2]", "[2, 1]"))
+    html = build(root)
+    published = [path.name for path in (root / "_build" / "html" / "_images").iterdir()]
+    assert published == re.findall(r'src="_images/([^"]+)"', html)
+
+
+@pytest.mark.parametrize("moment", ["copying", "between the renames"])
+def test_an_interruption_while_publishing_keeps_a_whole_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    built, target = tmp_path / "built", tmp_path / "html"
+    for folder, text in ((built, "new"), (target, "old")):
+        folder.mkdir()
+        (folder / "index.html").write_text(text)
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if moment == "copying":
+            patch.setattr("onions.site.shutil.copytree", stop)
+        else:
+            rename = Path.replace
+            patch.setattr(
+                Path, "replace", lambda a, b: stop() if a.name == "html.new" else rename(a, b)
+            )
+        with pytest.raises(KeyboardInterrupt):
+            site._publish(built, target)
+    with monkeypatch.context() as patch:
+        patch.setattr("onions.site.shutil.copytree", stop)  # and a second one
+        with pytest.raises(KeyboardInterrupt):
+            site._publish(built, target)
+    assert (target / "index.html").read_text() == "old"
+    site._publish(built, target)
+    assert (target / "index.html").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["built", "html"]

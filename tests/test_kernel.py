@@ -1,0 +1,111 @@
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from onions import data
+
+
+def run(code: str, **environment: str) -> str:
+    """Run code in a process of its own, after install(), and return what it printed."""
+    install = "import onions.kernel; onions.kernel.install()\n"
+    done = subprocess.run(
+        [sys.executable, "-c", install + code],
+        env={**os.environ, "ONIONS_DATA": "sketches", "MPLBACKEND": "agg", **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_public_way_to_the_data_gives_the_chosen_data() -> None:
+    printed = run(
+        "import keras, tensorflow as tf\n"
+        "from keras.datasets import cifar10\n"
+        "import keras.datasets.cifar10 as again\n"
+        "for way in (keras.datasets.cifar10, cifar10, again, tf.keras.datasets.cifar10):\n"
+        "    (images, labels), _ = way.load_data()\n"
+        "    print(type(images).__name__, images.shape, labels.shape)\n"
+    )
+    assert printed == "Sketches (50000, 32, 32, 3) (50000, 1)\n" * 4
+
+
+def test_execute_hands_over_what_it_resolved() -> None:
+    source = json.dumps(
+        asdict(data.Source("cifar10", "/nowhere/batches", "0", "a folder", "asked for"))
+    )
+    printed = run(
+        "import keras\n"
+        "try:\n    keras.datasets.cifar10.load_data()\n"
+        "except Exception as error:\n    print(error)\n",
+        ONIONS_SOURCE=source,
+    )
+    assert printed.startswith("/nowhere/batches: can't be read")
+
+
+def test_nothing_heavy_is_imported_before_the_page_does() -> None:
+    code = "import sys\nprint([m for m in ('keras', 'matplotlib', 'numpy') if m in sys.modules])"
+    assert run(code) == "[]\n"
+
+
+def test_summaries_are_plain_text_of_a_page_s_width() -> None:
+    printed = run(
+        "import keras\nkeras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).summary()\n"
+    )
+    assert "Dense" in printed and "\x1b" not in printed
+    assert max(len(line) for line in printed.splitlines()) <= 78
+
+
+def test_the_figure_style() -> None:
+    printed = run(
+        "import matplotlib.pyplot as plt\n"
+        "print(plt.rcParams['axes.spines.top'], plt.rcParams['svg.hashsalt'])\n"
+    )
+    assert printed == "False onions\n"
+
+
+def test_what_it_ran_on() -> None:
+    facts: dict[str, Any] = json.loads(
+        run("import json, keras\nprint(json.dumps(onions.kernel.ending()))")
+    )
+    assert facts["backend"] == "tensorflow" and facts["device"]
+    assert facts["python"] == ".".join(str(part) for part in sys.version_info[:3])
+    assert (
+        json.loads(run("import json\nprint(json.dumps(onions.kernel.ending()))"))["backend"]
+        == "none"
+    )
+
+
+def test_an_unknown_profile_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import onions.kernel; onions.kernel.install()"],
+        env={**os.environ, "ONIONS_DATA": "sketches", "ONIONS_PROFILE": "fast"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and "ONIONS_PROFILE=fast: choose full or smoke" in done.stderr
+
+
+def test_the_smoke_profile_cuts_every_kind_of_training() -> None:
+    printed = run(
+        "import keras, numpy as np, tensorflow as tf\n"
+        "model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])\n"
+        'model.compile(loss="mse")\n'
+        "x, y = np.ones((2000, 4)), np.ones((2000, 2))\n"
+        "dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(32)\n"
+        "for call in (\n"
+        "    lambda: model.fit(x, y, 16, 9, verbose=2),\n"
+        "    lambda: model.fit(x, y, sample_weight=np.ones(2000), epochs=4, verbose=2),\n"
+        "    lambda: model.fit(x, y, validation_data=None, epochs=4, verbose=2),\n"
+        "    lambda: model.fit(dataset, validation_data=dataset, epochs=4, verbose=2),\n"
+        "    lambda: model.fit(x, y, epochs=9, initial_epoch=2, verbose=2),\n"
+        "):\n"
+        "    print('epochs', len(call().epoch))\n",
+        ONIONS_PROFILE="smoke",
+    )
+    assert printed.count("epochs 1\n") == 5
+    assert printed.count("32/32") == 1 and printed.count("16/16") == 4

@@ -1,0 +1,114 @@
+"""The repository: what a newcomer, CI and the README rely on."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import metadata
+
+import pytest
+from conftest import ROOT, run_onions
+from onions.fingerprint import locked
+from onions.pages import Project
+
+LOCK = (ROOT / "requirements.lock").read_text("utf-8")
+
+
+def requirements(name: str) -> list[str]:
+    lines = (ROOT / name).read_text("utf-8").splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def test_the_standard_library_s_code_is_importable_from_the_root() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import code; print(code.InteractiveConsole.__module__, code.__file__)",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    module, path = done.stdout.split()
+    assert module == "code" and not path.startswith(str(ROOT))
+
+
+@pytest.mark.parametrize(
+    "package",
+    ["tensorflow", "jupyter-book<2", "myst-nb", "matplotlib", "seaborn", "pandas", "pytest"],
+)
+def test_the_requirements_name(package: str) -> None:
+    assert any(re.match(rf"{package}\b", line) for line in requirements("requirements.txt"))
+
+
+def test_what_rendering_needs_is_part_of_it_and_light() -> None:
+    site = requirements("requirements-site.txt")
+    assert set(site) < set(requirements("requirements.txt"))
+    heavy = re.compile(r"tensorflow|keras|numpy|matplotlib|pandas|seaborn|pillow")
+    assert not [line for line in site if heavy.match(line)]
+
+
+def test_every_pin_has_hashes_and_nothing_has_an_address() -> None:
+    assert not re.search(r"https?:|--index-url|--find-links|\s@\s", LOCK)
+    pins = re.split(r"\n(?=[a-z])", LOCK.partition("\n")[2])
+    pins = [pin for pin in pins if re.match(r"[a-z0-9._-]+==", pin)]
+    assert len(pins) > 100 and all("--hash=sha256:" in pin for pin in pins)
+
+
+@pytest.mark.parametrize("python", ["3.11.9", "3.12.9", "3.13.1"])
+def test_one_lock_for_every_python(python: str) -> None:
+    pinned = locked(Project(ROOT), python)
+    for line in requirements("requirements.txt"):
+        name = re.split(r"[<>=]", line)[0]
+        assert name in pinned, f"{name}: run `make lock`"
+
+
+def test_the_environment_is_the_locked_one() -> None:
+    pinned = locked(Project(ROOT), ".".join(map(str, sys.version_info[:3])))
+    for name in ("tensorflow", "keras", "jupyter-book", "myst-nb", "sphinx", "pillow"):
+        assert metadata.version(name) == pinned[name]
+
+
+def test_make_help_lists_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", makefile, re.M)
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for target in phony.split():
+        assert re.search(rf"^{target}\s+\w", shown.stdout, re.M), target
+
+
+def test_the_readme_is_true() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in re.findall(r"\bmake ([a-z]+)", readme):
+        assert re.search(rf"^{target}:", makefile, re.M), target
+    for path in re.findall(r"\]\(([^)#:]+)\)|src=\"([^\":]+)\"", readme):
+        assert (ROOT / "".join(path)).exists(), path
+    for path in re.findall(r"^([a-z_.]+/[\w./]*)", readme, re.M):
+        assert (ROOT / path).exists(), path
+    assert f"tensorflow[and-cuda]=={locked(Project(ROOT), '3.12.0')['tensorflow']}" in readme
+
+
+def test_the_version_stands_once() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    cited = re.findall(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.M)
+    assert cited == [project["version"]]
+
+
+@pytest.mark.parametrize("command", [[], ["execute"], ["render"], ["check"]])
+def test_help_has_an_example(command: list[str]) -> None:
+    done = run_onions(ROOT, *command, "--help")
+    assert done.returncode == 0 and "example" in done.stdout and "onions " in done.stdout
+
+
+def test_wrong_usage() -> None:
+    done = run_onions(ROOT, "fly")
+    assert done.returncode == 2 and "invalid choice" in done.stderr
+
+
+def test_render_before_execute_says_what_to_do(small: object) -> None:
+    root = small(index="# One")  # type: ignore[operator]
+    done = run_onions(root, "render")
+    assert done.returncode == 1 and "nothing is executed yet. Run `onions execute`" in done.stderr

@@ -1,0 +1,256 @@
+"""The built site, in a real browser."""
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import ROOT, run_onions
+from onions.pages import Project
+from playwright.sync_api import Browser, BrowserContext, Page
+
+PAGES = [page.name for page in Project(ROOT).pages()]
+WITH_SOLUTIONS = ["layer_types", "image_data", "dropout"]
+NARROW, WIDE = 390, 1280
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    context = chromium.new_context(viewport={"width": NARROW, "height": 800})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def tab(context: BrowserContext) -> Page:
+    return context.new_page()
+
+
+def address(book: Project, name: str) -> str:
+    return (book.build / "html" / f"{name}.html").as_uri()
+
+
+class Links(HTMLParser):
+    """The links of a page, and the places in it that can be linked to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in ("href", "src") and value:
+                self.links.append(value)
+            if name == "id" and value:
+                self.ids.append(value)
+
+
+def test_every_internal_link_and_anchor_resolves(book: Project) -> None:
+    root = book.build / "html"
+    read = {path: Links(path.read_text("utf-8")) for path in root.rglob("*.html")}
+    checked = 0
+    for path, page in read.items():
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert target.exists(), f"{path.name}: {link}"
+            if parts.fragment and target in read:
+                assert unquote(parts.fragment) in read[target].ids, f"{path.name}: {link}"
+            checked += 1
+    assert checked > 100
+
+
+def test_ids_are_unique(book: Project) -> None:
+    for path in (book.build / "html").rglob("*.html"):
+        ids = Links(path.read_text("utf-8")).ids
+        assert len(ids) == len(set(ids)), path.name
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_without_errors_and_asks_nobody_else(
+    book: Project, tab: Page, name: str
+) -> None:
+    said: list[str] = []
+    asked: list[str] = []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("requestfailed", lambda request: said.append(request.url))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(address(book, name))
+    assert said == []
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    assert tab.locator("h1").count() == 1
+    broken = "[...document.images].filter(i => !i.complete || !i.naturalWidth).map(i => i.src)"
+    tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert tab.evaluate(broken) == []
+    assert tab.evaluate("[...document.images].filter(i => !i.alt).map(i => i.src)") == []
+    assert tab.evaluate("document.documentElement.scrollWidth") <= NARROW, "wider than a phone"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_axe_finds_nothing(book: Project, chromium: Browser, width: int, scheme: str) -> None:
+    context = chromium.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    tab = context.new_page()
+    for name in [*PAGES, "search"]:
+        tab.goto(address(book, name))
+        tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+        report = Axe().run(tab)
+        assert report.violations_count == 0, f"{name}: {report.generate_report()}"
+    context.close()
+
+
+@pytest.mark.parametrize("name", WITH_SOLUTIONS)
+def test_a_solution_opens_and_closes_by_keyboard(book: Project, tab: Page, name: str) -> None:
+    tab.goto(address(book, name))
+    solution = tab.locator("details.solution").first
+    code = solution.locator("pre").first
+    assert not code.is_visible()
+    solution.locator("summary").focus()
+    tab.keyboard.press("Enter")
+    assert code.is_visible()
+    tab.keyboard.press("Space")
+    assert not code.is_visible()
+    assert solution.locator("summary").inner_text().startswith("Solution to Exercise")
+    assert solution.locator("summary a, summary button").count() == 0
+
+
+@pytest.mark.parametrize("name", WITH_SOLUTIONS)
+def test_solutions_are_closed_without_javascript(
+    book: Project, chromium: Browser, name: str
+) -> None:
+    context = chromium.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(address(book, name))
+    assert tab.locator("details.solution").count() == tab.locator("div.exercise").count() > 0
+    for code in tab.locator("details.solution pre").all():
+        assert not code.is_visible()
+    context.close()
+
+
+def test_the_plots_are_there(book: Project, tab: Page) -> None:
+    for name, plots in {"index": 1, "layer_types": 1, "image_data": 1, "dropout": 3}.items():
+        tab.goto(address(book, name))
+        shown = tab.locator("figure img").all()
+        assert len(shown) == plots, name
+        for image in shown:
+            box = image.bounding_box()
+            assert box and box["width"] > 250 and box["height"] > 150, name
+
+
+def test_a_banner_on_every_page_names_the_stand_in_and_the_profile(
+    book: Project, tab: Page
+) -> None:
+    for name in PAGES:
+        tab.goto(address(book, name))
+        banner = tab.locator(".announcement").inner_text()
+        assert "stand-in" in banner and "not CIFAR-10" in banner and "smoke test" in banner, name
+
+
+def test_the_opening_box_and_the_key_points_come_from_the_front_matter(
+    book: Project, tab: Page
+) -> None:
+    lesson = book.page("dropout").lesson
+    tab.goto(address(book, "dropout"))
+    box = tab.locator(".admonition.overview").inner_text().replace("’", "'")
+    assert f"{lesson['teaching']} min reading" in box
+    for sentence in [*lesson["questions"], *lesson["objectives"]]:
+        assert sentence in box
+    points = tab.locator("#key-points").inner_text().replace("’", "'")
+    assert all(point in points for point in lesson["keypoints"])
+
+
+def test_the_schedule_adds_up(book: Project, tab: Page) -> None:
+    lessons = [page.lesson for page in book.pages() if page.lesson]
+    tab.goto(address(book, "index"))
+    rows = [row.inner_text().split("\t") for row in tab.locator("table.run-table tr").all()]
+    assert len(rows) == len(lessons) + 2
+    for column, part in ((1, "teaching"), (2, "exercises")):
+        assert int(rows[-1][column]) == sum(lesson[part] for lesson in lessons)
+
+
+def test_results_list_every_claim_and_measure(book: Project, tab: Page) -> None:
+    tab.goto(address(book, "reference/results"))
+    text = tab.locator("article").inner_text()
+    assert "Dropout narrows the gap between the training curve and the validation curve." in text
+    assert "not checked: the smoke profile" in text
+    assert "dense_parameters" in text and "307,300" in text
+
+
+def test_the_numbers_on_the_page_are_those_of_the_run(book: Project, tab: Page) -> None:
+    tab.goto(address(book, "layer_types"))
+    text = tab.locator("article").inner_text()
+    assert "already has 307,300 parameters" in text and "There are 3,072 of them" in text
+
+
+def test_own_code_is_not_on_the_page(book: Project) -> None:
+    for path in (book.build / "html").rglob("*.html"):
+        assert "onions.claims" not in path.read_text("utf-8"), path.name
+
+
+def test_a_prose_edit_is_rendered_without_running_anything(book: Project) -> None:
+    page = book.book / "setup.md"
+    before = page.read_text("utf-8")
+    other = book.build / "html" / "dropout.html"
+    untouched = other.read_bytes()
+    try:
+        page.write_text(before + "\nA new sentence.\n")
+        done = run_onions(book.root, "render")
+        assert done.returncode == 0, done.stderr
+        assert "A new sentence." in (book.build / "html" / "setup.html").read_text("utf-8")
+        assert other.read_bytes() == untouched
+    finally:
+        page.write_text(before)
+        run_onions(book.root, "render")
+
+
+def test_new_outputs_of_an_unchanged_page_reach_the_site(book: Project) -> None:
+    """Sphinx sees no change in the page itself; the results page depends on it as well."""
+    from onions.fingerprint import Build, fingerprint
+    from onions.store import Store
+
+    print_ = fingerprint(book.page("layer_types"), book, Build.read(book))
+    path = Store(book.build / "store").path(print_)
+    before = path.read_text("utf-8")
+    try:
+        path.write_text(before.replace("307300", "307301"))
+        assert run_onions(book.root, "render").returncode == 0
+        for name in ("layer_types", "reference/results"):
+            assert "307,301" in (book.build / "html" / f"{name}.html").read_text("utf-8"), name
+    finally:
+        path.write_text(before)
+        assert run_onions(book.root, "render").returncode == 0
+
+
+def test_a_warning_fails_the_build_every_time_and_keeps_the_last_site(book: Project) -> None:
+    page = book.book / "setup.md"
+    before = page.read_text("utf-8")
+    site = (book.build / "html" / "setup.html").read_bytes()
+    try:
+        page.write_text(before + "\nSee {doc}`nowhere`.\n")
+        for _ in range(2):  # stock Sphinx lets an unchanged second build pass
+            done = run_onions(book.root, "render")
+            assert done.returncode == 1 and "unknown document" in done.stderr
+            assert "The last good site is untouched" in done.stderr
+            assert (book.build / "html" / "setup.html").read_bytes() == site
+    finally:
+        page.write_text(before)
+        assert run_onions(book.root, "render").returncode == 0
+
+
+def test_rendering_imports_nothing_heavy(book: Project, tmp_path: Path) -> None:
+    """Render where TensorFlow, Keras, NumPy, matplotlib and ipykernel can't be imported."""
+    for name in ("tensorflow", "keras", "numpy", "matplotlib", "ipykernel"):
+        (tmp_path / f"{name}.py").write_text(f"raise ImportError('{name} is blocked')")
+    (book.build / "render" / "built-with").unlink()
+    done = run_onions(book.root, "render", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0, done.stderr
