@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from conftest import run_onions
 from onions import site
-from onions.fingerprint import Build
+from onions.claims import Training
+from onions.extension import results
+from onions.fingerprint import NO_PACKAGES, Build, versions
 from onions.pages import Project
 
 Small = Callable[..., Path]
@@ -130,3 +132,36 @@ def test_an_interruption_while_publishing_keeps_a_whole_site(
     site._publish(built, target)
     assert (target / "index.html").read_text() == "new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["built", "html"]
+
+
+def test_a_table_of_networks_without_networks_is_refused(small: Small) -> None:
+    root = small(index="# Title\n\n```{models}\n```\n")
+    assert run_onions(root, "execute").returncode == 0
+    done = run_onions(root, "render")
+    assert done.returncode == 1 and "no page of this book records a training" in done.stderr
+
+
+def test_an_optional_page_says_so(small: Small) -> None:
+    page = build(
+        small(index=LESSON.replace("lesson:\n", "lesson:\n  optional: true\n") + "# Title\n")
+    )
+    assert "Optional. 1 min reading, 2 min exercises" in page
+
+
+def test_the_sentence_below_the_table_of_networks() -> None:
+    def row(name: str, parameters: int, accuracy: float) -> Training:
+        return Training(
+            name=name, parameters=parameters, epochs=5, epoch=5, seconds=1.0, accuracy=0.9,
+            val_accuracy=accuracy,
+        )  # fmt: skip
+
+    trainings = [row("small", 10, 0.4), row("large", 1000, 0.3), row("good", 100, 0.51234)]
+    assert results._best_and_largest(trainings) == (
+        "The highest validation accuracy of this build, 0.512, belongs to “good”. “large” has the "
+        "most parameters, and by validation accuracy it is number 3 of 3."
+    )
+
+
+def test_versions_are_told_from_the_other_components() -> None:
+    parts = dict.fromkeys(["cell 1", "onions/data.py", *NO_PACKAGES], "x") | {"keras": "3.1"}
+    assert versions(parts) == {"keras": "3.1"}

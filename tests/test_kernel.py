@@ -1,3 +1,4 @@
+import ast
 import json
 import os
 import subprocess
@@ -109,3 +110,43 @@ def test_the_smoke_profile_cuts_every_kind_of_training() -> None:
     )
     assert printed.count("epochs 1\n") == 5
     assert printed.count("32/32") == 1 and printed.count("16/16") == 4
+
+
+def test_every_training_is_timed_and_can_be_recorded() -> None:
+    printed = run(
+        "import keras, numpy as np\n"
+        "from onions import claims\n"
+        "claims._show = lambda kind, text, metadata: print(metadata['onions']['training'])\n"
+        "model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])\n"
+        'model.compile(loss="mse", metrics=["accuracy"])\n'
+        "x, y = np.ones((64, 4)), np.ones((64, 2))\n"
+        "history = model.fit(x, y, epochs=3, validation_data=(x, y), verbose=0)\n"
+        "assert history.seconds > 0\n"
+        "history.history['val_accuracy'] = [0.1, 0.3, 0.2]\n"
+        "claims.trained('a network', model, history)\n"
+        "claims.trained('a network', model, history, epoch=2)\n"
+        "for epoch in (0, 4, -1):\n"
+        "    try:\n"
+        "        claims.trained('a network', model, history, epoch=epoch)\n"
+        "    except ValueError as error:\n"
+        "        print(repr(str(error)))\n"
+    )
+    last, best, *refused = (ast.literal_eval(line) for line in printed.splitlines())
+    assert last["parameters"] == 10 and last["epochs"] == last["epoch"] == 3
+    assert (last["val_accuracy"], best["val_accuracy"]) == (0.2, 0.3)
+    assert best["epoch"] == 2 and best["epochs"] == 3 and best["name"] == "a network"
+    assert len(refused) == 3
+    assert refused[0] == "a network: epoch 0 was not trained; there are 1 to 3"
+
+
+def test_a_cut_training_is_timed_too() -> None:
+    printed = run(
+        "import inspect, keras, numpy as np\n"
+        "model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])\n"
+        'model.compile(loss="mse")\n'
+        "history = model.fit(np.ones((64, 4)), np.ones((64, 2)), epochs=3, verbose=0)\n"
+        "print(len(history.epoch), history.seconds > 0)\n"
+        "print('batch_size' in inspect.signature(model.fit).parameters)\n",
+        ONIONS_PROFILE="smoke",
+    )
+    assert printed == "1 True\nTrue\n"

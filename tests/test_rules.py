@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from onions.pages import Project
+from onions.prose import reading_minutes
 from onions.rules import check
 
 Small = Callable[..., Path]
@@ -56,6 +57,91 @@ def test_a_bad_page_is_told_where_and_what(
     findings = check(Project(small(index=f"# Title\n\n{text}\n")).page("index"))
     assert [(f.line, f.rule) for f in findings] == [(line, rule)]
     assert says in findings[0].message
+
+
+LESSON = (
+    "---\nlesson: {teaching: 1, exercises: 0, questions: [], objectives: [], keypoints: []}\n---\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "minutes"),
+    [(200, "", 1.0), (190, "a = 1  # b", 1.0), (100, "", 0.5), (400, "", 2.0), (40, "", 0.2)],
+)
+def test_reading_takes_200_words_a_minute_and_code_counts_twice(
+    small: Small, words: int, code: str, minutes: float
+) -> None:
+    folded = cell("z = 1 + 2", ":tags: [hide-cell]\n") + cell("measure('a', 1)", BUILD)
+    exercise = (
+        "`````{exercise-start} Long\n:label: e\n`````\n" + "word " * 500 + "\n"
+        "`````{exercise-end}\n`````\n`````{solution-start} e\n`````\n"
+        + cell("y = 1")
+        + "`````{solution-end}\n`````\n"
+    )
+    text = "# T\n\n" + "word " * (words - 1) + "\n\n" + (cell(code) if code else "")
+    page = Project(small(index=LESSON + text + folded + exercise)).page("index")
+    assert reading_minutes(page) == pytest.approx(minutes, abs=0.02)
+    said = [f.message for f in check(page) if f.rule == "minutes"]
+    wrong = [f"teaching: 1, but reading takes {minutes:.1f} minutes"]
+    assert said == (wrong if minutes in (0.2, 2.0) else [])
+
+
+def test_a_line_that_begins_with_code_is_read(small: Small) -> None:
+    text = LESSON + "# T\n\n" + "`x` is a word here.\n" * 40
+    page = Project(small(index=text)).page("index")
+    assert reading_minutes(page) == pytest.approx(40 * 5 / 200, abs=0.02)
+
+
+ENTRIES = "\n\n".join(
+    f"{term}\n  A." for term in ("max pooling", "pooling layer", "ReLU", "matrix")
+)
+GLOSSARY = f"# Glossary\n\n```{{glossary}}\n{ENTRIES}\n```\n"
+FILLER = "\n\n" + "word " * 190
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "A pooling layer.",
+            "link the first “pooling layer”, and only that: {term}`pooling layer`",
+        ),
+        ("Two pooling layers.", "{term}`pooling layers <pooling layer>`"),
+        ("ReLU. Then {term}`ReLU`.", "link the first “ReLU”"),
+        ("{term}`ReLU` and {term}`ReLU`.", "link the first “ReLU”"),
+        ("{term}`Max pooling <max pooling>` is done by a pooling layer.", "“pooling layer”"),
+        ("{term}`ReLU`\n\n## Max pooling\n\nMax pooling.", "“Max pooling”"),
+        ("{term}`ReLU`, then ReLU.", ""),
+        ("`ReLU` in code, {doc}`ReLU <index>`, relu-like.", ""),
+        ("# ReLU\n\n{term}`ReLU`s.", ""),
+        ("A pooling\nlayer.", "link the first “pooling layer”"),
+        ("{term}`pooling\nlayer` and a pooling layer.", ""),
+        ("[More](https://example.org/ReLU), $ReLU(x)$, <!-- ReLU -->\n\n% ReLU", ""),
+        ("````{note}\n```python\nx\n```\n````\n\nReLU here.", "link the first “ReLU”"),
+        ("`````{solution-start} e\n`````\nReLU\n`````{solution-end}\n`````\n\nReLU.", "“ReLU”"),
+        ("Matrices.", "{term}`Matrices <matrix>`"),
+    ],
+)
+def test_a_term_is_linked_at_its_first_use(small: Small, text: str, says: str) -> None:
+    root = small(index=f"{LESSON}# T\n\n{text}{FILLER}\n")
+    (root / "book" / "reference").mkdir()
+    (root / "book" / "reference" / "glossary.md").write_text(GLOSSARY)
+    found = [f.message for f in check(Project(root).page("index"))]
+    assert len(found) == bool(says) and says in "".join(found)
+
+
+def test_a_term_is_found_in_its_line(small: Small) -> None:
+    root = small(index=f"{LESSON}# T\n\nSome `a\nb` code.\nThen a line.\nReLU.{FILLER}\n")
+    (root / "book" / "reference").mkdir()
+    (root / "book" / "reference" / "glossary.md").write_text(GLOSSARY)
+    found = check(Project(root).page("index"))
+    lines = (root / "book" / "index.md").read_text().splitlines()
+    assert [lines[f.line - 1] for f in found] == ["ReLU."]
+
+
+def test_a_linked_term_in_a_claim(small: Small) -> None:
+    page = GOOD.replace("It grows.\n", "It {term}`grows <growth>`.\n")
+    assert check(Project(small(index=page)).page("index")) == []
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """The built site, in a real browser."""
 
+import gzip
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -12,7 +14,19 @@ from onions.pages import Project
 from playwright.sync_api import Browser, BrowserContext, Page
 
 PAGES = [page.name for page in Project(ROOT).pages()]
-WITH_SOLUTIONS = ["layer_types", "image_data", "dropout"]
+LESSONS = [page.name for page in Project(ROOT).pages() if page.lesson]
+PLOTS = {
+    "index": 1,
+    "layer_types": 1,
+    "image_data": 1,
+    "convolution": 2,
+    "pooling": 3,
+    "training": 3,
+    "dropout": 4,
+    "inspection": 6,
+    "improving": 3,
+    "reference/data": 1,
+}
 NARROW, WIDE = 390, 1280
 
 
@@ -47,6 +61,12 @@ class Links(HTMLParser):
                 self.links.append(value)
             if name == "id" and value:
                 self.ids.append(value)
+
+
+def table(tab: Page, number: int = 0) -> list[list[str]]:
+    """A table of the page that comes from the runs, row by row."""
+    rows = tab.locator("table.run-table").nth(number).locator("tr").all()
+    return [[cell.strip() for cell in row.locator("th, td").all_inner_texts()] for row in rows]
 
 
 def test_every_internal_link_and_anchor_resolves(book: Project) -> None:
@@ -93,6 +113,27 @@ def test_a_page_opens_without_errors_and_asks_nobody_else(
     assert tab.evaluate("document.documentElement.scrollWidth") <= NARROW, "wider than a phone"
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_light(book: Project, tab: Page, name: str) -> None:
+    """What the first load transfers, texts gzipped as a server does."""
+    asked: set[Path] = set()
+    tab.on("request", lambda request: asked.add(Path(unquote(urlsplit(request.url).path))))
+    tab.goto(address(book, name))
+    tab.evaluate("[...document.images].forEach(i => i.loading = 'eager')")
+    tab.wait_for_load_state("networkidle")
+    figures = rest = 0
+    for path in asked:
+        if path.is_file():
+            whole = path.read_bytes()
+            size = len(whole) if path.suffix == ".png" else len(gzip.compress(whole))
+            if path.parent.name == "_images":
+                figures += size
+            else:
+                rest += size
+    assert rest > 20 * 1024, "nothing was counted"
+    assert rest <= 120 * 1024 and figures + rest <= 250 * 1024, (rest // 1024, figures // 1024)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [NARROW, WIDE])
 def test_axe_finds_nothing(book: Project, chromium: Browser, width: int, scheme: str) -> None:
@@ -109,22 +150,23 @@ def test_axe_finds_nothing(book: Project, chromium: Browser, width: int, scheme:
     context.close()
 
 
-@pytest.mark.parametrize("name", WITH_SOLUTIONS)
+@pytest.mark.parametrize("name", LESSONS)
 def test_a_solution_opens_and_closes_by_keyboard(book: Project, tab: Page, name: str) -> None:
     tab.goto(address(book, name))
     solution = tab.locator("details.solution").first
     code = solution.locator("pre").first
     assert not code.is_visible()
-    solution.locator("summary").focus()
+    own = solution.locator("> summary")
+    own.focus()
     tab.keyboard.press("Enter")
     assert code.is_visible()
     tab.keyboard.press("Space")
     assert not code.is_visible()
-    assert solution.locator("summary").inner_text().startswith("Solution to Exercise")
+    assert own.inner_text().startswith("Solution to Exercise")
     assert solution.locator("summary a, summary button").count() == 0
 
 
-@pytest.mark.parametrize("name", WITH_SOLUTIONS)
+@pytest.mark.parametrize("name", LESSONS)
 def test_solutions_are_closed_without_javascript(
     book: Project, chromium: Browser, name: str
 ) -> None:
@@ -138,13 +180,14 @@ def test_solutions_are_closed_without_javascript(
 
 
 def test_the_plots_are_there(book: Project, tab: Page) -> None:
-    for name, plots in {"index": 1, "layer_types": 1, "image_data": 1, "dropout": 3}.items():
+    for name, plots in PLOTS.items():
         tab.goto(address(book, name))
+        tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         shown = tab.locator("figure img").all()
         assert len(shown) == plots, name
         for image in shown:
             box = image.bounding_box()
-            assert box and box["width"] > 250 and box["height"] > 150, name
+            assert box and box["width"] > 250 and box["height"] > 120, name
 
 
 def test_a_banner_on_every_page_names_the_stand_in_and_the_profile(
@@ -171,11 +214,15 @@ def test_the_opening_box_and_the_key_points_come_from_the_front_matter(
 
 def test_the_schedule_adds_up(book: Project, tab: Page) -> None:
     lessons = [page.lesson for page in book.pages() if page.lesson]
+    core = [lesson for lesson in lessons if not lesson.get("optional")]
     tab.goto(address(book, "index"))
-    rows = [row.inner_text().split("\t") for row in tab.locator("table.run-table tr").all()]
-    assert len(rows) == len(lessons) + 2
+    first, second = table(tab), table(tab, 1)
+    assert 0 < len(core) < len(lessons)
+    assert first[-1][0] == "Together" and len(first) == 1 + len(core) + 1
     for column, part in ((1, "teaching"), (2, "exercises")):
-        assert int(rows[-1][column]) == sum(lesson[part] for lesson in lessons)
+        assert int(first[-1][column]) == sum(lesson[part] for lesson in core)
+        minutes = [lesson[part] for lesson in lessons if lesson.get("optional")]
+        assert [int(row[column]) for row in second[1:]] == minutes
 
 
 def test_results_list_every_claim_and_measure(book: Project, tab: Page) -> None:
@@ -184,6 +231,34 @@ def test_results_list_every_claim_and_measure(book: Project, tab: Page) -> None:
     assert "Dropout narrows the gap between the training curve and the validation curve." in text
     assert "not checked: the smoke profile" in text
     assert "dense_parameters" in text and "307,300" in text
+
+
+def test_the_table_of_networks_and_its_sentence(book: Project, tab: Page) -> None:
+    tab.goto(address(book, "improving"))
+    rows = table(tab)
+    assert len(rows) > 8 and ["dense layers only", "308,310"] in [[r[0], r[3]] for r in rows]
+    ranked = sorted(rows[1:], key=lambda row: -float(row[2]))
+    sentence = tab.locator("p", has_text="highest validation accuracy of this build").inner_text()
+    assert f"{ranked[0][2]}, belongs to “" in sentence
+    assert "“dense layers only” has the most parameters" in sentence
+
+
+def test_the_build_page_says_what_the_pages_ran_on(book: Project, tab: Page) -> None:
+    tab.goto(address(book, "reference/build"))
+    rows = table(tab)
+    assert len(rows) == 2 + sum(bool(page.cells) for page in book.pages())
+    seconds = [int(row[2]) for row in rows[1:]]
+    assert abs(seconds[-1] - sum(seconds[:-1])) <= len(seconds)  # each is rounded
+    found = dict(table(tab, 1)[1:])
+    assert found.keys() >= {"keras", "keras-tuner", "tensorflow", "numpy", "matplotlib"}
+    assert found == {name: metadata.version(name) for name in found}
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_terms_lead_to_the_glossary(book: Project, tab: Page, name: str) -> None:
+    tab.goto(address(book, name))
+    links = tab.locator("a.reference.internal[href*='glossary.html#term-']")
+    assert links.count() >= 5
 
 
 def test_the_numbers_on_the_page_are_those_of_the_run(book: Project, tab: Page) -> None:

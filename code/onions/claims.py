@@ -1,6 +1,6 @@
-"""What a page says about its own run: numbers it measures, and sentences it claims.
+"""What a page says about its own run: numbers it measures, networks it trains, sentences it claims.
 
-Both are recorded in the output of the cell that makes them, so they live in the executed notebook
+All are recorded in the output of the cell that makes them, so they live in the executed notebook
 and are read from there; nothing else has to be kept in step.
 """
 
@@ -23,6 +23,21 @@ class Measure(TypedDict):
 
     name: str
     value: Value
+
+
+class Training(TypedDict):
+    """A trained network, as one row of the lesson's table of all networks.
+
+    The accuracies are shares from 0 to 1 after `epoch`; `epochs` is how many were trained.
+    """
+
+    name: str
+    parameters: int
+    epochs: int
+    epoch: int
+    seconds: float
+    accuracy: float
+    val_accuracy: float
 
 
 class Claim(TypedDict):
@@ -48,6 +63,32 @@ def measure(name: str, value: Any) -> None:
     metadata = {KEY: {"measure": record}, "scrapbook": {"name": name, "mime_prefix": GLUE_PREFIX}}
     text = plain if isinstance(plain, str) else repr(plain)
     _show(f"{GLUE_PREFIX}text/plain", text, metadata)
+
+
+def trained(name: str, model: Any, history: Any, *, epoch: int | None = None) -> None:
+    """Record a network for the table of all networks.
+
+    `name` says in words what sets it apart. Keras' ``fit`` was called on `model` and returned
+    `history`, with the metric accuracy and validation data; `epoch` (from 1) is the one whose
+    weights the network kept, by default the last. Raises KeyError without those accuracies,
+    ValueError for an epoch that was not trained, and AttributeError where `onions.kernel`, which
+    takes the time of every ``fit``, is not installed.
+    """
+    accuracies = history.history["accuracy"], history.history["val_accuracy"]
+    epochs = len(accuracies[0])
+    kept = epochs if epoch is None else int(epoch)
+    if not 1 <= kept <= epochs:
+        raise ValueError(f"{name}: epoch {kept} was not trained; there are 1 to {epochs}")
+    record = Training(
+        name=name,
+        parameters=model.count_params(),
+        epochs=epochs,
+        epoch=kept,
+        seconds=round(history.seconds, 1),
+        accuracy=float(accuracies[0][kept - 1]),
+        val_accuracy=float(accuracies[1][kept - 1]),
+    )
+    _show("text/plain", f"trained: {record}", {KEY: {"training": record}})
 
 
 def claim(sentence: str, condition: Any, **measured: Any) -> None:

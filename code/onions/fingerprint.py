@@ -28,6 +28,10 @@ PACKAGE = Path(__file__).parent
 INSTALLED_AS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
 
 
+# What `components` names besides cells, modules of ours and packages.
+NO_PACKAGES = ("data", "profile", "backend", "python", "unlocked")
+
+
 class LockError(Exception):
     """The lock file does not say what a page needs to know."""
 
@@ -90,6 +94,15 @@ def components(page: Page, project: Project, build: Build) -> dict[str, str]:
         "profile": build.profile,
         "backend": build.backend,
         "python": build.python,
+    }
+
+
+def versions(parts: dict[str, str]) -> dict[str, str]:
+    """Return those of a page's components that are packages, with their versions."""
+    return {
+        name: part
+        for name, part in parts.items()
+        if name not in NO_PACKAGES and not name.startswith("cell ") and not name.endswith(".py")
     }
 
 

@@ -1,17 +1,19 @@
 """What the build adds to a page's kernel: the chosen data, quiet logs, plain summaries, the figure
-style and the profile.
+style, the time of each training and the profile.
 
 Nothing here is on the page, so the code shown is the code run. ``%load_ext onions.kernel`` loads it
 into a notebook; `install` does the same for a plain script. Hooks wait for Keras and matplotlib to
 be imported, so a page that uses neither pays for neither.
 """
 
+import functools
 import importlib
 import inspect
 import json
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -57,10 +59,11 @@ def install() -> None:
         "keras.src.datasets.cifar10": lambda module: _answer_with(module, source),
         "rich.console": _print_plain_text,
         "matplotlib": lambda module: figures.use_style(),
+        "keras.src.models.model": _time_training,
     }
     profile = os.environ.get("ONIONS_PROFILE") or "full"
     if profile == "smoke":
-        hooks["keras.src.models.model"] = _train_briefly
+        wrapt.register_post_import_hook(_train_briefly, "keras.src.models.model")
     elif profile != "full":
         raise ValueError(f"ONIONS_PROFILE={profile}: choose full or smoke.")
     for name, hook in hooks.items():
@@ -100,6 +103,20 @@ def _print_plain_text(console: ModuleType) -> None:
     console._is_jupyter = lambda: False  # type: ignore[attr-defined]
 
 
+def _time_training(models: ModuleType) -> None:
+    """Note on the history that every ``fit`` returns how many seconds it took."""
+    whole_fit = models.Model.fit
+
+    @functools.wraps(whole_fit)  # the smoke profile binds to its signature
+    def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
+        started = time.perf_counter()
+        history = whole_fit(self, *args, **kwargs)
+        history.seconds = time.perf_counter() - started
+        return history
+
+    models.Model.fit = fit
+
+
 def _train_briefly(models: ModuleType) -> None:
     """Cap every ``fit`` at one epoch of a few images."""
     whole_fit = models.Model.fit
@@ -112,6 +129,7 @@ def _train_briefly(models: ModuleType) -> None:
             return data.take(SMOKE_IMAGES // 32)
         return data[:SMOKE_IMAGES] if hasattr(data, "shape") else data
 
+    @functools.wraps(whole_fit)
     def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
         claims.not_checked_because = "the smoke profile trains for one epoch of 512 images"
         call = signature.bind(self, *args, **kwargs).arguments

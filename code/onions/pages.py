@@ -23,6 +23,7 @@ LESSON = {
     "objectives": list,
     "keypoints": list,
 }
+OPTIONAL = {"optional": bool}  # true for a page beside the lesson's course
 
 
 KERNEL = "python3"
@@ -116,14 +117,15 @@ class Page:
     def lesson(self) -> dict[str, Any]:
         """The front matter's ``lesson``, empty for a page without. Raises PageError."""
         facts = dict(self.notebook.metadata.get("lesson") or {})
+        known = LESSON | OPTIONAL
         for name in sorted(LESSON.keys() - facts.keys() if facts else ()):
             raise PageError(f"{self.path}: front matter: lesson: {name} is missing")
         for name, value in facts.items():
-            if name not in LESSON:
-                known = ", ".join(LESSON)
-                raise PageError(f"{self.path}: front matter: lesson: {name} is not one of {known}")
-            if not isinstance(value, LESSON[name]):
-                kind = "a number" if LESSON[name] is int else "a list"
+            if name not in known:
+                names = ", ".join(known)
+                raise PageError(f"{self.path}: front matter: lesson: {name} is not one of {names}")
+            if type(value) is not known[name]:  # true is an int, too
+                kind = {int: "a number", bool: "true or false", list: "a list"}[known[name]]
                 raise PageError(f"{self.path}: front matter: lesson: {name} must be {kind}")
         return facts
 

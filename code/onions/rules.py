@@ -10,10 +10,12 @@ from statistics import median
 from typing import NamedTuple
 
 from onions.pages import RUN_TAGS, CodeCell, Page
+from onions.prose import BUILD_ONLY, paragraphs, plain, reading_minutes, terms, uses
 
 LONGEST_CELL = 20  # lines
 MEDIAN_CELL = 6  # lines
 WIDEST_LINE = 84  # characters, what fits beside the table of contents
+SLACK = 0.75  # minutes by which a page may miss its whole number
 # Words that make a learner who does not find it easy feel slow.
 SLIGHTING = re.compile(r"\b(simply|just|obviously|of course|easily|trivial(ly)?)\b", re.I)
 NUMBER = re.compile(
@@ -36,7 +38,7 @@ def check(page: Page) -> list[Finding]:
 
 def hidden(cell: CodeCell) -> bool:
     """Tell whether a cell is for the build only."""
-    return "build-only" in cell.tags
+    return BUILD_ONLY in cell.tags
 
 
 def claimed(cell: CodeCell) -> Iterator[tuple[int, str]]:
@@ -75,17 +77,18 @@ def _cells_are_short(page: Page) -> Iterator[Finding]:
             if len(line) > WIDEST_LINE:
                 message = f"{len(line)} characters; {WIDEST_LINE} at most: break the line"
                 yield Finding(cell.line + offset, "short-cells", message)
-    if visible and median(len(c.source.splitlines()) for c in visible) > MEDIAN_CELL:
+    lengths = [len(c.source.splitlines()) for c in visible if "hide-cell" not in c.tags]
+    if lengths and median(lengths) > MEDIAN_CELL:
         message = f"half of the cells have more than {MEDIAN_CELL} lines: split some"
         yield Finding(visible[0].line, "short-cells", message)
 
 
 def _claims_stand_in_the_text(page: Page) -> Iterator[Finding]:
     """A claim is a sentence of the page, word for word: what is checked is what is read."""
-    prose = _one_line(" ".join(text for _, text in _paragraphs(page)))
+    prose = plain(" ".join(text for _, text in paragraphs(page)))
     for cell in page.cells:
         for line, sentence in claimed(cell):
-            if _one_line(sentence) not in prose:
+            if plain(sentence) not in prose:
                 message = (
                     f"the page's text does not say “{sentence}”; write it there, word for word"
                 )
@@ -93,6 +96,25 @@ def _claims_stand_in_the_text(page: Page) -> Iterator[Finding]:
             if RUN_TAGS.intersection(cell.tags):
                 message = f"a cell that claims must run whole; remove {', '.join(RUN_TAGS)}"
                 yield Finding(line, "claims", message)
+
+
+def _minutes_are_true(page: Page) -> Iterator[Finding]:
+    """A page takes as long to read as it says."""
+    minutes = reading_minutes(page)
+    if page.lesson and abs(minutes - page.lesson["teaching"]) > SLACK:
+        message = f"teaching: {page.lesson['teaching']}, but reading takes {minutes:.1f} minutes"
+        yield Finding(1, "minutes", message)
+
+
+def _terms_are_linked(page: Page) -> Iterator[Finding]:
+    """On a lesson page a term's first use, and no other, leads to the glossary."""
+    known = terms(page) if page.lesson else []
+    for term in known:
+        for number, (line, use, linked) in enumerate(uses(page, term, known)):
+            if linked != (number == 0):
+                form = f"{{term}}`{term}`" if use == term else f"{{term}}`{use} <{term}>`"
+                yield Finding(line, "terms", f"link the first “{use}”, and only that: {form}")
+                break
 
 
 def _exercises_have_solutions(page: Page) -> Iterator[Finding]:
@@ -121,7 +143,7 @@ def _figures_have_alt_text(page: Page) -> Iterator[Finding]:
 
 def _numbers_come_from_the_run(page: Page) -> Iterator[Finding]:
     """A result is glued from the run; a fact from outside has its source in the same paragraph."""
-    for line, text in _paragraphs(page):
+    for line, text in paragraphs(page):
         match = NUMBER.search(text)
         if match and "{cite}" not in text:
             message = f"“{match[0]}” is typed by hand; measure and glue it, or cite its source"
@@ -130,7 +152,7 @@ def _numbers_come_from_the_run(page: Page) -> Iterator[Finding]:
 
 def _words_are_kind(page: Page) -> Iterator[Finding]:
     """Nothing is called easy."""
-    for line, text in _paragraphs(page):
+    for line, text in paragraphs(page):
         if match := SLIGHTING.search(text):
             yield Finding(line, "words", f"“{match[0]}”: say it without")
 
@@ -139,27 +161,10 @@ RULES: tuple[Callable[[Page], Iterator[Finding]], ...] = (
     _own_code_is_hidden,
     _cells_are_short,
     _claims_stand_in_the_text,
+    _minutes_are_true,
+    _terms_are_linked,
     _exercises_have_solutions,
     _figures_have_alt_text,
     _numbers_come_from_the_run,
     _words_are_kind,
 )
-
-
-def _paragraphs(page: Page) -> Iterator[tuple[int, str]]:
-    """Yield the paragraphs of the page's text, without code, each with its first line."""
-    for cell, start in zip(page.notebook.cells, page.notebook.metadata["source_map"], strict=True):
-        if cell.cell_type != "markdown":
-            continue
-        text = re.sub(r"^```+.*?^```+$", _blank, cell.source, flags=re.M | re.S)
-        offset = start + 2
-        for match in re.finditer(r"(?:^.*\S.*\n?)+", text, re.M):
-            yield offset + text.count("\n", 0, match.start()), match[0]
-
-
-def _blank(match: re.Match[str]) -> str:
-    return "\n" * match[0].count("\n")
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

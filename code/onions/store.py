@@ -13,7 +13,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from onions.claims import KEY, Claim, Measure
+from onions.claims import KEY, Claim, Measure, Training
 
 FORMAT = 1
 
@@ -76,6 +76,11 @@ def claims(notebook: NotebookNode) -> Iterator[tuple[int, Claim]]:
 def measures(notebook: NotebookNode) -> Iterator[tuple[int, Measure]]:
     """Yield the measures of an executed notebook, each with its cell's index."""
     yield from _records(notebook, "measure")
+
+
+def trainings(notebook: NotebookNode) -> Iterator[tuple[int, Training]]:
+    """Yield the trained networks of an executed notebook, each with its cell's index."""
+    yield from _records(notebook, "training")
 
 
 def _records(notebook: NotebookNode, kind: str) -> Iterator[tuple[int, Any]]:

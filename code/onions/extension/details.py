@@ -1,4 +1,6 @@
-"""What folds: solutions and hidden cells as native ``<details>``, which need no JavaScript."""
+"""What folds: solutions and hidden cells as native ``<details>``, which need no JavaScript; and
+exercises without the id that they share.
+"""
 
 from html import escape
 from typing import Any
@@ -10,9 +12,17 @@ from sphinx_exercise.nodes import solution_node
 
 
 def setup(app: Sphinx) -> None:
-    """Replace how the two nodes are written."""
+    """Replace how the two nodes are written, and mend their content's ids."""
+    app.connect("doctree-resolved", _drop_repeated_ids)
     app.add_node(solution_node, override=True, html=(_open_solution, _close))
     app.add_node(HideCodeCellNode, override=True, html=(_open_cell, _close))
+
+
+def _drop_repeated_ids(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Remove the id that sphinx-exercise gives to the content of every exercise alike."""
+    for section in doctree.findall(nodes.section):
+        if section["ids"] in (["exercise-content"], ["solution-content"]):
+            section["ids"] = []
 
 
 def _open_solution(translator: Any, node: nodes.Element) -> None:

@@ -44,7 +44,8 @@ def _title(page: Page) -> tuple[int, int]:
 
 def minutes(facts: dict[str, Any]) -> str:
     """Return the page's time in words."""
-    return f"{facts['teaching']} min reading, {facts['exercises']} min exercises"
+    optional = "Optional. " if facts.get("optional") else ""
+    return f"{optional}{facts['teaching']} min reading, {facts['exercises']} min exercises"
 
 
 def _opening(facts: dict[str, Any]) -> str:
@@ -65,7 +66,7 @@ def _bullets(items: list[str]) -> str:
 
 
 class Schedule(SphinxDirective):
-    """``{schedule}``: the lesson pages in order, each with its minutes, and their sum."""
+    """``{schedule}``: the lesson pages with their minutes and the sum; then the optional pages."""
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
@@ -73,17 +74,24 @@ class Schedule(SphinxDirective):
         from onions.extension.results import page_link, table
 
         depends_on_store(self.env)
-        rows: list[list[Any]] = []
+        core: list[list[Any]] = []
+        optional: list[list[Any]] = []
         total = {"teaching": 0, "exercises": 0}
         for page in site().project.pages():
             if facts := page.lesson:
-                rows.append(
-                    [page_link(self, page), f"{facts['teaching']}", f"{facts['exercises']}"]
-                )
+                row = [page_link(self, page), *(str(facts[part]) for part in total)]
+                if facts.get("optional"):
+                    optional.append(row)
+                    continue
+                core.append(row)
                 for part in total:
                     total[part] += facts[part]
-        rows.append(["Together", f"{total['teaching']}", f"{total['exercises']}"])
-        return [table(["Page", "Reading (minutes)", "Exercises (minutes)"], rows)]
+        core.append(["Together", *map(str, total.values())])
+        heads = ["Page", "Reading (minutes)", "Exercises (minutes)"]
+        parts = [table(heads, core)]
+        if optional:
+            parts += [nodes.paragraph(text="And, if you like:"), table(heads, optional)]
+        return parts
 
 
 def setup(app: Sphinx) -> None:

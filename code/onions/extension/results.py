@@ -12,8 +12,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from onions import store
-from onions.claims import KEY, Value
+from onions.claims import KEY, Training, Value
 from onions.extension.reader import depends_on_store, site
+from onions.fingerprint import versions
 from onions.pages import Page
 
 
@@ -46,17 +47,68 @@ class Measures(SphinxDirective):
         return [table(["Page", "Measure", "Value"], rows)]
 
 
+class Models(SphinxDirective):
+    """``{models}``: every network that the lesson trained, with its size, time and accuracies,
+    and a sentence that says which is best and which is largest.
+    """
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table and the sentence, in the order of the pages."""
+        rows: list[list[Any]] = []
+        trainings: list[Training] = []
+        for page, entry in _executed(self):
+            for _, training in store.trainings(entry):
+                trainings.append(training)
+                epochs = f"{training['epochs']}"
+                if training["epoch"] != training["epochs"]:
+                    epochs += f", kept: {training['epoch']}"
+                size, seconds = f"{training['parameters']:,}", f"{training['seconds']:.0f}"
+                accuracies = [f"{training[name]:.3f}" for name in ("accuracy", "val_accuracy")]
+                row = [training["name"], *accuracies, size, epochs, seconds]
+                rows.append([*row, page_link(self, page)])
+        if not trainings:
+            raise self.error("no page of this book records a training; see trained()")
+        heads = ["Network", "Training accuracy", "Validation accuracy", "Parameters", "Epochs"]
+        heads += ["Seconds", "Page"]
+        return [table(heads, rows), nodes.paragraph(text=_best_and_largest(trainings))]
+
+
+def _best_and_largest(trainings: list[Training]) -> str:
+    ranked = sorted(trainings, key=lambda training: -training["val_accuracy"])
+    largest = max(ranked, key=lambda training: training["parameters"])
+    return (
+        f"The highest validation accuracy of this build, {ranked[0]['val_accuracy']:.3f}, belongs "
+        f"to “{ranked[0]['name']}”. “{largest['name']}” has the most parameters, and by validation "
+        f"accuracy it is number {ranked.index(largest) + 1} of {len(ranked)}."
+    )
+
+
+class Versions(SphinxDirective):
+    """``{versions}``: the packages that the pages use, with the versions they ran on."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        found: dict[str, str] = {}
+        for _, entry in _executed(self):
+            found |= versions(entry.metadata[KEY]["components"])
+        return [table(["Package", "Version"], [[name, found[name]] for name in sorted(found)])]
+
+
 class Runs(SphinxDirective):
-    """``{runs}``: when each page ran, for how long, and on what."""
+    """``{runs}``: when each page ran, for how long, and on what; and the seconds in all."""
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
         rows: list[list[Any]] = []
+        total = 0.0
         for page, entry in _executed(self):
             facts = entry.metadata[KEY]
             stack = f"Python {facts['python']}, {facts['backend']}"
-            row = [facts["executed"], f"{facts['seconds']:.0f}", facts["device"], stack]
+            executed = facts["executed"][:16].replace("T", " ")
+            row = [executed, f"{facts['seconds']:.0f}", facts["device"], stack]
             rows.append([page_link(self, page), *row])
+            total += facts["seconds"]
+        rows.append(["Together", "", f"{total:.0f}", "", ""])
         return [table(["Page", "Executed (UTC)", "Seconds", "Device", "Ran on"], rows)]
 
 
@@ -122,7 +174,8 @@ def page_link(directive: SphinxDirective, page: Page) -> nodes.Node:
 
 def table(heads: list[str], rows: list[list[Any]]) -> nodes.Node:
     """Return a table; a cell is a text or an inline node."""
-    group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in heads), cols=len(heads))
+    columns = (nodes.colspec(colwidth=1, stub=number == 0) for number in range(len(heads)))
+    group = nodes.tgroup("", *columns, cols=len(heads))  # a stub: the row's own heading
     group += nodes.thead("", _row(heads))
     group += nodes.tbody("", *(_row(row) for row in rows))
     return nodes.table("", group, classes=["run-table"])
@@ -156,7 +209,9 @@ def setup(app: Sphinx) -> None:
     for name, directive in {
         "claims": Claims,
         "measures": Measures,
+        "models": Models,
         "runs": Runs,
+        "versions": Versions,
         "data-used": DataUsed,
         "run-figure": RunFigure,
     }.items():
