@@ -51,7 +51,7 @@ def test_going_back_to_an_earlier_text_runs_nothing(small: Small) -> None:
 def test_a_crash_is_named_and_the_other_pages_are_kept(small: Small) -> None:
     root = small(index=CRASHES, other=GOOD)
     done = run_onions(root, "execute")
-    assert done.returncode == 1
+    assert done.returncode == 3
     page = root / "book" / "index.md"
     assert f"cell 2 of 3, {page}:12" in done.stderr
     assert "x / 0" in done.stderr and "ZeroDivisionError: division by zero" in done.stderr
@@ -66,7 +66,7 @@ def test_nothing_is_rendered_over_the_last_good_site(small: Small) -> None:
     site = root / "_build" / "html" / "index.html"
     good = site.read_bytes()
     small(index=CRASHES)
-    assert run_onions(root, "execute").returncode == 1
+    assert run_onions(root, "execute").returncode == 3
     done = run_onions(root, "render")
     assert done.returncode == 1 and str(root / "book" / "index.md") in done.stderr
     assert "Run `onions execute`" in done.stderr and site.read_bytes() == good
@@ -88,7 +88,7 @@ CLAIMS = (
 def test_false_claims_fail_the_page_and_are_all_listed(small: Small) -> None:
     root = small(index=CLAIMS, other=GOOD)
     done = run_onions(root, "execute")
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "2 claims do not hold in this run" in done.stderr
     assert f"{root / 'book' / 'index.md'}:12  “It grows.”" in done.stderr
     assert f"{root / 'book' / 'index.md'}:14  “It stays.”" in done.stderr
@@ -118,14 +118,14 @@ def test_without_dropout_the_claim_about_dropout_fails_the_build(small: Small) -
     assert run_onions(root, "execute").returncode == 0
     small(index=DROPOUT.replace("Dropout(0.2", "Dropout(0.0"))
     done = run_onions(root, "execute")
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "“Dropout silences some of the values.”" in done.stderr and "zeros = 0" in done.stderr
 
 
 def test_a_dead_kernel_is_named(small: Small) -> None:
     root = small(index="# Dies\n\n" + cell("x = 1") + cell("import os\nos.kill(os.getpid(), 9)"))
     done = run_onions(root, "execute")
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "cell 2 of 2" in done.stderr and "the kernel died" in done.stderr
     assert str(root / "_build" / "log" / "index.log") in done.stderr
 
@@ -222,7 +222,7 @@ def test_a_claim_can_not_be_cleared_away(small: Small) -> None:
         index=CLAIMS.replace('claim("It stays.", False)', 'claim("It stays.", False)' + cleared)
     )
     done = run_onions(root, "execute")
-    assert done.returncode == 1 and "cleared away the record of a claim" in done.stderr
+    assert done.returncode == 3 and "cleared away the record of a claim" in done.stderr
 
 
 def test_settings_of_the_machine_do_not_reach_a_page(small: Small, tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_a_page_that_is_edited_while_it_runs_is_not_kept(small: Small) -> None:
     path = root / "book" / "index.md"
     path.write_text("# Edits itself\n\n" + cell(f'open({str(path)!r}, "a").write({cell("2")!r});'))
     done = run_onions(root, "execute")
-    assert done.returncode == 1 and "changed while it ran; execute again" in done.stderr
+    assert done.returncode == 3 and "changed while it ran; execute again" in done.stderr
     assert not (root / "_build" / "store").exists()
 
 

@@ -1,23 +1,25 @@
-"""The command line: ``onions execute``, ``onions render``, ``onions check``.
+"""The command line: ``onions execute``, ``onions status``, ``onions render``, ``onions check``.
 
-Exit codes: 0 all well; 1 a page failed, breaks a rule, or the site did not build; 2 wrong usage,
-data, lock or environment, before anything ran.
+Exit codes: 0 all well; 1 a page is stale or breaks a rule, or the site did not build; 2 wrong
+usage, data, lock or environment, before anything ran; 3 a page failed; 130 interrupted.
 """
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
 from onions.batches import DataError
 from onions.data import CHOICES
-from onions.fingerprint import LockError
+from onions.fingerprint import Build, LockError
 from onions.pages import PageError, Project
 
 PROFILES = ("full", "smoke")
 EXAMPLES = """\
 examples:
-  onions execute                                 run what changed
+  onions execute                                 run what changed, side by side
+  onions status                                  what is stale, and why
   ONIONS_DATA=sketches onions execute --profile smoke
   onions render                                  make the site from the store
   onions check                                   check the pages' rules
@@ -31,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     if getattr(options, "profile", "full") not in PROFILES:  # argparse lets a default pass
         parser.error(f"ONIONS_PROFILE: invalid choice: {options.profile!r}")
     project = Project(options.project.resolve())
+    signal.signal(signal.SIGTERM, _interrupt)  # so that it leaves no kernel behind, like Ctrl-C
     try:
         return int(options.run(project, options))
     except (DataError, LockError, PageError) as error:
@@ -64,7 +67,21 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument(
         "--unlocked", action="store_true", help="run with the versions that are installed"
     )
+    execute.add_argument(
+        "--jobs", type=_at_least_one, metavar="N", help="pages at once (one for each GPU or core)"
+    )
+    execute.add_argument(
+        "--check", action="store_true", help="run nothing; exit with 1 if a page is stale"
+    )
     execute.set_defaults(run=_execute)
+    status = commands.add_parser(
+        "status",
+        help="list the pages: fresh or stale, and why",
+        description="List every page that runs: fresh or stale and why, seconds, device and age of "
+        "its last run.",
+        epilog="example: onions status",
+    )
+    status.set_defaults(run=_status)
     render = commands.add_parser(
         "render",
         help="make the site in _build/html from the store",
@@ -83,16 +100,65 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _execute(project: Project, options: argparse.Namespace) -> int:
-    from onions.execute import EnvironmentDiffers, execute  # here: render does without nbclient
+    from rich.console import Console
+
+    from onions.execute import EnvironmentDiffers, execute, resolve  # render does without nbclient
 
     choice = os.environ.get("ONIONS_DATA") or "auto"
+    if options.check:  # against what would run now, not what ran last
+        console = Console(soft_wrap=True, markup=False, highlight=False)
+        return _list(project, resolve(choice, options.profile, options.unlocked, console))
     try:
-        report = execute(project, choice=choice, profile=options.profile, unlocked=options.unlocked)
+        report = execute(
+            project,
+            choice=choice,
+            profile=options.profile,
+            unlocked=options.unlocked,
+            jobs=options.jobs,
+        )
     except EnvironmentDiffers as error:
         return _stop(error, 2)
     for name, message in report.failed.items():
         print(f"\n{name} failed\n{message}", file=sys.stderr)
-    return 1 if report.failed else 0
+    return 3 if report.failed else 0
+
+
+def _status(project: Project, options: argparse.Namespace) -> int:
+    try:
+        build = Build.read(project)
+    except (FileNotFoundError, ValueError):
+        return _stop("nothing is executed yet. Run `onions execute`.", 1)
+    return _list(project, build)
+
+
+def _list(project: Project, build: Build) -> int:
+    """List the pages; return 1 if one is stale."""
+    from onions.status import age, states
+
+    found = states(project, build)
+    rows = [["page", "state", "seconds", "executed", "device", "why"]]
+    for state in found:
+        facts = state.facts
+        seconds = f"{facts['seconds']:.0f}" if facts else ""
+        row = [state.page.name, "fresh" if state.fresh else "stale", seconds, age(facts)]
+        rows.append([*row, str(facts.get("device", "")), "; ".join(state.why)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(map(str.ljust, row, widths)).rstrip())
+    stale = sum(not state.fresh for state in found)
+    print(f"{stale} of {len(found)} pages are stale; with {build.source.what}, {build.profile}.")
+    return 1 if stale else 0
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _interrupt(signal_: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _render(project: Project, options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""Run the pages that the store does not hold yet, each alone in a kernel of its own.
+"""Run the pages that the store does not hold yet, side by side, each in a kernel of its own.
 
 A page that fails does not stop the others. Finished pages are in the store at once, so an
 interrupted build goes on where it was.
@@ -6,26 +6,33 @@ interrupted build goes on where it was.
 
 import os
 import platform
+import re
 import textwrap
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
 import nbformat
+from filelock import FileLock, Timeout
 from nbformat import NotebookNode
 from packaging.utils import canonicalize_name
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from onions import data
 from onions.fingerprint import Build, components, fingerprint, installed, locked
 from onions.pages import Page, Project
+from onions.pool import Kernels, default_jobs, share, side_by_side
 from onions.rules import claimed as claims_of
 from onions.runner import OnCell, PageFailed, run_cells
-from onions.store import Store, StoreError, claims, write_notebook
+from onions.status import State, states
+from onions.store import Store, claims, write_notebook
 
 
 class EnvironmentDiffers(Exception):
@@ -47,41 +54,107 @@ def execute(
     choice: str = "auto",
     profile: str = "full",
     unlocked: bool = False,
+    jobs: int | None = None,
     console: Console | None = None,
 ) -> Report:
     """Execute every page whose fingerprint is not in the store, and report what was done.
 
-    `choice` is the value of ``ONIONS_DATA``. Raises DataError, LockError, PageError or
-    EnvironmentDiffers before anything runs.
+    `choice` is the value of ``ONIONS_DATA``; `jobs` is how many pages run at once, by default one
+    for each GPU or core. Raises DataError, LockError, PageError or EnvironmentDiffers before
+    anything runs.
     """
     console = console or Console(soft_wrap=True, markup=False, highlight=False)
-    pages = [page for page in project.pages() if page.cells]
-    build = _resolve(choice, profile, unlocked, console)
-    fingerprints = {page.name: fingerprint(page, project, build) for page in pages}
-    store, report = Store(project.build / "store"), Report()
-    stale = [page for page in pages if not _is_kept(store, fingerprints[page.name], console)]
-    if stale:
-        _check_environment(project, build)
-        if build.source.name == "cifar10":
-            data.load(build.source)  # every file is checked before the first page runs
-    build.write(project)
-    for page in pages:
-        if page not in stale:
-            report.kept.append(page.name)
-            console.print(f"{page.name}: nothing changed", style="dim")
-            continue
-        try:
-            seconds = _run_into(store, fingerprints[page.name], page, project, build, console)
-        except PageFailed as error:
-            report.failed[page.name] = str(error)
-            console.print(f"{page.name}: failed", style="red")
-        else:
-            report.seconds[page.name] = seconds
-            console.print(f"{page.name}: executed in {seconds:.0f} s", style="green")
+    with _one_build_at_a_time(project, console):
+        build = resolve(choice, profile, unlocked, console)
+        found, report = states(project, build), Report()
+        stale = [state for state in found if not state.fresh]
+        if stale:
+            _check_environment(project, build)
+            if build.source.name == "cifar10":
+                data.load(build.source)  # every file is checked before the first page runs
+        build.write(project)
+        for state in found:
+            if state.fresh:
+                report.kept.append(state.page.name)
+                console.print(f"{state.page.name}: nothing changed", style="dim")
+            else:
+                console.print(f"{state.page.name}: {'; '.join(state.why)}", style="dim")
+        if stale:
+            jobs = min(jobs or default_jobs(), len(stale))
+            _run_all(stale, project, build, report, jobs, console)
     return report
 
 
-def _resolve(choice: str, profile: str, unlocked: bool, console: Console) -> Build:
+def _run_all(
+    stale: list[State],
+    project: Project,
+    build: Build,
+    report: Report,
+    jobs: int,
+    console: Console,
+) -> None:
+    """Run pages side by side, the longest first, so that none is left over at the end."""
+    store, kernels = Store(project.build / "store"), Kernels()
+    progress = _Progress(console)
+
+    def run(state: State, slot: int) -> _Ran:
+        on_cell = progress.row(state.page, state.facts.get("seconds"))
+        return _run(state.page, project, build, on_cell, share(slot, jobs), kernels)
+
+    # In this thread, since Python 3.11 can't parse code in two threads at once
+    # (https://github.com/python/cpython/issues/106905).
+    def done(state: State, future: "Future[_Ran]") -> None:
+        page = state.page
+        progress.end(page.name)
+        ran = future.result()
+        try:
+            _keep(ran, state, project, build, store)
+        except Exception as error:
+            message = str(error)
+            if not isinstance(error, PageFailed):
+                log = _log_path(page, project)
+                message = f"{type(error).__name__}: {message}. The kernel's log: {log}"
+            report.failed[page.name] = _with_notebook(message, page, project, ran.notebook)
+            console.print(f"{page.name}: failed", style="red")
+        else:
+            report.seconds[page.name] = ran.seconds
+            console.print(f"{page.name}: executed in {ran.seconds:.0f} s", style="green")
+
+    with progress:
+        ordered = sorted(stale, key=lambda state: expected_seconds(state, build), reverse=True)
+        side_by_side(ordered, run, done, jobs, kernels)
+
+
+def expected_seconds(state: State, build: Build) -> float:
+    """Return how long a page will take: as long as last time in this profile, or a guess."""
+    if state.facts and state.facts["build"]["profile"] == build.profile:
+        return float(state.facts["seconds"])
+    epochs = sum(
+        int(number)
+        for cell in state.page.cells
+        for number in re.findall(r"\bepochs=(\d+)", cell.source)
+    )
+    return 3.0 + epochs
+
+
+@contextmanager
+def _one_build_at_a_time(project: Project, console: Console) -> Iterator[None]:
+    """Wait until no other build runs in this folder. A build that died holds nothing."""
+    project.build.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(project.build / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        console.print(f"Another build runs in {project.build}; waiting for it to end.")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def resolve(choice: str, profile: str, unlocked: bool, console: Console) -> Build:
+    """Return what an execution with these choices would run with."""
     source = data.resolve(choice, say=console.print)
     loud = "bold yellow" if source.name == "sketches" else None
     console.print(f"Data: {source.what}, since {source.why}.", style=loud)
@@ -91,14 +164,6 @@ def _resolve(choice: str, profile: str, unlocked: bool, console: Console) -> Bui
         names = {canonicalize_name(d.name) for d in metadata.distributions()}
         build = replace(build, unlocked=installed(sorted(names)))
     return build
-
-
-def _is_kept(store: Store, print_: str, console: Console) -> bool:
-    try:
-        return store.read(print_) is not None
-    except StoreError as error:
-        console.print(f"{error} It is executed again now.", style="yellow")
-        return False
 
 
 def _check_environment(project: Project, build: Build) -> None:
@@ -115,45 +180,67 @@ def _check_environment(project: Project, build: Build) -> None:
         )
 
 
-def _run_into(
-    store: Store, print_: str, page: Page, project: Project, build: Build, console: Console
-) -> float:
-    """Run a page and keep it under its fingerprint; return the seconds it took.
+@dataclass
+class _Ran:
+    """A page after its run: its outputs, what its kernel said at the end, or what went wrong."""
 
-    Raises PageFailed, whatever went wrong, so that the other pages still run.
-    """
-    notebook = nbformat.v4.new_notebook(
-        cells=[
-            nbformat.v4.new_code_cell(cell.source, metadata={"tags": list(cell.tags)}, id=f"c{i}")
-            for i, cell in enumerate(page.cells)
-        ]
+    notebook: NotebookNode
+    ending: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: Exception | None = None
+
+
+def _run(
+    page: Page,
+    project: Project,
+    build: Build,
+    on_cell: OnCell,
+    share: dict[str, str],
+    kernels: Kernels,
+) -> _Ran:
+    """Run a page; whatever goes wrong is in what it returns, so that the others still run."""
+    ran = _Ran(
+        nbformat.v4.new_notebook(
+            cells=[
+                nbformat.v4.new_code_cell(cell.source, metadata={"tags": [*cell.tags]}, id=f"c{i}")
+                for i, cell in enumerate(page.cells)
+            ]
+        )
     )
-    log_path = project.build / "log" / f"{page.name.replace('/', '-')}.log"
     started = time.monotonic()
     try:
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        with log_path.open("wb") as log, _progress(page, console) as on_cell:
-            ending = run_cells(page, notebook, build, log, on_cell)
-        _check_claims(page, notebook, ending.pop("claimed"))
-        if fingerprint(project.page(page.name), project, build) != print_:
-            raise PageFailed("its code, or a module of ours, changed while it ran; execute again")
-        seconds = round(time.monotonic() - started, 1)
-        store.write(
-            print_,
-            notebook,
-            page=page.name,
-            seconds=seconds,
-            executed=datetime.now(UTC).isoformat(timespec="seconds"),
-            build=asdict(replace(build, unlocked=None)),
-            components=components(page, project, build),
-            **ending,
-        )
+        path = _log_path(page, project)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as log:
+            ran.ending = run_cells(page, ran.notebook, build, log, on_cell, share, kernels)
     except Exception as error:
-        message = str(error)
-        if not isinstance(error, PageFailed):
-            message = f"{type(error).__name__}: {message}. The kernel's log: {log_path}"
-        raise PageFailed(_with_notebook(message, page, project, notebook)) from error
-    return seconds
+        ran.error = error
+    ran.seconds = round(time.monotonic() - started, 1)
+    return ran
+
+
+def _keep(ran: _Ran, state: State, project: Project, build: Build, store: Store) -> None:
+    """Put a page into the store if all went well. Raises what went wrong."""
+    if ran.error:
+        raise ran.error
+    page = state.page
+    _check_claims(page, ran.notebook, ran.ending.pop("claimed"))
+    if fingerprint(project.page(page.name), project, build) != state.fingerprint:
+        raise PageFailed("its code, or a module of ours, changed while it ran; execute again")
+    store.write(
+        state.fingerprint,
+        ran.notebook,
+        page=page.name,
+        seconds=ran.seconds,
+        executed=datetime.now(UTC).isoformat(timespec="seconds"),
+        build=asdict(replace(build, unlocked=None)),
+        components=components(page, project, build),
+        **ran.ending,
+    )
+
+
+def _log_path(page: Page, project: Project) -> Path:
+    return project.build / "log" / f"{page.name.replace('/', '-')}.log"
 
 
 def _check_claims(page: Page, notebook: NotebookNode, claimed: list[str]) -> None:
@@ -184,26 +271,45 @@ def _with_notebook(message: str, page: Page, project: Project, notebook: Noteboo
     return f"{message}\n  What ran is kept in {path}"
 
 
-@contextmanager
-def _progress(page: Page, console: Console) -> Iterator[OnCell]:
-    """Show the page, the cell and the time: a live bar on a terminal, plain lines elsewhere."""
-    total, started = len(page.cells), time.monotonic()
-    bar = Progress(
-        TextColumn(page.name),
-        BarColumn(),
-        TextColumn("cell {task.fields[cell]} of {task.total}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task(page.name, total=total, cell=1)
+class _Progress:
+    """Which page is at which cell: live rows on a terminal, plain lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.rows: dict[str, TaskID] = {}
+        self.live = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("cell {task.fields[cell]} of {task.total:.0f}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[before]}", style="dim"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+
+    def __enter__(self) -> None:
+        self.live.start()
+
+    def __exit__(self, *error: object) -> None:
+        self.live.stop()
+
+    def row(self, page: Page, before: float | None) -> OnCell:
+        """Show a page that starts, and how long it took last time; return what its cells call."""
+        total, started = len(page.cells), time.monotonic()
+        last_time = f"last time {before:.0f} s" if before else ""
+        row = self.live.add_task(page.name, total=total, cell=1, before=last_time)
+        self.rows[page.name] = row
 
         def on_cell(index: int) -> None:
-            bar.update(task, completed=index, cell=index + 1)
-            if not console.is_terminal:
+            self.live.update(row, completed=index, cell=index + 1)
+            if not self.console.is_terminal:
                 seconds = time.monotonic() - started
-                console.print(f"{page.name}: cell {index + 1} of {total} ({seconds:.0f} s)")
+                self.console.print(f"{page.name}: cell {index + 1} of {total} ({seconds:.0f} s)")
 
-        yield on_cell
+        return on_cell
+
+    def end(self, name: str) -> None:
+        """Take a page's row away."""
+        if name in self.rows:
+            self.live.remove_task(self.rows.pop(name))

@@ -83,7 +83,7 @@ def components(page: Page, project: Project, build: Build) -> dict[str, str]:
         if name.startswith("onions.") and name.count(".") == 1 and not _is_ours(name):
             raise PageError(f"{page.path}: it imports {name}, which is no module for pages")
     modules = _closure(own) | _closure({KERNEL_MODULE, build.source.module})
-    parts |= {f"{name.replace('.', '/')}.py": _hash(_source(name)) for name in modules}
+    parts |= {f"{name.replace('.', '/')}.py": _hash(_source(name)) for name in sorted(modules)}
     packages = {
         name.partition(".")[0]
         for name in own | _needed_by(_closure(own), nested=True) | _needed_by(modules, nested=False)
@@ -163,7 +163,7 @@ def _versions(packages: set[str], project: Project, build: Build) -> dict[str, s
             f"{name}, which a page or its kernel uses, is not in {project.lock.name}. Add it to "
             "requirements.txt and run `make lock`, or execute with --unlocked."
         )
-    return {name: known[name] for name in names}
+    return {name: known[name] for name in sorted(names)}
 
 
 def _trees(page: Page) -> Iterator[ast.AST]:

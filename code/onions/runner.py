@@ -4,7 +4,8 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -12,6 +13,7 @@ from typing import IO, Any
 import nbformat
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -19,6 +21,7 @@ from traitlets.config import Config
 
 from onions.fingerprint import Build
 from onions.pages import KERNEL, Page
+from onions.pool import Kernels
 
 CELL_LIMIT = 1800  # seconds for one cell
 # Loading the extension as a cell stops the page if it does not load.
@@ -33,17 +36,27 @@ class PageFailed(Exception):
 
 
 def run_cells(
-    page: Page, notebook: NotebookNode, build: Build, log: IO[bytes], on_cell: OnCell
+    page: Page,
+    notebook: NotebookNode,
+    build: Build,
+    log: IO[bytes],
+    on_cell: OnCell,
+    share: dict[str, str],
+    kernels: Kernels,
 ) -> dict[str, Any]:
     """Run all cells in one kernel, in an empty folder; return what `onions.kernel` says of it.
 
-    Raises PageFailed that names the cell.
+    `share` is what the kernel's environment says about threads and GPUs; while it runs, it is
+    among `kernels`. Raises PageFailed that names the cell.
     """
     # The path of a socket has 107 characters at most.
     base = None if len(tempfile.gettempdir()) < 60 else "/tmp"  # noqa: S108
-    with tempfile.TemporaryDirectory(
-        prefix="onions-", dir=base, ignore_cleanup_errors=True
-    ) as folder:
+    with (
+        _event_loop(),
+        tempfile.TemporaryDirectory(
+            prefix="onions-", dir=base, ignore_cleanup_errors=True
+        ) as folder,
+    ):
         client = NotebookClient(
             notebook,
             km=_kernel_manager(folder),
@@ -53,12 +66,15 @@ def run_cells(
         )
         workplace = Path(folder, "page")
         workplace.mkdir()
-        with client.setup_kernel(
-            cleanup_kc=True,
-            cwd=str(workplace),
-            env=_environment(build, folder),
-            stdout=log,
-            stderr=log,
+        with (
+            client.setup_kernel(
+                cleanup_kc=True,
+                cwd=str(workplace),
+                env=_environment(build, folder) | share,
+                stdout=log,
+                stderr=log,
+            ),
+            _among(kernels, client),
         ):
             _run_hidden(client, PROLOGUE)
             for index, cell in enumerate(notebook.cells):
@@ -68,6 +84,26 @@ def run_cells(
                 except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
                     raise PageFailed(_failure(page, index, cell, error, log.name)) from error
             return dict(json.loads(_run_hidden(client, EPILOGUE)))
+
+
+@contextmanager
+def _event_loop() -> Iterator[None]:
+    """Close what nbclient opens in each thread and leaves open."""
+    try:
+        yield
+    finally:
+        ensure_event_loop().close()
+
+
+@contextmanager
+def _among(kernels: Kernels, client: NotebookClient) -> Iterator[None]:
+    manager: Any = client.km
+    pid = manager.provisioner.pid  # also its process group, since it has a session of its own
+    kernels.add(pid)
+    try:
+        yield
+    finally:
+        kernels.remove(pid)
 
 
 def _kernel_manager(folder: str) -> AsyncKernelManager:

@@ -5,8 +5,10 @@ run in its metadata. It is written whole and then renamed, so a half-written one
 Two stores merge by copying their files together.
 """
 
+import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,17 @@ class Store:
         if facts.get("format") != FORMAT or facts.get("fingerprint") != fingerprint:
             raise StoreError(f"{path}: not an entry of this store. Delete it and execute again.")
         return notebook
+
+    def latest(self) -> dict[str, dict[str, Any]]:
+        """Return the facts of every page's last run, by page; what can't be read is passed over."""
+        found: dict[str, dict[str, Any]] = {}
+        for path in sorted(self.folder.glob("*.ipynb")):
+            with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+                facts = json.loads(path.read_text("utf-8"))["metadata"][KEY]
+                if facts["format"] == FORMAT and facts["components"].keys() and facts["seconds"]:
+                    before = found.get(facts["page"], {"executed": ""})
+                    found[facts["page"]] = max(before, facts, key=lambda f: str(f["executed"]))
+        return found
 
     def write(self, fingerprint: str, notebook: NotebookNode, **facts: Any) -> None:
         """Keep an executed notebook with the facts of its run."""

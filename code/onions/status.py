@@ -1,0 +1,89 @@
+"""What is fresh, what is stale, and why."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from onions.fingerprint import Build, components, fingerprint, versions
+from onions.pages import Page, Project
+from onions.store import Store, StoreError
+
+MOST_REASONS = 4
+
+
+@dataclass(frozen=True)
+class State:
+    """A page that runs: fresh, or stale for the reasons in `why`; `facts` of its last run."""
+
+    page: Page
+    fingerprint: str
+    why: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the store holds the page as it stands."""
+        return not self.why
+
+
+def states(project: Project, build: Build) -> list[State]:
+    """Return the state of every page that runs, in the order of the table of contents.
+
+    Raises PageError or LockError where a fingerprint can't be computed.
+    """
+    store = Store(project.build / "store")
+    last = store.latest()
+    return [_state(page, project, build, store, last) for page in project.pages() if page.cells]
+
+
+def age(facts: dict[str, Any]) -> str:
+    """Return how long ago a page was executed, in words; nothing where it never was."""
+    if not facts:
+        return ""
+    minutes = (
+        int((datetime.now(UTC) - datetime.fromisoformat(facts["executed"])).total_seconds()) // 60
+    )
+    for size, name in ((60 * 24, "day"), (60, "hour"), (1, "minute")):
+        if minutes >= size:
+            number = minutes // size
+            return f"{number} {name}{'s' if number > 1 else ''} ago"
+    return "now"
+
+
+def _state(
+    page: Page, project: Project, build: Build, store: Store, last: dict[str, dict[str, Any]]
+) -> State:
+    print_ = fingerprint(page, project, build)
+    before = last.get(page.name, {})
+    try:
+        entry = store.read(print_)
+    except StoreError as error:
+        return State(page, print_, [str(error)], before)
+    if entry is not None:
+        return State(page, print_, [], dict(entry.metadata["onions"]))
+    if not before:
+        return State(page, print_, ["never executed"])
+    reasons = _differences(before["components"], components(page, project, build))
+    if len(reasons) > MOST_REASONS:
+        reasons[MOST_REASONS:] = [f"and {len(reasons) - MOST_REASONS} more"]
+    return State(page, print_, reasons or ["its entry is gone from the store"], before)
+
+
+def _differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Say what of a page's components changed since its last run."""
+    packages = versions(before) | versions(now)
+    reasons = []
+    for name in dict.fromkeys([*now, *before]):
+        old, new = before.get(name), now.get(name)
+        if old == new:
+            continue
+        if name == "data" and old and new:
+            names = [part.partition(" ")[0] for part in (old, new)]
+            reasons.append("data changed" if names[0] == names[1] else f"data {' → '.join(names)}")
+        elif name in packages or name in ("python", "backend", "profile"):
+            reasons.append(f"{name} {old or 'not used'} → {new or 'not used'}")
+        elif old is None or new is None:
+            reasons.append(f"{name} {'is new' if old is None else 'is gone'}")
+        else:
+            reasons.append(f"{name} changed")
+    return reasons
