@@ -90,7 +90,7 @@ def test_a_kernel_that_starts_while_all_stop_is_killed(sleeper: "subprocess.Pope
 
 def test_each_kernel_gets_its_share(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(pool, "NVIDIA", tmp_path / "none")
-    monkeypatch.setattr(pool, "_cores", lambda: 8)
+    monkeypatch.setattr(pool, "cores", lambda: 8)
     assert default_jobs() == 8
     assert share(0, 4)["TF_NUM_INTRAOP_THREADS"] == share(0, 4)["OMP_NUM_THREADS"] == "2"
     assert share(3, 12)["TF_NUM_INTRAOP_THREADS"] == "1"

@@ -8,6 +8,7 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from onions.batches import DataError
@@ -16,6 +17,7 @@ from onions.fingerprint import Build, LockError
 from onions.pages import PageError, Project
 
 PROFILES = ("full", "smoke")
+Run = Callable[[Project, argparse.Namespace], int]
 EXAMPLES = """\
 examples:
   onions execute                                 run what changed, side by side
@@ -51,13 +53,51 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--project", type=Path, default=Path(), help="the book's folder (here)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    execute = commands.add_parser(
+
+    def command(
+        name: str, run: Run, what: str, description: str, example: str
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(
+            name, help=what, description=description, epilog=f"example: {example}"
+        )
+        added.set_defaults(run=run)
+        return added
+
+    execute = command(
         "execute",
-        help="run the pages that changed, into _build/store",
-        description="Run the pages whose code, helpers, data or versions changed. ONIONS_DATA "
+        _execute,
+        "run the pages that changed, into _build/store",
+        "Run the pages whose code, helpers, data or versions changed. ONIONS_DATA "
         f"chooses the images: {CHOICES}. KERAS_BACKEND chooses Keras' backend.",
-        epilog="example: ONIONS_DATA=cifar10 onions execute",
+        "ONIONS_DATA=cifar10 onions execute",
     )
+    _add_execute_options(execute)
+    command(
+        "status",
+        _status,
+        "list the pages: fresh or stale, and why",
+        "List every page that runs: fresh or stale and why, seconds, device and age of its last "
+        "run.",
+        "onions status",
+    )
+    command(
+        "render",
+        _render,
+        "make the site in _build/html from the store",
+        "Make the site from the executed pages; needs no TensorFlow and no kernel.",
+        "onions render",
+    )
+    command(
+        "check",
+        _check,
+        "check the pages' rules, without running them",
+        "Check every page against the rules in code/onions/rules.py.",
+        "onions check",
+    )
+    return parser
+
+
+def _add_execute_options(execute: argparse.ArgumentParser) -> None:
     execute.add_argument(
         "--profile",
         choices=PROFILES,
@@ -73,41 +113,16 @@ def _parser() -> argparse.ArgumentParser:
     execute.add_argument(
         "--check", action="store_true", help="run nothing; exit with 1 if a page is stale"
     )
-    execute.set_defaults(run=_execute)
-    status = commands.add_parser(
-        "status",
-        help="list the pages: fresh or stale, and why",
-        description="List every page that runs: fresh or stale and why, seconds, device and age of "
-        "its last run.",
-        epilog="example: onions status",
-    )
-    status.set_defaults(run=_status)
-    render = commands.add_parser(
-        "render",
-        help="make the site in _build/html from the store",
-        description="Make the site from the executed pages; needs no TensorFlow and no kernel.",
-        epilog="example: onions render",
-    )
-    render.set_defaults(run=_render)
-    check = commands.add_parser(
-        "check",
-        help="check the pages' rules, without running them",
-        description="Check every page against the rules in code/onions/rules.py.",
-        epilog="example: onions check",
-    )
-    check.set_defaults(run=_check)
-    return parser
 
 
 def _execute(project: Project, options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from onions.execute import EnvironmentDiffers, execute, resolve  # render does without nbclient
+    from onions.progress import plain_console
 
     choice = os.environ.get("ONIONS_DATA") or "auto"
     if options.check:  # against what would run now, not what ran last
-        console = Console(soft_wrap=True, markup=False, highlight=False)
-        return _list(project, resolve(choice, options.profile, options.unlocked, console))
+        build = resolve(choice, options.profile, options.unlocked, plain_console())
+        return _list(project, build)
     try:
         report = execute(
             project,

@@ -23,12 +23,12 @@ from filelock import FileLock, Timeout
 from nbformat import NotebookNode
 from packaging.utils import canonicalize_name
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from onions import data
-from onions.fingerprint import Build, components, fingerprint, installed, locked
+from onions.fingerprint import Build, components, digest, installed, locked
 from onions.pages import Page, Project
 from onions.pool import Kernels, default_jobs, share, side_by_side
+from onions.progress import PageProgress, plain_console
 from onions.rules import claimed as claims_of
 from onions.runner import OnCell, PageFailed, run_cells
 from onions.status import State, states
@@ -63,7 +63,7 @@ def execute(
     for each GPU or core. Raises DataError, LockError, PageError or EnvironmentDiffers before
     anything runs.
     """
-    console = console or Console(soft_wrap=True, markup=False, highlight=False)
+    console = console or plain_console()
     with _one_build_at_a_time(project, console):
         build = resolve(choice, profile, unlocked, console)
         found, report = states(project, build), Report()
@@ -95,7 +95,7 @@ def _run_all(
 ) -> None:
     """Run pages side by side, the longest first, so that none is left over at the end."""
     store, kernels = Store(project.build / "store"), Kernels()
-    progress = _Progress(console)
+    progress = PageProgress(console)
 
     def run(state: State, slot: int) -> _Ran:
         on_cell = progress.row(state.page, state.facts.get("seconds"))
@@ -225,7 +225,8 @@ def _keep(ran: _Ran, state: State, project: Project, build: Build, store: Store)
         raise ran.error
     page = state.page
     _check_claims(page, ran.notebook, ran.ending.pop("claimed"))
-    if fingerprint(project.page(page.name), project, build) != state.fingerprint:
+    parts = components(project.page(page.name), project, build)
+    if digest(parts) != state.fingerprint:
         raise PageFailed("its code, or a module of ours, changed while it ran; execute again")
     store.write(
         state.fingerprint,
@@ -234,7 +235,7 @@ def _keep(ran: _Ran, state: State, project: Project, build: Build, store: Store)
         seconds=ran.seconds,
         executed=datetime.now(UTC).isoformat(timespec="seconds"),
         build=asdict(replace(build, unlocked=None)),
-        components=components(page, project, build),
+        components=parts,
         **ran.ending,
     )
 
@@ -269,47 +270,3 @@ def _with_notebook(message: str, page: Page, project: Project, notebook: Noteboo
     except OSError as error:
         return f"{message}\n  What ran could not be kept: {error}"
     return f"{message}\n  What ran is kept in {path}"
-
-
-class _Progress:
-    """Which page is at which cell: live rows on a terminal, plain lines elsewhere."""
-
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.rows: dict[str, TaskID] = {}
-        self.live = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("cell {task.fields[cell]} of {task.total:.0f}"),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[before]}", style="dim"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-
-    def __enter__(self) -> None:
-        self.live.start()
-
-    def __exit__(self, *error: object) -> None:
-        self.live.stop()
-
-    def row(self, page: Page, before: float | None) -> OnCell:
-        """Show a page that starts, and how long it took last time; return what its cells call."""
-        total, started = len(page.cells), time.monotonic()
-        last_time = f"last time {before:.0f} s" if before else ""
-        row = self.live.add_task(page.name, total=total, cell=1, before=last_time)
-        self.rows[page.name] = row
-
-        def on_cell(index: int) -> None:
-            self.live.update(row, completed=index, cell=index + 1)
-            if not self.console.is_terminal:
-                seconds = time.monotonic() - started
-                self.console.print(f"{page.name}: cell {index + 1} of {total} ({seconds:.0f} s)")
-
-        return on_cell
-
-    def end(self, name: str) -> None:
-        """Take a page's row away."""
-        if name in self.rows:
-            self.live.remove_task(self.rows.pop(name))

@@ -68,7 +68,11 @@ class Build:
 
 def fingerprint(page: Page, project: Project, build: Build) -> str:
     """Return the SHA-256 over everything that the page's outputs depend on, in hexadecimal."""
-    parts = components(page, project, build)
+    return digest(components(page, project, build))
+
+
+def digest(parts: dict[str, str]) -> str:
+    """Return the fingerprint of a page with these components."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

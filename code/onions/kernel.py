@@ -70,6 +70,13 @@ def install() -> None:
         wrapt.register_post_import_hook(hook, name)
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def ending() -> dict[str, Any]:
     """Return what the page ran on: Python, Keras' backend, the device; and what it claimed."""
     backend = "none"
@@ -184,5 +191,4 @@ def _processor() -> str:
             if line.startswith("model name"):
                 name = line.partition(":")[2].strip()
                 break
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"
+    return f"{name}, {cores()} cores"

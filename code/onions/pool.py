@@ -10,6 +10,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from onions.kernel import cores
+
 T = TypeVar("T")
 
 NVIDIA = Path("/proc/driver/nvidia/gpus")  # a folder for each GPU that the driver knows
@@ -79,7 +81,7 @@ def side_by_side(
 
 def default_jobs() -> int:
     """Return how many pages to run at once: one for each GPU, or else one for each core."""
-    return _gpus() or _cores()
+    return _gpus() or cores()
 
 
 def share(slot: int, jobs: int) -> dict[str, str]:
@@ -88,7 +90,7 @@ def share(slot: int, jobs: int) -> dict[str, str]:
     Single-threaded trainings side by side finish sooner than many-threaded ones in a row, since
     small networks can't keep several cores busy.
     """
-    threads = str(max(1, _cores() // jobs))
+    threads = str(max(1, cores() // jobs))
     environment = {
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
@@ -100,12 +102,6 @@ def share(slot: int, jobs: int) -> dict[str, str]:
         environment |= dict.fromkeys((*names, "MKL_NUM_THREADS"), threads)
         environment["TF_NUM_INTEROP_THREADS"] = "1"
     return environment
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _gpus() -> int:

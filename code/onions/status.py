@@ -1,10 +1,13 @@
 """What is fresh, what is stale, and why."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from onions.fingerprint import Build, components, fingerprint, versions
+from onions.claims import KEY
+from onions.fingerprint import Build, components, digest, versions
 from onions.pages import Page, Project
 from onions.store import Store, StoreError
 
@@ -32,7 +35,7 @@ def states(project: Project, build: Build) -> list[State]:
     Raises PageError or LockError where a fingerprint can't be computed.
     """
     store = Store(project.build / "store")
-    last = store.latest()
+    last = cache(store.latest)  # reads every entry, so only when a page is stale
     return [_state(page, project, build, store, last) for page in project.pages() if page.cells]
 
 
@@ -40,8 +43,8 @@ def age(facts: dict[str, Any]) -> str:
     """Return how long ago a page was executed, in words; nothing where it never was."""
     if not facts:
         return ""
-    minutes = (
-        int((datetime.now(UTC) - datetime.fromisoformat(facts["executed"])).total_seconds()) // 60
+    minutes = (datetime.now(UTC) - datetime.fromisoformat(facts["executed"])) // timedelta(
+        minutes=1
     )
     for size, name in ((60 * 24, "day"), (60, "hour"), (1, "minute")):
         if minutes >= size:
@@ -51,19 +54,24 @@ def age(facts: dict[str, Any]) -> str:
 
 
 def _state(
-    page: Page, project: Project, build: Build, store: Store, last: dict[str, dict[str, Any]]
+    page: Page,
+    project: Project,
+    build: Build,
+    store: Store,
+    last: Callable[[], dict[str, dict[str, Any]]],
 ) -> State:
-    print_ = fingerprint(page, project, build)
-    before = last.get(page.name, {})
+    parts = components(page, project, build)
+    print_ = digest(parts)
     try:
         entry = store.read(print_)
     except StoreError as error:
-        return State(page, print_, [str(error)], before)
+        return State(page, print_, [str(error)], last().get(page.name, {}))
     if entry is not None:
-        return State(page, print_, [], dict(entry.metadata["onions"]))
-    if not before:
+        return State(page, print_, [], dict(entry.metadata[KEY]))
+    before = last().get(page.name)
+    if before is None:
         return State(page, print_, ["never executed"])
-    reasons = _differences(before["components"], components(page, project, build))
+    reasons = _differences(before["components"], parts)
     if len(reasons) > MOST_REASONS:
         reasons[MOST_REASONS:] = [f"and {len(reasons) - MOST_REASONS} more"]
     return State(page, print_, reasons or ["its entry is gone from the store"], before)
