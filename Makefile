@@ -31,8 +31,8 @@ test: install browser ## Run all tests, in a real browser
 	@$(BIN)/python -m pytest
 
 check: install ## Format, lint, types, import layers, spelling, page rules
-	@$(BIN)/ruff format --check code tests
-	@$(BIN)/ruff check code tests
+	@$(BIN)/ruff format --check code tests benchmarks
+	@$(BIN)/ruff check code tests benchmarks
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/codespell

@@ -41,6 +41,15 @@ def copy_project(target: Path) -> Path:
     return target
 
 
+def tree(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of every file in a folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> Callable[..., Path]:
     """Make a project of the given pages, by name; the first is the root."""

@@ -1,9 +1,11 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from conftest import run_onions
 from nbformat import NotebookNode
+from onions.cli import main
 from onions.execute import execute
 from onions.fingerprint import Build, fingerprint
 from onions.pages import Project
@@ -36,7 +38,7 @@ def test_a_page_runs_once(small: Small) -> None:
     assert done.metadata["onions"]["device"] and done.metadata["onions"]["seconds"] > 0
     second = run_onions(root, "execute")
     assert "index: nothing changed" in second.stdout and "cell" not in second.stdout
-    assert len(list((root / "_build" / "store").iterdir())) == 1
+    assert len(list((root / "_build" / "store").glob("*.ipynb"))) == 1
 
 
 def test_going_back_to_an_earlier_text_runs_nothing(small: Small) -> None:
@@ -89,6 +91,7 @@ def test_false_claims_fail_the_page_and_are_all_listed(small: Small) -> None:
     root = small(index=CLAIMS, other=GOOD)
     done = run_onions(root, "execute")
     assert done.returncode == 3
+    assert "index: claims something untrue" in done.stdout  # and did not crash
     assert "2 claims do not hold in this run" in done.stderr
     assert f"{root / 'book' / 'index.md'}:12  “It grows.”" in done.stderr
     assert f"{root / 'book' / 'index.md'}:14  “It stays.”" in done.stderr
@@ -126,8 +129,39 @@ def test_a_dead_kernel_is_named(small: Small) -> None:
     root = small(index="# Dies\n\n" + cell("x = 1") + cell("import os\nos.kill(os.getpid(), 9)"))
     done = run_onions(root, "execute")
     assert done.returncode == 3
-    assert "cell 2 of 2" in done.stderr and "the kernel died" in done.stderr
+    assert "cell 2 of 2" in done.stderr and "the kernel was killed" in done.stderr
+    assert "memory" in done.stderr and "--jobs 1" in done.stderr
     assert str(root / "_build" / "log" / "index.log") in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [("os.abort()", "the kernel died of SIGABRT"), ("os._exit(3)", "the kernel ended by itself")],
+)
+def test_how_a_kernel_died_is_said(small: Small, source: str, says: str) -> None:
+    done = run_onions(small(index="# Dies\n\n" + cell(f"import os\n{source}")), "execute")
+    assert done.returncode == 3 and says in done.stderr
+
+
+def test_a_page_without_enough_memory_is_told_what_to_do(small: Small) -> None:
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))\n"
+    root = small(index="# Big\n\n" + cell(limit + "x = bytearray(2**36)"), other=GOOD)
+    done = run_onions(root, "execute")
+    assert done.returncode == 3 and "MemoryError" in done.stderr and "--jobs 1" in done.stderr
+    assert f"{root / 'book' / 'index.md'}:6" in done.stderr
+    assert entry(root, "other") is not None
+
+
+def test_a_cell_past_its_limit_is_stopped(
+    small: Small, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("onions.runner.CELL_LIMIT", 2)
+    root = small(index="# Slow\n\n" + cell("import time\ntime.sleep(60)"), other=GOOD)
+    report = execute(Project(root), choice="sketches")
+    assert "cell 1 of 1" in report.failed["index"]
+    assert "more than 2 s, the limit for a cell" in report.failed["index"]
+    assert report.failed["index"] in capfd.readouterr().err
+    assert entry(root, "other") is not None and entry(root, "index") is None
 
 
 def test_a_kernel_without_our_extension_runs_no_page(small: Small) -> None:
@@ -156,7 +190,7 @@ def test_other_versions_than_the_locked_ones_are_refused(small: Small) -> None:
     lock.write_text(lock.read_text().replace("wrapt==", "wrapt==0."))
     done = run_onions(root, "execute")
     assert done.returncode == 2 and "wrapt" in done.stderr and "make install" in done.stderr
-    assert not (root / "_build" / "store").exists()
+    assert not list((root / "_build" / "store").glob("*.ipynb"))
     assert run_onions(root, "execute", "--unlocked").returncode == 0
     assert run_onions(root, "render").returncode == 0
 
@@ -179,7 +213,7 @@ def test_what_is_wrong_before_anything_runs(
     root = small(index="# One\n\n" + cell("import keras"))
     done = run_onions(root, "execute", **environment)
     assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr
-    assert not (root / "_build" / "store").exists()
+    assert not list((root / "_build" / "store").glob("*.ipynb"))
 
 
 def test_smoke_trains_briefly_and_checks_no_claim_about_training(small: Small) -> None:
@@ -208,7 +242,7 @@ def test_smoke_trains_briefly_and_checks_no_claim_about_training(small: Small) -
 def test_an_interrupted_entry_is_executed_again(small: Small) -> None:
     root = small(index=GOOD)
     run_onions(root, "execute")
-    (kept,) = (root / "_build" / "store").iterdir()
+    (kept,) = (root / "_build" / "store").glob("*.ipynb")
     kept.write_text(kept.read_text()[:100])
     assert "damaged" in run_onions(root, "render").stderr
     done = run_onions(root, "execute")
@@ -266,7 +300,7 @@ def test_a_page_that_is_edited_while_it_runs_is_not_kept(small: Small) -> None:
     path.write_text("# Edits itself\n\n" + cell(f'open({str(path)!r}, "a").write({cell("2")!r});'))
     done = run_onions(root, "execute")
     assert done.returncode == 3 and "changed while it ran; execute again" in done.stderr
-    assert not (root / "_build" / "store").exists()
+    assert not list((root / "_build" / "store").glob("*.ipynb"))
 
 
 def test_a_full_disk_fails_one_page_and_not_the_build(
@@ -284,6 +318,42 @@ def test_a_full_disk_fails_one_page_and_not_the_build(
     report = execute(Project(root), choice="sketches")
     assert "No space left on device" in report.failed["index"]
     assert entry(root, "other") is not None
+
+
+def test_a_disk_that_is_full_from_the_start(
+    small: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("onions.files.os.fsync", full)
+    monkeypatch.setenv("ONIONS_DATA", "sketches")
+    root = small(index=GOOD)
+    assert main(["--project", str(root), "execute"]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert list((root / "_build" / "store").iterdir()) == []
+
+
+def test_what_a_killed_build_left_half_written_is_swept_away(small: Small) -> None:
+    root = small(index=GOOD)
+    store = root / "_build" / "store"
+    store.mkdir(parents=True)
+    (store / f"{'ab' * 32}.ipynb.123.part").write_text("{")
+    assert run_onions(root, "execute").returncode == 0
+    assert not list(store.glob("*.part")) and entry(root, "index") is not None
+
+
+def test_a_store_of_another_version_is_executed_again(small: Small) -> None:
+    root = small(index=GOOD)
+    run_onions(root, "execute")
+    (kept,) = (root / "_build" / "store").glob("*.ipynb")
+    facts = json.loads(kept.read_text())
+    facts["metadata"]["onions"]["format"] = 1
+    kept.write_text(json.dumps(facts))
+    assert "another version of this store" in run_onions(root, "render").stderr
+    done = run_onions(root, "execute")
+    assert done.returncode == 0 and "index: executed in" in done.stdout
+    assert entry(root, "index") is not None
 
 
 def test_an_error_raised_again_is_blamed_on_the_cell_that_raises_it(small: Small) -> None:

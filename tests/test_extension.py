@@ -73,7 +73,7 @@ def test_maths_is_mathml_and_a_wrong_formula_is_named(small: Small) -> None:
 def test_another_answer_about_the_data_reaches_the_page(small: Small) -> None:
     root = small(index="# Data\n\n```{data-used}\n```\n")
     assert "made with the built-in stand-in" in build(root)
-    facts = root / "_build" / "build.json"
+    facts = root / "_build" / "store" / "build.json"
     facts.write_text(facts.read_text().replace("the built-in stand-in, not CIFAR-10", "a cat"))
     assert run_onions(root, "render").returncode == 0
     assert "made with a cat" in (root / "_build" / "html" / "index.html").read_text()
@@ -83,8 +83,8 @@ def test_a_published_site_has_no_banner(small: Small) -> None:
     root = small(index="# Title\n\nText.\n")
     assert 'class="announcement"' in build(root)
     project = Project(root)
-    facts = (root / "_build" / "build.json").read_text().replace('"sketches"', '"cifar10"')
-    (root / "_build" / "build.json").write_text(facts)
+    facts = project.store / "build.json"
+    facts.write_text(facts.read_text().replace('"sketches"', '"cifar10"'))
     assert Build.read(project).source.name == "cifar10"
     assert run_onions(root, "render").returncode == 0
     assert 'class="announcement"' not in (root / "_build" / "html" / "index.html").read_text()

@@ -145,7 +145,7 @@ def test_build_facts_are_kept(tmp_path: Path) -> None:
         Build.read(project)
     BUILD.write(project)
     assert Build.read(project) == BUILD
-    (tmp_path / "_build" / "build.json").write_text('{"profile": "full"}')
+    (tmp_path / "_build" / "store" / "build.json").write_text('{"profile": "full"}')
     with pytest.raises(ValueError, match=r"build\.json"):
         Build.read(project)
 

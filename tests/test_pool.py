@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from onions import pool
 from onions.data import Source
-from onions.execute import expected_seconds
 from onions.fingerprint import Build
 from onions.pages import Project
+from onions.plan import expected_seconds
 from onions.pool import Kernels, default_jobs, share, side_by_side
 from onions.status import State
 from test_execute import CRASHES, GOOD, cell, entry
@@ -88,24 +88,48 @@ def test_a_kernel_that_starts_while_all_stop_is_killed(sleeper: "subprocess.Pope
     assert sleeper.wait(5) == -signal.SIGKILL
 
 
-def test_each_kernel_gets_its_share(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(pool, "NVIDIA", tmp_path / "none")
-    monkeypatch.setattr(pool, "cores", lambda: 8)
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
+    """A machine with so many cores and GPUs."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def has(cores: int, gpus: int) -> None:
+        monkeypatch.setattr(pool, "cores", lambda: cores)
+        monkeypatch.setattr(pool, "NVIDIA", tmp_path / f"gpus-{gpus}")
+        for number in range(gpus):
+            (tmp_path / f"gpus-{gpus}" / f"0000:0{number}:00.0").mkdir(parents=True)
+
+    return has
+
+
+def test_on_processors_every_kernel_has_one_thread(machine: Callable[..., None]) -> None:
+    """Otherwise a page's digits would depend on the machine and on what else was stale."""
+    machine(cores=8, gpus=0)
     assert default_jobs() == 8
-    assert share(0, 4)["TF_NUM_INTRAOP_THREADS"] == share(0, 4)["OMP_NUM_THREADS"] == "2"
-    assert share(3, 12)["TF_NUM_INTRAOP_THREADS"] == "1"
-    assert "OMP_NUM_THREADS" not in share(0, 1) and "CUDA_VISIBLE_DEVICES" not in share(0, 4)
-    for name in ("0000:01:00.0", "0000:02:00.0"):
-        (tmp_path / "gpus" / name).mkdir(parents=True)
-    monkeypatch.setattr(pool, "NVIDIA", tmp_path / "gpus")
+    assert share(0, 1) == share(3, 4) == share(11, 12)
+    assert share(0, 1)["TF_NUM_INTRAOP_THREADS"] == share(0, 1)["OMP_NUM_THREADS"] == "1"
+    assert "CUDA_VISIBLE_DEVICES" not in share(0, 1)
+
+
+def test_kernels_share_the_gpus(
+    machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(cores=8, gpus=2)
     assert default_jobs() == 2
     assert [share(slot, 4)["CUDA_VISIBLE_DEVICES"] for slot in range(4)] == ["0", "1", "0", "1"]
+    assert share(0, 2)["TF_NUM_INTRAOP_THREADS"] == "4"
     assert share(0, 2)["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,GPU-8f2a")  # the caller's choice counts
+    assert default_jobs() == 2
+    assert [share(slot, 2)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == ["1", "GPU-8f2a"]
+    for none in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", none)
+        assert default_jobs() == 8 and "CUDA_VISIBLE_DEVICES" not in share(0, 1)
 
 
 def test_the_longest_page_comes_first(small: Small) -> None:
     project = Project(small(index=GOOD, fits="# Fits\n\n" + cell("fit(epochs=5)\nfit(epochs=20)")))
-    new, known = (State(page, "", ["never executed"]) for page in project.pages())
+    new, known = (State(page, "", ["new"]) for page in project.pages())
     build = Build(Source("sketches", "", "", "", ""), "tensorflow", "full", "3.11")
     assert expected_seconds(known, build) == 28 and expected_seconds(new, build) == 3
     for profile, seconds in (("full", 70.5), ("smoke", 3)):
@@ -116,15 +140,43 @@ def test_the_longest_page_comes_first(small: Small) -> None:
 WAITS = "# Waits\n\n" + cell("x = 1") + cell("import time\nprint('here')\ntime.sleep(300)")
 
 
-def start(root: Path, *arguments: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-u", "-m", "onions.cli", "--project", str(root), "execute"]
-    return subprocess.Popen(
-        [*command, *arguments],
-        env={**os.environ, "ONIONS_DATA": "sketches"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a build that runs beside the test; what is left of it in the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def execute(root: Path, *arguments: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-u", "-m", "onions.cli", "--project", str(root), "execute"]
+        build = subprocess.Popen(
+            [*command, *arguments],
+            env={**os.environ, "ONIONS_DATA": "sketches"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell lets what it runs in the background ignore Ctrl-C, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        started.append(build)
+        return build
+
+    yield execute
+    for build in started:
+        build.kill()
+        build.communicate()
+
+
+def wait_for(build: "subprocess.Popen[str]", *texts: str) -> str:
+    """Read what a build prints until all texts stand there."""
+    assert build.stdout is not None
+    seen = ""
+    for line in build.stdout:
+        seen += line
+        if all(text in seen for text in texts):
+            return seen
+    raise AssertionError(f"it ended before it said {texts}:\n{seen}")
 
 
 def kernels_of(root: Path) -> list[str]:
@@ -140,18 +192,20 @@ def kernels_of(root: Path) -> list[str]:
     return found
 
 
+def no_kernel_stays(root: Path) -> bool:
+    deadline = time.monotonic() + 30
+    while kernels_of(root) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return not kernels_of(root)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_build_keeps_what_is_finished_and_leaves_no_kernel(
-    small: Small, how: signal.Signals
+    small: Small, start: Start, how: signal.Signals
 ) -> None:
     root = small(index=WAITS, other=GOOD)
     build = start(root, "--jobs", "2")
-    assert build.stdout is not None
-    seen = ""
-    for line in build.stdout:
-        seen += line
-        if "other: executed" in seen and "index: cell 2 of 2" in seen:
-            break
+    wait_for(build, "other: executed", "index: cell 2 of 2")
     assert kernels_of(root)
     build.send_signal(how)
     _, said = build.communicate(timeout=60)
@@ -160,10 +214,7 @@ def test_a_killed_build_keeps_what_is_finished_and_leaves_no_kernel(
     else:
         assert build.returncode == 130 and "Finished pages are kept" in said
         assert "Traceback" not in said
-    deadline = time.monotonic() + 30
-    while kernels_of(root) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert kernels_of(root) == []
+    assert no_kernel_stays(root)
     assert entry(root, "other") is not None and entry(root, "index") is None
     assert not list((root / "_build" / "store").glob("*.part"))
     small(index=GOOD.replace("7", "8"), other=GOOD)
@@ -173,13 +224,10 @@ def test_a_killed_build_keeps_what_is_finished_and_leaves_no_kernel(
     assert "other: nothing changed" in printed and "index: executed" in printed
 
 
-def test_a_second_build_waits_for_the_first(small: Small) -> None:
+def test_a_second_build_waits_for_the_first(small: Small, start: Start) -> None:
     root = small(index=WAITS.replace("300", "15"))
     first = start(root)
-    assert first.stdout is not None
-    for line in first.stdout:
-        if "cell 2 of 2" in line:
-            break
+    wait_for(first, "cell 2 of 2")
     second = start(root)
     printed, said = second.communicate(timeout=120)
     assert second.returncode == 0, said
@@ -188,7 +236,7 @@ def test_a_second_build_waits_for_the_first(small: Small) -> None:
     assert first.returncode == 0
 
 
-def test_pages_run_side_by_side_and_a_failed_one_stops_no_other(small: Small) -> None:
+def test_pages_run_side_by_side_and_a_failed_one_stops_no_other(small: Small, start: Start) -> None:
     pages = {f"p{number}": GOOD.replace("7", str(number)) for number in range(3)}
     root = small(index=CRASHES, **pages)
     build = start(root, "--jobs", "3")
@@ -196,3 +244,28 @@ def test_pages_run_side_by_side_and_a_failed_one_stops_no_other(small: Small) ->
     assert build.returncode == 3 and "ZeroDivisionError" in said
     assert all(entry(root, name) is not None for name in pages)
     assert printed.count(": executed in") == 3 and "index: failed" in printed
+
+
+def test_a_build_that_is_stopped_twice_or_while_kernels_start(small: Small, start: Start) -> None:
+    pages = {f"p{number}": WAITS.replace("300", f"30{number}") for number in range(4)}
+    root = small(**pages)
+    build = start(root, "--jobs", "4")
+    wait_for(build, "p0: not in the store")
+    while not kernels_of(root):
+        time.sleep(0.01)
+    for _ in range(3):
+        build.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+    _, said = build.communicate(timeout=60)
+    assert build.returncode == 130, said
+    assert "Finished pages are kept" in said and "Traceback" not in said
+    assert no_kernel_stays(root)
+
+
+def test_what_went_wrong_is_said_at_once(small: Small, start: Start) -> None:
+    """An interruption of the pages that still run does not swallow it."""
+    build = start(small(index=CRASHES, other=WAITS), "--jobs", "2")
+    wait_for(build, "index: failed", "other: cell 2 of 2")
+    build.send_signal(signal.SIGINT)
+    _, said = build.communicate(timeout=60)
+    assert build.returncode == 130 and "ZeroDivisionError: division by zero" in said

@@ -136,7 +136,7 @@ def test_a_module_that_the_page_imports(executed: Path, monkeypatch: pytest.Monk
 
 def test_a_page_that_never_ran_and_a_lost_or_damaged_entry(executed: Path, small: Small) -> None:
     small(index=PAGE, other=OTHER, third="# Third\n\n" + cell("z = 1"))
-    assert why(executed, "third") == ["never executed"]
+    assert why(executed, "third") == ["not in the store"]
     store = executed / "_build" / "store"
     project = Project(executed)
     path = Store(store).path(states(project, Build.read(project))[1].fingerprint)

@@ -4,7 +4,7 @@ In the order in which the modules may import one another:
 
 - ``batches``, ``data``, ``shapes``, ``sketches`` read, find and draw the images;
 - ``claims``, ``figures``, ``kernel`` are what a page's kernel gets, ``diagrams`` what some draw;
-- ``pages``, ``prose``, ``rules``, ``fingerprint``, ``store``, ``pool``, ``runner``, ``status``,
-  ``progress``, ``execute``, ``site`` make the book;
+- ``files``, ``pages``, ``prose``, ``rules``, ``fingerprint``, ``store``, ``pool``, ``runner``,
+  ``status``, ``progress``, ``plan``, ``execute``, ``site`` make the book;
 - ``extension`` is the Sphinx extension, ``cli`` the command line.
 """

@@ -1,27 +1,35 @@
-"""The command line: ``onions execute``, ``onions status``, ``onions render``, ``onions check``.
+"""The command line: ``onions execute``, ``status``, ``plan``, ``store``, ``render``, ``check``.
 
-Exit codes: 0 all well; 1 a page is stale or breaks a rule, or the site did not build; 2 wrong
-usage, data, lock or environment, before anything ran; 3 a page failed; 130 interrupted.
+Exit codes: 0 all well; 1 a page is stale or breaks a rule, an entry of the store is damaged, or the
+site did not build; 2 wrong usage, data, lock, environment or disk, before anything ran; 3 a page
+failed; 130 interrupted.
 """
 
 import argparse
+import json
 import os
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from onions.batches import DataError
 from onions.data import CHOICES
-from onions.fingerprint import Build, LockError
+from onions.files import size
+from onions.fingerprint import Build, LockError, fingerprint
 from onions.pages import PageError, Project
+from onions.store import Store, StoreError
 
 PROFILES = ("full", "smoke")
 Run = Callable[[Project, argparse.Namespace], int]
 EXAMPLES = """\
 examples:
   onions execute                                 run what changed, side by side
+  onions execute --shard 2/3                     run the second of three parts
   onions status                                  what is stale, and why
+  onions plan --shards 3                         which part runs which pages
+  onions store prune --days 30                   forget old runs
   ONIONS_DATA=sketches onions execute --profile smoke
   onions render                                  make the site from the store
   onions check                                   check the pages' rules
@@ -38,8 +46,10 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)  # so that it leaves no kernel behind, like Ctrl-C
     try:
         return int(options.run(project, options))
-    except (DataError, LockError, PageError) as error:
+    except (DataError, LockError, PageError, OSError) as error:
         return _stop(error, 2)
+    except StoreError as error:
+        return _stop(error, 1)
     except KeyboardInterrupt:
         return _stop("Interrupted. Finished pages are kept; the same command goes on.", 130)
 
@@ -80,6 +90,19 @@ def _parser() -> argparse.ArgumentParser:
         "run.",
         "onions status",
     )
+    plan = command(
+        "plan",
+        _plan,
+        "deal the stale pages out to several machines",
+        "Say which shard runs which stale pages, so that all shards take about as long. On each "
+        "machine, with a copy of _build/store, `onions execute --shard i/N` runs one; copying the "
+        "machines' _build/store together merges them.",
+        "onions plan --shards 3 --json",
+    )
+    plan.add_argument("--shards", type=_at_least_one, metavar="N", default=1, help="machines (1)")
+    plan.add_argument("--json", action="store_true", help="print it for a program")
+    _add_choices(plan)
+    _add_store_commands(commands)
     command(
         "render",
         _render,
@@ -97,22 +120,45 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_execute_options(execute: argparse.ArgumentParser) -> None:
-    execute.add_argument(
+def _add_choices(command: argparse.ArgumentParser) -> None:
+    """Add what decides, beside the environment's variables, with what pages run."""
+    command.add_argument(
         "--profile",
         choices=PROFILES,
         default=os.environ.get("ONIONS_PROFILE") or "full",
         help="smoke: every training is cut to one epoch of 512 images (default: full)",
     )
-    execute.add_argument(
+    command.add_argument(
         "--unlocked", action="store_true", help="run with the versions that are installed"
     )
+
+
+def _add_execute_options(execute: argparse.ArgumentParser) -> None:
+    _add_choices(execute)
     execute.add_argument(
         "--jobs", type=_at_least_one, metavar="N", help="pages at once (one for each GPU or core)"
     )
     execute.add_argument(
+        "--shard", type=_shard, metavar="i/N", default=(1, 1), help="run one part of N; see plan"
+    )
+    execute.add_argument(
         "--check", action="store_true", help="run nothing; exit with 1 if a page is stale"
     )
+
+
+def _add_store_commands(commands: Any) -> None:
+    parser = commands.add_parser(
+        "store",
+        help="look after the executed pages: prune, verify",
+        description="Look after the executed pages in _build/store. Old ones are kept until they "
+        "are pruned, so that going back to them costs nothing.",
+        epilog="example: onions store prune --days 30",
+    )
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    prune = actions.add_parser("prune", help="delete what no page uses as it stands")
+    prune.add_argument("--days", type=_days, default=30, help="only if it is older (30)")
+    prune.set_defaults(run=_prune)
+    actions.add_parser("verify", help="check every entry").set_defaults(run=_verify)
 
 
 def _execute(project: Project, options: argparse.Namespace) -> int:
@@ -130,20 +176,26 @@ def _execute(project: Project, options: argparse.Namespace) -> int:
             profile=options.profile,
             unlocked=options.unlocked,
             jobs=options.jobs,
+            shard=options.shard,
         )
     except EnvironmentDiffers as error:
         return _stop(error, 2)
-    for name, message in report.failed.items():
-        print(f"\n{name} failed\n{message}", file=sys.stderr)
-    return 3 if report.failed else 0
+    if report.failed:
+        return _stop(f"see above; what failed: {', '.join(report.failed)}.", 3)
+    return 0
 
 
 def _status(project: Project, options: argparse.Namespace) -> int:
+    return _list(project, _last_build(project))
+
+
+def _last_build(project: Project) -> Build:
     try:
-        build = Build.read(project)
-    except (FileNotFoundError, ValueError):
-        return _stop("nothing is executed yet. Run `onions execute`.", 1)
-    return _list(project, build)
+        return Build.read(project)
+    except FileNotFoundError:
+        raise StoreError("nothing is executed yet. Run `onions execute`.") from None
+    except ValueError as error:
+        raise StoreError(error) from error
 
 
 def _list(project: Project, build: Build) -> int:
@@ -163,6 +215,74 @@ def _list(project: Project, build: Build) -> int:
     stale = sum(not state.fresh for state in found)
     print(f"{stale} of {len(found)} pages are stale; with {build.source.what}, {build.profile}.")
     return 1 if stale else 0
+
+
+def _plan(project: Project, options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from onions.execute import resolve
+    from onions.plan import expected_seconds, shards
+    from onions.status import states
+
+    choice = os.environ.get("ONIONS_DATA") or "auto"
+    build = resolve(choice, options.profile, options.unlocked, Console(stderr=True))
+    stale = [state for state in states(project, build) if not state.fresh]
+    dealt = shards(stale, build, options.shards, project.store) if stale else []
+    parts = []
+    for number, shard in enumerate(dealt, 1):
+        if shard:
+            seconds = round(sum(expected_seconds(state, build) for state in shard))
+            names = [state.page.name for state in shard]
+            parts.append(
+                {"shard": f"{number}/{options.shards}", "seconds": seconds, "pages": names}
+            )
+            if not options.json:
+                print(f"shard {number}/{options.shards}, about {seconds} s: {', '.join(names)}")
+    if options.json:
+        print(json.dumps({"shards": parts}))
+    else:
+        print(f"{len(stale)} pages are stale.")
+    return 0
+
+
+def _prune(project: Project, options: argparse.Namespace) -> int:
+    store = Store(project.store)
+    build = _last_build(project)
+    used = {fingerprint(page, project, build) for page in project.pages() if page.cells}
+    old = [path for path in store.older_than(options.days) if path.stem not in used]
+    freed = size(old)
+    for path in old:
+        path.unlink()
+    print(f"Deleted {len(old)} entries ({freed}), kept {_contents(store)}.")
+    return 0
+
+
+def _verify(project: Project, options: argparse.Namespace) -> int:
+    store = Store(project.store)
+    wrong = list(store.verify())
+    for message in wrong:
+        print(message, file=sys.stderr)
+    print(f"{len(wrong)} of {_contents(store)} are damaged.")
+    return 1 if wrong else 0
+
+
+def _contents(store: Store) -> str:
+    entries = store.entries()
+    return f"{len(entries)} entries ({size(entries)})"
+
+
+def _days(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
+    return number
+
+
+def _shard(text: str) -> tuple[int, int]:
+    part, _, of = text.partition("/")
+    if not (part.isdecimal() and of.isdecimal() and 1 <= int(part) <= int(of)):
+        raise argparse.ArgumentTypeError("must be as in 2/3: the second of three")
+    return int(part), int(of)
 
 
 def _at_least_one(text: str) -> int:

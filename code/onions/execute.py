@@ -6,7 +6,7 @@ interrupted build goes on where it was.
 
 import os
 import platform
-import re
+import sys
 import textwrap
 import time
 from collections.abc import Iterator
@@ -25,18 +25,24 @@ from packaging.utils import canonicalize_name
 from rich.console import Console
 
 from onions import data
+from onions.files import sweep, write_whole
 from onions.fingerprint import Build, components, digest, installed, locked
 from onions.pages import Page, Project
+from onions.plan import longest_first, shards
 from onions.pool import Kernels, default_jobs, share, side_by_side
 from onions.progress import PageProgress, plain_console
 from onions.rules import claimed as claims_of
-from onions.runner import OnCell, PageFailed, run_cells
+from onions.runner import PageFailed, run_cells
 from onions.status import State, states
-from onions.store import Store, claims, write_notebook
+from onions.store import Store, claims
 
 
 class EnvironmentDiffers(Exception):
     """The installed packages are not those of the lock file."""
+
+
+class ClaimsFail(PageFailed):
+    """A page ran to its end, but a sentence of it is not true of this run."""
 
 
 @dataclass
@@ -55,16 +61,19 @@ def execute(
     profile: str = "full",
     unlocked: bool = False,
     jobs: int | None = None,
+    shard: tuple[int, int] = (1, 1),
     console: Console | None = None,
 ) -> Report:
     """Execute every page whose fingerprint is not in the store, and report what was done.
 
     `choice` is the value of ``ONIONS_DATA``; `jobs` is how many pages run at once, by default one
-    for each GPU or core. Raises DataError, LockError, PageError or EnvironmentDiffers before
-    anything runs.
+    for each GPU or core; `shard` (i, n) runs the i-th of n parts (from 1). What went wrong with a
+    page is printed to the standard error stream at once. Raises DataError, LockError, PageError or
+    EnvironmentDiffers before anything runs, and OSError where it may not write.
     """
     console = console or plain_console()
     with _one_build_at_a_time(project, console):
+        sweep(project.store)
         build = resolve(choice, profile, unlocked, console)
         found, report = states(project, build), Report()
         stale = [state for state in found if not state.fresh]
@@ -73,15 +82,18 @@ def execute(
             if build.source.name == "cifar10":
                 data.load(build.source)  # every file is checked before the first page runs
         build.write(project)
+        report.kept = [state.page.name for state in found if state.fresh]
         for state in found:
-            if state.fresh:
-                report.kept.append(state.page.name)
-                console.print(f"{state.page.name}: nothing changed", style="dim")
-            else:
-                console.print(f"{state.page.name}: {'; '.join(state.why)}", style="dim")
+            why = "nothing changed" if state.fresh else "; ".join(state.why)
+            console.print(f"{state.page.name}: {why}", style="dim")
+        if shard[1] > 1:
+            part, of = shard
+            stale = shards(stale, build, of, project.store)[part - 1]
+            names = ", ".join(state.page.name for state in stale) or "nothing"
+            console.print(f"Shard {part} of {of}: {names}.")
         if stale:
             jobs = min(jobs or default_jobs(), len(stale))
-            _run_all(stale, project, build, report, jobs, console)
+            _run_all(longest_first(stale, build), project, build, report, jobs, console)
     return report
 
 
@@ -93,48 +105,31 @@ def _run_all(
     jobs: int,
     console: Console,
 ) -> None:
-    """Run pages side by side, the longest first, so that none is left over at the end."""
-    store, kernels = Store(project.build / "store"), Kernels()
+    """Run pages side by side, in order, and keep each that succeeds."""
+    store, kernels = Store(project.store), Kernels()
     progress = PageProgress(console)
 
     def run(state: State, slot: int) -> _Ran:
-        on_cell = progress.row(state.page, state.facts.get("seconds"))
-        return _run(state.page, project, build, on_cell, share(slot, jobs), kernels)
+        return _run(state, project, build, progress, share(slot, jobs), kernels)
 
     # In this thread, since Python 3.11 can't parse code in two threads at once
     # (https://github.com/python/cpython/issues/106905).
     def done(state: State, future: "Future[_Ran]") -> None:
-        page = state.page
-        progress.end(page.name)
-        ran = future.result()
+        name, ran = state.page.name, future.result()
+        progress.end(name)
         try:
             _keep(ran, state, project, build, store)
         except Exception as error:
-            message = str(error)
-            if not isinstance(error, PageFailed):
-                log = _log_path(page, project)
-                message = f"{type(error).__name__}: {message}. The kernel's log: {log}"
-            report.failed[page.name] = _with_notebook(message, page, project, ran.notebook)
-            console.print(f"{page.name}: failed", style="red")
+            what = "claims something untrue" if isinstance(error, ClaimsFail) else "failed"
+            report.failed[name] = _explain(error, state.page, project, ran.notebook)
+            print(f"\n{name} {what}\n{report.failed[name]}\n", file=sys.stderr, flush=True)
+            console.print(f"{name}: {what}", style="red")
         else:
-            report.seconds[page.name] = ran.seconds
-            console.print(f"{page.name}: executed in {ran.seconds:.0f} s", style="green")
+            report.seconds[name] = ran.seconds
+            console.print(f"{name}: executed in {ran.seconds:.0f} s", style="green")
 
     with progress:
-        ordered = sorted(stale, key=lambda state: expected_seconds(state, build), reverse=True)
-        side_by_side(ordered, run, done, jobs, kernels)
-
-
-def expected_seconds(state: State, build: Build) -> float:
-    """Return how long a page will take: as long as last time in this profile, or a guess."""
-    if state.facts and state.facts["build"]["profile"] == build.profile:
-        return float(state.facts["seconds"])
-    epochs = sum(
-        int(number)
-        for cell in state.page.cells
-        for number in re.findall(r"\bepochs=(\d+)", cell.source)
-    )
-    return 3.0 + epochs
+        side_by_side(stale, run, done, jobs, kernels)
 
 
 @contextmanager
@@ -191,24 +186,21 @@ class _Ran:
 
 
 def _run(
-    page: Page,
+    state: State,
     project: Project,
     build: Build,
-    on_cell: OnCell,
+    progress: PageProgress,
     share: dict[str, str],
     kernels: Kernels,
 ) -> _Ran:
     """Run a page; whatever goes wrong is in what it returns, so that the others still run."""
-    ran = _Ran(
-        nbformat.v4.new_notebook(
-            cells=[
-                nbformat.v4.new_code_cell(cell.source, metadata={"tags": [*cell.tags]}, id=f"c{i}")
-                for i, cell in enumerate(page.cells)
-            ]
-        )
-    )
-    started = time.monotonic()
+    page, ran, started = state.page, _Ran(nbformat.v4.new_notebook()), time.monotonic()
     try:
+        ran.notebook.cells = [
+            nbformat.v4.new_code_cell(cell.source, metadata={"tags": [*cell.tags]}, id=f"c{i}")
+            for i, cell in enumerate(page.cells)
+        ]
+        on_cell = progress.row(page, state.facts.get("seconds"))
         path = _log_path(page, project)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as log:
@@ -220,7 +212,7 @@ def _run(
 
 
 def _keep(ran: _Ran, state: State, project: Project, build: Build, store: Store) -> None:
-    """Put a page into the store if all went well. Raises what went wrong."""
+    """Put a page into the store if all went well. Raises what did not."""
     if ran.error:
         raise ran.error
     page = state.page
@@ -259,14 +251,18 @@ def _check_claims(page: Page, notebook: NotebookNode, claimed: list[str]) -> Non
         line = next((n for n, text in claims_of(cell) if text == claim["sentence"]), cell.line)
         lines.append(f"  {page.path}:{line}  “{claim['sentence']}”")
         lines += [f"    {name} = {value}" for name, value in claim["measures"].items()]
-    raise PageFailed("\n".join([*lines, "Correct the sentence, or what it is about."]))
+    raise ClaimsFail("\n".join([*lines, "Correct the sentence, or what it is about."]))
 
 
-def _with_notebook(message: str, page: Page, project: Project, notebook: NotebookNode) -> str:
+def _explain(error: Exception, page: Page, project: Project, notebook: NotebookNode) -> str:
+    """Say what went wrong with a page, and where the rest of it can be looked at."""
+    lines = [str(error)]
+    if not isinstance(error, PageFailed):
+        lines = [f"{type(error).__name__}: {error}. The kernel's log: {_log_path(page, project)}"]
     path = project.build / "failed" / f"{page.name.replace('/', '-')}.ipynb"
-    message = textwrap.indent(message, "  ")
     try:
-        write_notebook(path, notebook)
-    except OSError as error:
-        return f"{message}\n  What ran could not be kept: {error}"
-    return f"{message}\n  What ran is kept in {path}"
+        write_whole(path, nbformat.writes(notebook))
+        lines.append(f"What ran is kept in {path}")
+    except Exception as problem:  # a full disk, or an output that is no JSON
+        lines.append(f"What ran could not be kept: {problem}")
+    return textwrap.indent("\n".join(lines), "  ")

@@ -20,8 +20,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from onions.data import Source
+from onions.files import write_whole
 from onions.pages import RUN_TAGS, Page, PageError, Project
 
+BUILD = "build.json"
 KERNEL_MODULE = "onions.kernel"
 PACKAGE = Path(__file__).parent
 # Packages whose import name is not the name they are installed by.
@@ -38,7 +40,7 @@ class LockError(Exception):
 
 @dataclass(frozen=True)
 class Build:
-    """What execute resolved, for every page alike; kept in ``_build/build.json``.
+    """What execute resolved, for every page alike; kept beside the entries in the store.
 
     `unlocked` holds the installed versions where execute was told not to insist on the lock.
     """
@@ -50,20 +52,18 @@ class Build:
     unlocked: dict[str, str] | None = None
 
     def write(self, project: Project) -> None:
-        """Write ``_build/build.json``, whole or not at all."""
-        project.build.mkdir(parents=True, exist_ok=True)
-        part = project.build / "build.json.part"
-        part.write_text(json.dumps(asdict(self), indent=1, sort_keys=True) + "\n", "utf-8")
-        part.replace(project.build / "build.json")
+        """Write ``_build/store/build.json``, whole or not at all."""
+        write_whole(project.store / BUILD, json.dumps(asdict(self), indent=1, sort_keys=True))
 
     @classmethod
     def read(cls, project: Project) -> "Build":
-        """Read ``_build/build.json``. Raises FileNotFoundError, or ValueError if it is damaged."""
-        facts = json.loads((project.build / "build.json").read_text("utf-8"))
+        """Read it. Raises FileNotFoundError, or ValueError if it is damaged."""
+        path = project.store / BUILD
         try:
+            facts = json.loads(path.read_text("utf-8"))
             return cls(**{**facts, "source": Source(**facts["source"])})
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"{project.build / 'build.json'}: {error}") from error
+        except (TypeError, KeyError, ValueError) as error:
+            raise ValueError(f"{path}: damaged ({error}). Run `onions execute`.") from error
 
 
 def fingerprint(page: Page, project: Project, build: Build) -> str:

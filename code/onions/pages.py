@@ -52,6 +52,11 @@ class Project:
         return self.root / "_build"
 
     @property
+    def store(self) -> Path:
+        """The executed pages, and what they ran with; all that another machine needs of `build`."""
+        return self.build / "store"
+
+    @property
     def lock(self) -> Path:
         """The pinned packages."""
         return self.root / "requirements.lock"

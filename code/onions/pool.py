@@ -3,9 +3,9 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -54,8 +54,9 @@ def side_by_side(
 ) -> None:
     """Call `work(thing, slot)` for all things in threads, at most `jobs` at once, in order.
 
-    `slot`, from 0 to jobs − 1, is a worker's own while it works. `done` is called in this thread.
-    Interrupted, kills `kernels`, waits until every thread has ended, and raises again.
+    `slot`, from 0 to jobs − 1, is a worker's own while it works. `done` is called in this thread,
+    which is the main one. Interrupted, kills `kernels`, waits until every thread has ended (which
+    nothing interrupts), and raises again.
     """
     slots: SimpleQueue[int] = SimpleQueue()
     for slot in range(jobs):
@@ -68,44 +69,63 @@ def side_by_side(
         finally:
             slots.put(slot)
 
-    with ThreadPoolExecutor(jobs) as pool:
+    pool = ThreadPoolExecutor(jobs)
+    try:
         futures = {pool.submit(in_slot, thing): thing for thing in things}
-        try:
-            for future in as_completed(futures):
-                done(futures[future], future)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+        for future in as_completed(futures):
+            done(futures[future], future)
+    except BaseException:
+        with _uninterrupted():
             kernels.stop()
-            raise
+            pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def default_jobs() -> int:
     """Return how many pages to run at once: one for each GPU, or else one for each core."""
-    return _gpus() or cores()
+    return len(_gpus()) or cores()
 
 
 def share(slot: int, jobs: int) -> dict[str, str]:
-    """Return the environment that gives a kernel its share of the cores and one GPU.
+    """Return the environment that gives a kernel its share of the machine.
 
-    Single-threaded trainings side by side finish sooner than many-threaded ones in a row, since
-    small networks can't keep several cores busy.
+    On processors that is one thread, however many pages run: with more, sums are added up in
+    another order, and the digits would depend on the machine and on what else was stale. It costs
+    little, since small networks can't keep several cores busy. A kernel on a GPU gets that GPU,
+    and a share of the cores to feed it.
     """
-    threads = str(max(1, cores() // jobs))
-    environment = {
+    gpus = _gpus()
+    threads = str(max(1, cores() // jobs)) if gpus else "1"
+    names = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    environment = dict.fromkeys(names, threads) | {
+        "TF_NUM_INTEROP_THREADS": "1",
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
     }
-    if gpus := _gpus():
-        environment["CUDA_VISIBLE_DEVICES"] = str(slot % gpus)
-    if jobs > 1:
-        names = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-        environment |= dict.fromkeys((*names, "MKL_NUM_THREADS"), threads)
-        environment["TF_NUM_INTEROP_THREADS"] = "1"
+    if gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
     return environment
 
 
-def _gpus() -> int:
-    return len(list(NVIDIA.iterdir())) if NVIDIA.is_dir() else 0
+def _gpus() -> list[str]:
+    """Return the GPUs by which CUDA may be told: those the caller left us, or all there are."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:  # "" and "-1" mean none
+        return [name for name in chosen.split(",") if name.strip() and name.strip() != "-1"]
+    return [str(number) for number in range(len(list(NVIDIA.glob("*"))))]
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C and the like for a moment."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def _kill(pid: int) -> None:

@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from subprocess import Popen
 from typing import IO, Any
 
 import nbformat
@@ -26,13 +28,14 @@ from onions.pool import Kernels
 CELL_LIMIT = 1800  # seconds for one cell
 # Loading the extension as a cell stops the page if it does not load.
 PROLOGUE = "%load_ext onions.kernel"
+FEWER = "Run fewer pages at once: `onions execute --jobs 1`."
 EPILOGUE = "import json, onions.kernel; print(json.dumps(onions.kernel.ending()))"
 
 OnCell = Callable[[int], None]
 
 
 class PageFailed(Exception):
-    """A page crashed or claims something untrue; the message says where and what."""
+    """A page can't be kept; the message says where, why and what to do."""
 
 
 def run_cells(
@@ -66,23 +69,21 @@ def run_cells(
         )
         workplace = Path(folder, "page")
         workplace.mkdir()
-        with (
-            client.setup_kernel(
-                cleanup_kc=True,
-                cwd=str(workplace),
-                env=_environment(build, folder) | share,
-                stdout=log,
-                stderr=log,
-            ),
-            _among(kernels, client),
-        ):
+        environment = _environment(build, folder) | share
+        with _kernel(
+            client, kernels, cwd=str(workplace), env=environment, stdout=log, stderr=log
+        ) as process:
             _run_hidden(client, PROLOGUE)
             for index, cell in enumerate(notebook.cells):
                 on_cell(index)
                 try:
                     client.execute_cell(cell, index)
-                except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-                    raise PageFailed(_failure(page, index, cell, error, log.name)) from error
+                except DeadKernelError as error:
+                    raise PageFailed(_death(page, index, process, log.name)) from error
+                except CellTimeoutError as error:
+                    raise PageFailed(_too_long(page, index)) from error
+                except CellExecutionError as error:
+                    raise PageFailed(_crash(page, index, cell, error)) from error
             return dict(json.loads(_run_hidden(client, EPILOGUE)))
 
 
@@ -96,14 +97,20 @@ def _event_loop() -> Iterator[None]:
 
 
 @contextmanager
-def _among(kernels: Kernels, client: NotebookClient) -> Iterator[None]:
+def _kernel(client: NotebookClient, kernels: Kernels, **options: Any) -> Iterator[Popen[bytes]]:
+    """Start a kernel, wait until it is ready, and shut it down in the end.
+
+    It is among `kernels` from its first moment to its last.
+    """
+    client.start_new_kernel(**options)
     manager: Any = client.km
-    pid = manager.provisioner.pid  # also its process group, since it has a session of its own
-    kernels.add(pid)
+    process: Popen[bytes] = manager.provisioner.process  # leads a group of its own
+    kernels.add(process.pid)
     try:
-        yield
+        with client.setup_kernel(cleanup_kc=True):
+            yield process
     finally:
-        kernels.remove(pid)
+        kernels.remove(process.pid)
 
 
 def _kernel_manager(folder: str) -> AsyncKernelManager:
@@ -142,18 +149,38 @@ def _run_hidden(client: NotebookClient, source: str) -> str:
     return "".join(output.get("text", "") for output in cell.outputs)
 
 
-def _failure(page: Page, index: int, ran: NotebookNode, error: Exception, log: str) -> str:
-    """Say in which cell and line a page crashed, and how."""
-    cell = page.cells[index]
-    place = f"cell {index + 1} of {len(page.cells)}, {page.path}"
-    if isinstance(error, CellTimeoutError):
-        return f"{place}:{cell.line}: it ran for more than {CELL_LIMIT} s, the limit for a cell."
-    if not isinstance(error, CellExecutionError):
-        return f"{place}:{cell.line}: the kernel died, out of memory perhaps. Its log: {log}"
+def _crash(page: Page, index: int, ran: NotebookNode, error: CellExecutionError) -> str:
     traceback = [line for output in ran.outputs for line in output.get("traceback", ())]
     line = _line_in_cell("\n".join(traceback), ran.execution_count)
-    source = cell.source.splitlines()[line - 1].strip()
-    return f"{place}:{cell.line + line - 1}\n  {source}\n{error.ename}: {error.evalue}"
+    source = page.cells[index].source.splitlines()[line - 1].strip()
+    lines = [_place(page, index, line), f"  {source}", f"{error.ename}: {error.evalue}"]
+    if error.ename in ("MemoryError", "ResourceExhaustedError"):
+        lines.append(FEWER)
+    return "\n".join(lines)
+
+
+def _death(page: Page, index: int, process: Popen[bytes], log: str) -> str:
+    code = process.poll()
+    if code == -signal.SIGKILL:
+        how = f"was killed; where memory runs out, the system does that.\n{FEWER}"
+    elif code is not None and code < 0:
+        how = f"died of {signal.Signals(-code).name}."
+    else:
+        how = "ended by itself."
+    return f"{_place(page, index)}: the kernel {how}\nIts log: {log}"
+
+
+def _too_long(page: Page, index: int) -> str:
+    return (
+        f"{_place(page, index)}: it ran for more than {CELL_LIMIT} s, the limit for a cell.\n"
+        "Let it do less, or split it."
+    )
+
+
+def _place(page: Page, index: int, line: int = 1) -> str:
+    """Return where a line of a cell stands."""
+    cell = page.cells[index]
+    return f"cell {index + 1} of {len(page.cells)}, {page.path}:{cell.line + line - 1}"
 
 
 def _line_in_cell(traceback: str, count: int | None) -> int:

@@ -8,9 +8,9 @@ import hashlib
 import shutil
 from pathlib import Path
 
-from onions.fingerprint import Build, fingerprint
-from onions.pages import Page, Project
-from onions.store import Store, StoreError
+from onions.fingerprint import Build
+from onions.pages import Project
+from onions.status import states
 
 
 class SiteError(Exception):
@@ -45,23 +45,16 @@ def check_fresh(project: Project) -> None:
     """Raise SiteError, with every stale page's name, unless all pages are in the store."""
     try:
         build = Build.read(project)
-    except (FileNotFoundError, ValueError) as error:
+    except FileNotFoundError as error:
         raise SiteError("nothing is executed yet. Run `onions execute`.") from error
-    store = Store(project.build / "store")
-    pages = project.pages()
-    for page in pages:
-        _ = page.lesson, page.title  # raise PageError here, where no Sphinx traceback surrounds it
-    stale = [p for p in pages if p.cells and not _is_fresh(p, project, build, store)]
-    if stale:
-        names = "\n".join(f"  {page.path}" for page in stale)
-        raise SiteError(f"not executed as they stand:\n{names}\nRun `onions execute`.")
-
-
-def _is_fresh(page: Page, project: Project, build: Build, store: Store) -> bool:
-    try:
-        return store.read(fingerprint(page, project, build)) is not None
-    except StoreError as error:
+    except ValueError as error:
         raise SiteError(str(error)) from error
+    for page in project.pages():
+        _ = page.lesson, page.title  # raise PageError here, where no Sphinx traceback surrounds it
+    stale = [state for state in states(project, build) if not state.fresh]
+    if stale:
+        lines = "\n".join(f"  {state.page.path}: {'; '.join(state.why)}" for state in stale)
+        raise SiteError(f"not executed as they stand:\n{lines}\nRun `onions execute`.")
 
 
 def _build(project: Project, work: Path) -> int:

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from onions.claims import KEY
-from onions.fingerprint import Build, components, digest, versions
+from onions.fingerprint import NO_PACKAGES, Build, components, digest, versions
 from onions.pages import Page, Project
 from onions.store import Store, StoreError
 
@@ -34,7 +34,7 @@ def states(project: Project, build: Build) -> list[State]:
 
     Raises PageError or LockError where a fingerprint can't be computed.
     """
-    store = Store(project.build / "store")
+    store = Store(project.store)
     last = cache(store.latest)  # reads every entry, so only when a page is stale
     return [_state(page, project, build, store, last) for page in project.pages() if page.cells]
 
@@ -70,18 +70,18 @@ def _state(
         return State(page, print_, [], dict(entry.metadata[KEY]))
     before = last().get(page.name)
     if before is None:
-        return State(page, print_, ["never executed"])
+        return State(page, print_, ["not in the store"])
     reasons = _differences(before["components"], parts)
     if len(reasons) > MOST_REASONS:
         reasons[MOST_REASONS:] = [f"and {len(reasons) - MOST_REASONS} more"]
-    return State(page, print_, reasons or ["its entry is gone from the store"], before)
+    return State(page, print_, reasons, before)
 
 
 def _differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
     """Say what of a page's components changed since its last run."""
     packages = versions(before) | versions(now)
     reasons = []
-    for name in dict.fromkeys([*now, *before]):
+    for name in dict.fromkeys([*NO_PACKAGES, *now, *before]):  # first what concerns every page
         old, new = before.get(name), now.get(name)
         if old == new:
             continue

@@ -1,14 +1,15 @@
 """The executed notebooks, one file each, named by their fingerprint.
 
 An entry holds only code cells: their sources, outputs and execution counts, and the facts of the
-run in its metadata. It is written whole and then renamed, so a half-written one is never read.
-Two stores merge by copying their files together.
+run in its metadata, among them a checksum of the cells. It is written whole and then renamed, so a
+half-written one is never read. Two stores merge by copying their files together.
 """
 
+import hashlib
 import json
-import os
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,12 @@ import nbformat
 from nbformat import NotebookNode
 
 from onions.claims import KEY, Claim, Measure, Training
+from onions.files import write_whole
+from onions.fingerprint import digest
 
-FORMAT = 1
+FORMAT = 2
+# What an entry must say of its run, for those who read it, besides what it ran on.
+FACTS = {"page": str, "executed": str, "seconds": float, "build": dict, "components": dict}
 
 
 class StoreError(Exception):
@@ -34,51 +39,86 @@ class Store:
         """Return where the entry of a fingerprint lies, or would lie."""
         return self.folder / f"{fingerprint}.ipynb"
 
+    def entries(self) -> list[Path]:
+        """Return the files of all entries, in the order of their names."""
+        return sorted(self.folder.glob("*.ipynb"))
+
     def read(self, fingerprint: str) -> NotebookNode | None:
         """Return the entry, or None if there is none. Raises StoreError if it is damaged."""
         path = self.path(fingerprint)
         try:
-            notebook = nbformat.read(path, as_version=4)
-            nbformat.validate(notebook)
+            text = path.read_text("utf-8")
         except FileNotFoundError:
             return None
+        except (OSError, ValueError) as error:
+            raise StoreError(_damaged(path, error)) from error
+        try:
+            notebook = nbformat.reads(text, as_version=4)
+            nbformat.validate(notebook)
+            facts = notebook.metadata[KEY]
+            kept = [facts[name] for name in ("format", "fingerprint", "cells")]
         except Exception as error:  # nbformat raises many kinds on damaged files
-            reason = str(error).partition("\n")[0][:200]
-            raise StoreError(f"{path}: damaged ({reason}). Delete it and execute again.") from error
-        facts = notebook.metadata.get(KEY, {})
-        if facts.get("format") != FORMAT or facts.get("fingerprint") != fingerprint:
-            raise StoreError(f"{path}: not an entry of this store. Delete it and execute again.")
+            raise StoreError(_damaged(path, error)) from error
+        if kept[0] != FORMAT:
+            raise StoreError(f"{path}: of another version of this store. Run `onions execute`.")
+        if kept[1:] != [fingerprint, _checksum(notebook)] or not _complete(facts):
+            raise StoreError(_damaged(path, "its checksum is wrong"))
         return notebook
+
+    def verify(self) -> Iterator[str]:
+        """Yield what is wrong with each entry that is not as it was written."""
+        for path in self.entries():
+            try:
+                entry = self.read(path.stem)
+            except StoreError as error:
+                yield str(error)
+            else:
+                if entry and digest(entry.metadata[KEY].get("components", {})) != path.stem:
+                    yield _damaged(path, "it is not what its name says")
+
+    def older_than(self, days: float) -> list[Path]:
+        """Return the entries that were executed at least so long ago, or can't be dated."""
+        limit = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+        dates = {facts["path"]: str(facts["executed"]) for facts in self._facts()}
+        return [path for path in self.entries() if dates.get(path, "") <= limit]
 
     def latest(self) -> dict[str, dict[str, Any]]:
         """Return the facts of every page's last run, by page; what can't be read is passed over."""
         found: dict[str, dict[str, Any]] = {}
-        for path in sorted(self.folder.glob("*.ipynb")):
-            with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-                facts = json.loads(path.read_text("utf-8"))["metadata"][KEY]
-                if facts["format"] == FORMAT and facts["components"].keys() and facts["seconds"]:
-                    before = found.get(facts["page"], {"executed": ""})
-                    found[facts["page"]] = max(before, facts, key=lambda f: str(f["executed"]))
+        for facts in self._facts():
+            before = found.get(facts["page"], facts)
+            found[facts["page"]] = max(before, facts, key=lambda facts: str(facts["executed"]))
         return found
+
+    def _facts(self) -> Iterator[dict[str, Any]]:
+        """Yield the facts of each entry that has them, and its `path`."""
+        for path in self.entries():
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                facts = json.loads(path.read_text("utf-8"))["metadata"][KEY]
+                if facts["format"] == FORMAT and _complete(facts):
+                    yield {**facts, "path": path}
 
     def write(self, fingerprint: str, notebook: NotebookNode, **facts: Any) -> None:
         """Keep an executed notebook with the facts of its run."""
-        notebook.metadata[KEY] = {"format": FORMAT, "fingerprint": fingerprint, **facts}
-        write_notebook(self.path(fingerprint), notebook)
+        notebook.metadata[KEY] = {
+            "format": FORMAT,
+            "fingerprint": fingerprint,
+            "cells": _checksum(notebook),
+            **facts,
+        }
+        write_whole(self.path(fingerprint), nbformat.writes(notebook) + "\n")
 
 
-def write_notebook(path: Path, notebook: NotebookNode) -> None:
-    """Write a notebook under another name, then rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            nbformat.write(notebook, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def _checksum(notebook: NotebookNode) -> str:
+    return hashlib.sha256(json.dumps(notebook.cells, sort_keys=True).encode()).hexdigest()
+
+
+def _complete(facts: dict[str, Any]) -> bool:
+    return all(isinstance(facts.get(name), kind) for name, kind in FACTS.items())
+
+
+def _damaged(path: Path, reason: object) -> str:
+    return f"{path}: damaged ({str(reason).splitlines()[0][:200]}). Run `onions execute`."
 
 
 def claims(notebook: NotebookNode) -> Iterator[tuple[int, Claim]]:

@@ -82,7 +82,7 @@ def depends_on_store(env: BuildEnvironment) -> None:
 def _start(app: Sphinx) -> None:
     global _site
     project = Project(Path(app.srcdir).parent)
-    _site = Site(project, Build.read(project), Store(project.build / "store"))
+    _site = Site(project, Build.read(project), Store(project.store))
 
 
 def _note_docname(app: Sphinx, docname: str, source: list[str]) -> None:

@@ -1,0 +1,92 @@
+"""Time and memory of a whole process, with everything that it starts; and tables of them."""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass
+class Usage:
+    """What a run took: seconds by the clock, seconds of all cores, and MiB at its peak.
+
+    The memory is what all its processes had together that nobody shares (proportional set size).
+    """
+
+    wall: float
+    cpu: float
+    peak: float
+
+    def __add__(self, then: "Usage") -> "Usage":
+        """Return what two runs took, one after the other."""
+        return Usage(self.wall + then.wall, self.cpu + then.cpu, max(self.peak, then.peak))
+
+    def columns(self) -> list[str]:
+        """Return the three numbers for a table."""
+        return [f"{self.wall:.1f}", f"{self.cpu:.1f}", f"{self.peak:.0f}"]
+
+
+def run(command: list[str], environment: dict[str, str]) -> Usage:
+    """Run a command, its output thrown away; if it fails, stop with what it complained of."""
+    before, started = os.times(), time.monotonic()
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        peak = _Peak(process.pid)
+        peak.start()
+        _, said = process.communicate()
+        wall = time.monotonic() - started
+        peak.stop()
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}\nfailed with {process.returncode}:\n{said.decode()}")
+    after = os.times()
+    cpu = after.children_user + after.children_system
+    return Usage(wall, cpu - before.children_user - before.children_system, peak.mib)
+
+
+def table(heads: list[str], rows: Iterable[list[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+class _Peak(threading.Thread):
+    """Looks once a second how much memory a process and its descendants have."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(daemon=True)
+        self.pid, self.mib, self._ended = pid, 0.0, threading.Event()
+
+    def run(self) -> None:
+        while not self._ended.wait(1):
+            self.mib = max(self.mib, sum(map(_mib, _family(self.pid))))
+
+    def stop(self) -> None:
+        self._ended.set()
+        self.join()
+
+
+def _family(first: int) -> set[int]:
+    """Return a process and its descendants."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            children.setdefault(parent, []).append(int(stat.parent.name))
+    found, waiting = set(), [first]
+    while waiting:
+        found.add(pid := waiting.pop())
+        waiting += children.get(pid, [])
+    return found
+
+
+def _mib(pid: int) -> float:
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
