@@ -8,6 +8,7 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from onions.downloads import write_downloads
 from onions.fingerprint import Build
 from onions.pages import Project
 from onions.status import states
@@ -35,6 +36,7 @@ def render(project: Project) -> Path:
         raise SiteError("the site did not build (see above). The last good site is untouched.")
     try:
         mark.write_text(digest, "utf-8")
+        write_downloads(project, work / "html")
         _publish(work / "html", project.build / "html")
     except OSError as error:
         raise SiteError(f"the site could not be written: {error}") from error

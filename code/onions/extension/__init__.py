@@ -14,6 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
 
+from onions.downloads import EXECUTED, FOLDER
 from onions.extension import details, lesson, reader, results
 from onions.fingerprint import Build
 from onions.pages import Project
@@ -82,6 +83,14 @@ def _mend(
     for part, pairs in MENDED.items():
         for before, after in pairs.items():
             context[part] = context.get(part, "").replace(before, after)
+    if 'class="cell ' in context.get("body", ""):
+        up = "../" * pagename.count("/")
+        clean, executed = (f"{up}{folder}/{pagename}.ipynb" for folder in (FOLDER, EXECUTED))
+        context["body"] += (
+            '<p class="downloads">This page as a notebook: '
+            f'<a href="{clean}" download>without outputs</a>, '
+            f'<a href="{executed}" download>with its outputs</a>.</p>'
+        )
 
 
 def _inline_math(translator: Any, node: nodes.math) -> None:
