@@ -213,7 +213,12 @@ def _needed_by(modules: set[str], *, nested: bool) -> set[str]:
 
 
 def _imports_of(name: str, *, nested: bool) -> frozenset[str]:
-    return frozenset(_imports([ast.parse(_source(name))], nested=nested))
+    return _imports_in(_source(name), nested)
+
+
+@cache  # every page of a book asks for the same few modules
+def _imports_in(source: str, nested: bool) -> frozenset[str]:
+    return frozenset(_imports([ast.parse(source)], nested=nested))
 
 
 def _is_ours(name: str) -> bool:
