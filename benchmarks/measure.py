@@ -55,15 +55,17 @@ def table(heads: list[str], rows: Iterable[list[str]]) -> str:
 
 
 class _Peak(threading.Thread):
-    """Looks once a second how much memory a process and its descendants have."""
+    """Looks four times a second how much memory a process and its descendants have."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
         self.pid, self.mib, self._ended = pid, 0.0, threading.Event()
 
     def run(self) -> None:
-        while not self._ended.wait(1):
+        ended = False
+        while not ended:
             self.mib = max(self.mib, sum(map(_mib, _family(self.pid))))
+            ended = self._ended.wait(0.25)
 
     def stop(self) -> None:
         self._ended.set()

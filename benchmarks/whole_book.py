@@ -64,7 +64,10 @@ def _run_all_cells(root: Path) -> None:
     from onions.pages import Project
 
     kernel.install()
-    for page in Project(root).pages():
+    pages = Project(root).pages()
+    workplace = tempfile.TemporaryDirectory()  # as a page's kernel has one: some pages write files
+    os.chdir(workplace.name)
+    for page in pages:
         names: dict[str, object] = {"__name__": "__main__"}
         started = time.monotonic()
         for cell in page.cells:

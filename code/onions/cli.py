@@ -17,8 +17,9 @@ from typing import Any
 from onions.batches import DataError
 from onions.data import CHOICES
 from onions.files import size
-from onions.fingerprint import Build, LockError, fingerprint
+from onions.fingerprint import Build, LockError
 from onions.pages import PageError, Project
+from onions.status import age, last_build, states
 from onions.store import Store, StoreError
 
 PROFILES = ("full", "smoke")
@@ -99,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         "machines' _build/store together merges them.",
         "onions plan --shards 3 --json",
     )
-    plan.add_argument("--shards", type=_at_least_one, metavar="N", default=1, help="machines (1)")
+    plan.add_argument("--shards", type=_at_least(1), metavar="N", default=1, help="machines (1)")
     plan.add_argument("--json", action="store_true", help="print it for a program")
     _add_choices(plan)
     _add_store_commands(commands)
@@ -136,7 +137,7 @@ def _add_choices(command: argparse.ArgumentParser) -> None:
 def _add_execute_options(execute: argparse.ArgumentParser) -> None:
     _add_choices(execute)
     execute.add_argument(
-        "--jobs", type=_at_least_one, metavar="N", help="pages at once (one for each GPU or core)"
+        "--jobs", type=_at_least(1), metavar="N", help="pages at once (one for each GPU or core)"
     )
     execute.add_argument(
         "--shard", type=_shard, metavar="i/N", default=(1, 1), help="run one part of N; see plan"
@@ -156,7 +157,7 @@ def _add_store_commands(commands: Any) -> None:
     )
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     prune = actions.add_parser("prune", help="delete what no page uses as it stands")
-    prune.add_argument("--days", type=_days, default=30, help="only if it is older (30)")
+    prune.add_argument("--days", type=_at_least(0), default=30, help="only if it is older (30)")
     prune.set_defaults(run=_prune)
     actions.add_parser("verify", help="check every entry").set_defaults(run=_verify)
 
@@ -165,7 +166,7 @@ def _execute(project: Project, options: argparse.Namespace) -> int:
     from onions.execute import EnvironmentDiffers, execute, resolve  # render does without nbclient
     from onions.progress import plain_console
 
-    choice = os.environ.get("ONIONS_DATA") or "auto"
+    choice = _choice()
     if options.check:  # against what would run now, not what ran last
         build = resolve(choice, options.profile, options.unlocked, plain_console())
         return _list(project, build)
@@ -186,22 +187,11 @@ def _execute(project: Project, options: argparse.Namespace) -> int:
 
 
 def _status(project: Project, options: argparse.Namespace) -> int:
-    return _list(project, _last_build(project))
-
-
-def _last_build(project: Project) -> Build:
-    try:
-        return Build.read(project)
-    except FileNotFoundError:
-        raise StoreError("nothing is executed yet. Run `onions execute`.") from None
-    except ValueError as error:
-        raise StoreError(error) from error
+    return _list(project, last_build(project))
 
 
 def _list(project: Project, build: Build) -> int:
     """List the pages; return 1 if one is stale."""
-    from onions.status import age, states
-
     found = states(project, build)
     rows = [["page", "state", "seconds", "executed", "device", "why"]]
     for state in found:
@@ -222,10 +212,8 @@ def _plan(project: Project, options: argparse.Namespace) -> int:
 
     from onions.execute import resolve
     from onions.plan import expected_seconds, shards
-    from onions.status import states
 
-    choice = os.environ.get("ONIONS_DATA") or "auto"
-    build = resolve(choice, options.profile, options.unlocked, Console(stderr=True))
+    build = resolve(_choice(), options.profile, options.unlocked, Console(stderr=True))
     stale = [state for state in states(project, build) if not state.fresh]
     dealt = shards(stale, build, options.shards, project.store) if stale else []
     parts = []
@@ -247,8 +235,7 @@ def _plan(project: Project, options: argparse.Namespace) -> int:
 
 def _prune(project: Project, options: argparse.Namespace) -> int:
     store = Store(project.store)
-    build = _last_build(project)
-    used = {fingerprint(page, project, build) for page in project.pages() if page.cells}
+    used = {state.fingerprint for state in states(project, last_build(project))}
     old = [path for path in store.older_than(options.days) if path.stem not in used]
     freed = size(old)
     for path in old:
@@ -271,13 +258,6 @@ def _contents(store: Store) -> str:
     return f"{len(entries)} entries ({size(entries)})"
 
 
-def _days(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return number
-
-
 def _shard(text: str) -> tuple[int, int]:
     part, _, of = text.partition("/")
     if not (part.isdecimal() and of.isdecimal() and 1 <= int(part) <= int(of)):
@@ -285,11 +265,17 @@ def _shard(text: str) -> tuple[int, int]:
     return int(part), int(of)
 
 
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
+def _at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be {least} or more")
+        return int(text)
+
     return number
+
+
+def _choice() -> str:
+    return os.environ.get("ONIONS_DATA") or "auto"
 
 
 def _interrupt(signal_: int, frame: object) -> None:

@@ -8,27 +8,26 @@ import nbformat
 from nbformat import NotebookNode
 
 from onions.claims import KEY
-from onions.fingerprint import Build, fingerprint
-from onions.pages import Page, Project
+from onions.pages import Page
 from onions.prose import BUILD_ONLY
+from onions.status import State
 from onions.store import Store
 
 FOLDER = "notebooks"
 EXECUTED = f"{FOLDER}/executed"
 
 
-def write_downloads(project: Project, site: Path) -> None:
+def write_downloads(pages: list[State], store: Store, site: Path) -> None:
     """Write ``notebooks/<page>.ipynb`` and ``notebooks/executed/<page>.ipynb`` into the site.
 
     Cells that only the build needs are left out. Every page must be in the store.
     """
-    store, build = Store(project.store), Build.read(project)
-    for page in project.pages():
-        entry = page.cells and store.read(fingerprint(page, project, build))
+    for state in pages:
+        entry = store.read(state.fingerprint)
         if entry:
-            executed = _notebook(page, entry)
+            executed = _notebook(state.page, entry)
             for folder, notebook in ((EXECUTED, executed), (FOLDER, _without_outputs(executed))):
-                path = site / folder / f"{page.name}.ipynb"
+                path = site / folder / f"{state.page.name}.ipynb"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(nbformat.writes(notebook) + "\n", "utf-8")
 

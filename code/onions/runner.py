@@ -28,8 +28,9 @@ from onions.pool import Kernels
 CELL_LIMIT = 1800  # seconds for one cell
 # Loading the extension as a cell stops the page if it does not load.
 PROLOGUE = "%load_ext onions.kernel"
-FEWER = "Run fewer pages at once: `onions execute --jobs 1`."
 EPILOGUE = "import json, onions.kernel; print(json.dumps(onions.kernel.ending()))"
+
+FEWER = "Run fewer pages at once: `onions execute --jobs 1`."
 
 OnCell = Callable[[int], None]
 

@@ -9,9 +9,9 @@ import shutil
 from pathlib import Path
 
 from onions.downloads import write_downloads
-from onions.fingerprint import Build
 from onions.pages import Project
-from onions.status import states
+from onions.status import State, last_build, states
+from onions.store import Store, StoreError
 
 
 class SiteError(Exception):
@@ -23,7 +23,7 @@ def render(project: Project) -> Path:
 
     Raises SiteError where a page is stale, or Sphinx warns.
     """
-    check_fresh(project)
+    pages = check_fresh(project)
     work = project.build / "render"
     mark, digest = work / "built-with", _digest(project)
     if not mark.exists() or mark.read_text("utf-8") != digest:
@@ -36,27 +36,27 @@ def render(project: Project) -> Path:
         raise SiteError("the site did not build (see above). The last good site is untouched.")
     try:
         mark.write_text(digest, "utf-8")
-        write_downloads(project, work / "html")
+        write_downloads(pages, Store(project.store), work / "html")
         _publish(work / "html", project.build / "html")
     except OSError as error:
         raise SiteError(f"the site could not be written: {error}") from error
     return project.build / "html" / "index.html"
 
 
-def check_fresh(project: Project) -> None:
-    """Raise SiteError, with every stale page's name, unless all pages are in the store."""
+def check_fresh(project: Project) -> list[State]:
+    """Return the pages that run. Raises SiteError that names every one that is stale."""
     try:
-        build = Build.read(project)
-    except FileNotFoundError as error:
-        raise SiteError("nothing is executed yet. Run `onions execute`.") from error
-    except ValueError as error:
+        build = last_build(project)
+    except StoreError as error:
         raise SiteError(str(error)) from error
     for page in project.pages():
         _ = page.lesson, page.title  # raise PageError here, where no Sphinx traceback surrounds it
-    stale = [state for state in states(project, build) if not state.fresh]
+    found = states(project, build)
+    stale = [state for state in found if not state.fresh]
     if stale:
         lines = "\n".join(f"  {state.page.path}: {'; '.join(state.why)}" for state in stale)
         raise SiteError(f"not executed as they stand:\n{lines}\nRun `onions execute`.")
+    return found
 
 
 def _build(project: Project, work: Path) -> int:

@@ -29,6 +29,16 @@ class State:
         return not self.why
 
 
+def last_build(project: Project) -> Build:
+    """Return what the last execution ran with. Raises StoreError where there is none to read."""
+    try:
+        return Build.read(project)
+    except FileNotFoundError as error:
+        raise StoreError("nothing is executed yet. Run `onions execute`.") from error
+    except ValueError as error:
+        raise StoreError(str(error)) from error
+
+
 def states(project: Project, build: Build) -> list[State]:
     """Return the state of every page that runs, in the order of the table of contents.
 
