@@ -208,12 +208,11 @@ def _list(project: Project, build: Build) -> int:
 
 
 def _plan(project: Project, options: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from onions.execute import resolve
     from onions.plan import expected_seconds, shards
+    from onions.progress import plain_console
 
-    build = resolve(_choice(), options.profile, options.unlocked, Console(stderr=True))
+    build = resolve(_choice(), options.profile, options.unlocked, plain_console(stderr=True))
     stale = [state for state in states(project, build) if not state.fresh]
     dealt = shards(stale, build, options.shards, project.store) if stale else []
     parts = []

@@ -9,9 +9,9 @@ from onions.pages import Page
 from onions.runner import OnCell
 
 
-def plain_console() -> Console:
+def plain_console(*, stderr: bool = False) -> Console:
     """Return a console that prints texts as they are, brackets and paths included."""
-    return Console(soft_wrap=True, markup=False, highlight=False)
+    return Console(stderr=stderr, soft_wrap=True, markup=False, highlight=False)
 
 
 class PageProgress:
