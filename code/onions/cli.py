@@ -65,25 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--project", type=Path, default=Path(), help="the book's folder (here)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(
-        name: str, run: Run, what: str, description: str, example: str
-    ) -> argparse.ArgumentParser:
-        added = commands.add_parser(
-            name, help=what, description=description, epilog=f"example: {example}"
-        )
-        added.set_defaults(run=run)
-        return added
-
-    execute = command(
-        "execute",
-        _execute,
-        "run the pages that changed, into _build/store",
-        "Run the pages whose code, helpers, data or versions changed. ONIONS_DATA "
-        f"chooses the images: {CHOICES}. KERAS_BACKEND chooses Keras' backend.",
-        "ONIONS_DATA=cifar10 onions execute",
-    )
-    _add_execute_options(execute)
-    command(
+    _add_execute(commands)
+    _command(
+        commands,
         "status",
         _status,
         "list the pages: fresh or stale, and why",
@@ -91,27 +75,18 @@ def _parser() -> argparse.ArgumentParser:
         "run.",
         "onions status",
     )
-    plan = command(
-        "plan",
-        _plan,
-        "deal the stale pages out to several machines",
-        "Say which shard runs which stale pages, so that all shards take about as long. On each "
-        "machine, with a copy of _build/store, `onions execute --shard i/N` runs one; copying the "
-        "machines' _build/store together merges them.",
-        "onions plan --shards 3 --json",
-    )
-    plan.add_argument("--shards", type=_at_least(1), metavar="N", default=1, help="machines (1)")
-    plan.add_argument("--json", action="store_true", help="print it for a program")
-    _add_choices(plan)
-    _add_store_commands(commands)
-    command(
+    _add_plan(commands)
+    _add_store(commands)
+    _command(
+        commands,
         "render",
         _render,
         "make the site in _build/html from the store",
         "Make the site from the executed pages; needs no TensorFlow and no kernel.",
         "onions render",
     )
-    command(
+    _command(
+        commands,
         "check",
         _check,
         "check the pages' rules, without running them",
@@ -119,6 +94,16 @@ def _parser() -> argparse.ArgumentParser:
         "onions check",
     )
     return parser
+
+
+def _command(
+    commands: Any, name: str, run: Run, what: str, description: str, example: str
+) -> argparse.ArgumentParser:
+    added: argparse.ArgumentParser = commands.add_parser(
+        name, help=what, description=description, epilog=f"example: {example}"
+    )
+    added.set_defaults(run=run)
+    return added
 
 
 def _add_choices(command: argparse.ArgumentParser) -> None:
@@ -134,7 +119,16 @@ def _add_choices(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_execute_options(execute: argparse.ArgumentParser) -> None:
+def _add_execute(commands: Any) -> None:
+    execute = _command(
+        commands,
+        "execute",
+        _execute,
+        "run the pages that changed, into _build/store",
+        "Run the pages whose code, helpers, data or versions changed. ONIONS_DATA "
+        f"chooses the images: {CHOICES}. KERAS_BACKEND chooses Keras' backend.",
+        "ONIONS_DATA=cifar10 onions execute",
+    )
     _add_choices(execute)
     execute.add_argument(
         "--jobs", type=_at_least(1), metavar="N", help="pages at once (one for each GPU or core)"
@@ -147,7 +141,23 @@ def _add_execute_options(execute: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_store_commands(commands: Any) -> None:
+def _add_plan(commands: Any) -> None:
+    plan = _command(
+        commands,
+        "plan",
+        _plan,
+        "deal the stale pages out to several machines",
+        "Say which shard runs which stale pages, so that all shards take about as long. On each "
+        "machine, with a copy of _build/store, `onions execute --shard i/N` runs one; copying the "
+        "machines' _build/store together merges them.",
+        "onions plan --shards 3 --json",
+    )
+    plan.add_argument("--shards", type=_at_least(1), metavar="N", default=1, help="machines (1)")
+    plan.add_argument("--json", action="store_true", help="print it for a program")
+    _add_choices(plan)
+
+
+def _add_store(commands: Any) -> None:
     parser = commands.add_parser(
         "store",
         help="look after the executed pages: prune, verify",
