@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import run_onions
@@ -37,7 +38,7 @@ def test_a_page_runs_once(small: Small) -> None:
     assert done is not None and done.cells[0].outputs[0].text == "42\n"
     assert done.metadata["onions"]["device"] and done.metadata["onions"]["seconds"] > 0
     second = run_onions(root, "execute")
-    assert "index: nothing changed" in second.stdout and "cell" not in second.stdout
+    assert "Nothing changed: index." in second.stdout and "cell" not in second.stdout
     assert len(list((root / "_build" / "store").glob("*.ipynb"))) == 1
 
 
@@ -47,7 +48,7 @@ def test_going_back_to_an_earlier_text_runs_nothing(small: Small) -> None:
     small(index=GOOD.replace("6 * 7", "6 * 8"))
     assert "executed" in run_onions(root, "execute").stdout
     small(index=GOOD)
-    assert "nothing changed" in run_onions(root, "execute").stdout
+    assert "Nothing changed" in run_onions(root, "execute").stdout
 
 
 def test_a_crash_is_named_and_the_other_pages_are_kept(small: Small) -> None:
@@ -309,7 +310,7 @@ def test_a_full_disk_fails_one_page_and_not_the_build(
     root = small(index=GOOD, other=GOOD.replace("7", "8"))
     write = Store.write
 
-    def full(self: Store, print_: str, notebook: NotebookNode, **facts: object) -> None:
+    def full(self: Store, print_: str, notebook: NotebookNode, **facts: Any) -> None:
         if facts["page"] == "index":
             raise OSError(28, "No space left on device")
         write(self, print_, notebook, **facts)

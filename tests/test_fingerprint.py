@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,7 +9,7 @@ import pytest
 from conftest import ROOT
 from onions import fingerprint as module
 from onions.data import Source
-from onions.fingerprint import Build, LockError, components, fingerprint, locked
+from onions.fingerprint import Build, Fingerprints, LockError, components, fingerprint, locked
 from onions.pages import PageError, Project
 
 Small = Callable[..., Path]
@@ -187,3 +188,62 @@ def test_a_damaged_lock_is_named(small: Small) -> None:
     project.lock.write_text("keras==3 ; python_version ??? 3\n")
     with pytest.raises(LockError, match=r"requirements\.lock: .*make lock"):
         fingerprint(project.page("index"), project, BUILD)
+
+
+def remembered(small: Small, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose fingerprint is remembered; reading its page again is an error."""
+    project = Project(small(index=PAGE))
+    prints = Fingerprints(project, BUILD)
+    assert prints.of(project.page("index")) == fingerprint(project.page("index"), project, BUILD)
+    prints.remember()
+
+    def read(text: str, path: Path) -> None:
+        raise PageError("it is read")
+
+    monkeypatch.setattr("onions.pages._read", read)
+    return project
+
+
+def test_an_unchanged_page_is_not_read_again(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = remembered(small, monkeypatch)
+    assert len(Fingerprints(project, BUILD).of(project.page("index"))) == 64
+
+
+@pytest.mark.parametrize("what", ["page", "build", "lock", "module", "memory", "one digit of it"])
+def test_what_changes_a_fingerprint_is_never_answered_from_memory(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    project, build = remembered(small, monkeypatch), BUILD
+    memory = project.build / "fingerprints.json"
+    if what == "page":
+        page = project.book / "index.md"
+        page.write_text(page.read_text() + "\nMore.\n")
+    elif what == "build":
+        build = replace(BUILD, profile="smoke")
+    elif what == "lock":
+        project.lock.write_text(project.lock.read_text() + "\n# A comment\n")
+    elif what == "module":
+        shutil.copytree(module.PACKAGE, tmp_path / "onions")
+        (tmp_path / "onions" / "claims.py").write_text("other = 1\n")
+        monkeypatch.setattr(module, "PACKAGE", tmp_path / "onions")
+    elif what == "memory":
+        memory.write_text(memory.read_text()[:-2])
+    else:
+        text = memory.read_text()
+        digit = "1" if text[-10] == "0" else "0"
+        memory.write_text(text[:-10] + digit + text[-9:])
+    with pytest.raises(PageError, match="it is read"):
+        Fingerprints(project, build).of(project.page("index"))
+
+
+def test_nothing_is_remembered_of_code_that_changed_meanwhile(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(small(index=PAGE))
+    shutil.copytree(module.PACKAGE, tmp_path / "onions")
+    monkeypatch.setattr(module, "PACKAGE", tmp_path / "onions")
+    prints = Fingerprints(project, BUILD)
+    (tmp_path / "onions" / "claims.py").write_text("other = 1\n")
+    prints.of(project.page("index"))
+    prints.remember()
+    assert not (project.build / "fingerprints.json").exists()

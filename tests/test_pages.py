@@ -2,7 +2,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from onions.pages import PageError, Project, read
+from onions.pages import Page, PageError, Project
 
 Small = Callable[..., Path]
 
@@ -93,7 +93,7 @@ def test_a_wrong_front_matter_is_named(small: Small, before: str, after: str, sa
 )
 def test_an_unreadable_page_is_named(text: str, says: str) -> None:
     with pytest.raises(PageError, match=rf"(?s)some\.md.*{says}"):
-        read(text, Path("some.md"))
+        Page("some", Path("some.md"), text).check()
 
 
 def test_missing_things_are_named(small: Small) -> None:

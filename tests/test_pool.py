@@ -221,7 +221,7 @@ def test_a_killed_build_keeps_what_is_finished_and_leaves_no_kernel(
     again = start(root)
     printed, said = again.communicate(timeout=120)
     assert again.returncode == 0, said
-    assert "other: nothing changed" in printed and "index: executed" in printed
+    assert "Nothing changed: other." in printed and "index: executed" in printed
 
 
 def test_a_second_build_waits_for_the_first(small: Small, start: Start) -> None:
@@ -231,7 +231,7 @@ def test_a_second_build_waits_for_the_first(small: Small, start: Start) -> None:
     second = start(root)
     printed, said = second.communicate(timeout=120)
     assert second.returncode == 0, said
-    assert "Another build runs in" in printed and "index: nothing changed" in printed
+    assert "Another build runs in" in printed and "Nothing changed: index." in printed
     first.communicate(timeout=60)
     assert first.returncode == 0
 

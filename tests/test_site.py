@@ -15,6 +15,7 @@ import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT, copy_project, run_onions, tree
+from onions.downloads import EXECUTED, FOLDER
 from onions.pages import Project
 from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -286,7 +287,8 @@ def test_a_prose_edit_is_rendered_without_running_anything(book: Project) -> Non
         page.write_text(before + "\nA new sentence.\n")
         done = run_onions(book.root, "render")
         assert done.returncode == 0, done.stderr
-        assert "A new sentence." in (book.build / "html" / "setup.html").read_text("utf-8")
+        for name in ("setup.html", f"{FOLDER}/setup.ipynb", f"{EXECUTED}/setup.ipynb"):
+            assert "A new sentence." in (book.build / "html" / name).read_text("utf-8"), name
         assert other.read_bytes() == untouched
     finally:
         page.write_text(before)
@@ -303,13 +305,14 @@ def test_new_outputs_of_an_unchanged_page_reach_the_site(book: Project) -> None:
     before = path.read_text("utf-8")
     other = nbformat.reads(before.replace("307300", "307301"), as_version=4)
     facts = other.metadata.pop("onions")
-    for name in ("format", "fingerprint", "cells"):  # which writing adds
+    for name in ("format", "fingerprint", "checksum"):  # which writing adds
         del facts[name]
     try:
         store.write(print_, other, **facts)
         assert run_onions(book.root, "render").returncode == 0
         for name in ("layer_types", "reference/results"):
             assert "307,301" in (book.build / "html" / f"{name}.html").read_text("utf-8"), name
+        assert "307301" in (book.build / "html" / EXECUTED / "layer_types.ipynb").read_text("utf-8")
     finally:
         path.write_text(before)
         assert run_onions(book.root, "render").returncode == 0

@@ -307,7 +307,7 @@ def _check(project: Project, options: argparse.Namespace) -> int:
 
     found = 0
     for page in project.pages():
-        _ = page.lesson, page.title  # raise PageError
+        page.check()
         for line, rule, message in check(page):
             print(f"{page.path}:{line}: {rule}: {message}")
             found += 1

@@ -10,26 +10,21 @@ from nbformat import NotebookNode
 from onions.claims import KEY
 from onions.pages import Page
 from onions.prose import BUILD_ONLY
-from onions.status import State
-from onions.store import Store
 
 FOLDER = "notebooks"
 EXECUTED = f"{FOLDER}/executed"
 
 
-def write_downloads(pages: list[State], store: Store, site: Path) -> None:
+def write_downloads(page: Page, entry: NotebookNode, site: Path) -> None:
     """Write ``notebooks/<page>.ipynb`` and ``notebooks/executed/<page>.ipynb`` into the site.
 
-    Cells that only the build needs are left out. Every page must be in the store.
+    `entry` is the executed notebook. Cells that only the build needs are left out.
     """
-    for state in pages:
-        entry = store.read(state.fingerprint)
-        if entry:
-            executed = _notebook(state.page, entry)
-            for folder, notebook in ((EXECUTED, executed), (FOLDER, _without_outputs(executed))):
-                path = site / folder / f"{state.page.name}.ipynb"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(nbformat.writes(notebook) + "\n", "utf-8")
+    executed = _notebook(page, entry)
+    for folder, notebook in ((EXECUTED, executed), (FOLDER, _without_outputs(executed))):
+        path = site / folder / f"{page.name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(nbformat.writes(notebook) + "\n", "utf-8")
 
 
 def _notebook(page: Page, entry: NotebookNode) -> NotebookNode:

@@ -83,9 +83,10 @@ def execute(
                 data.load(build.source)  # every file is checked before the first page runs
         build.write(project)
         report.kept = [state.page.name for state in found if state.fresh]
-        for state in found:
-            why = "nothing changed" if state.fresh else "; ".join(state.why)
-            console.print(f"{state.page.name}: {why}", style="dim")
+        for state in stale:
+            console.print(f"{state.page.name}: {'; '.join(state.why)}", style="dim")
+        if report.kept:
+            console.print(f"Nothing changed: {', '.join(report.kept)}.", style="dim")
         if shard[1] > 1:
             part, of = shard
             stale = shards(stale, build, of, project.store)[part - 1]

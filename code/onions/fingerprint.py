@@ -10,6 +10,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import metadata
@@ -64,6 +65,44 @@ class Build:
             return cls(**{**facts, "source": Source(**facts["source"])})
         except (TypeError, KeyError, ValueError) as error:
             raise ValueError(f"{path}: damaged ({error}). Run `onions execute`.") from error
+
+
+class Fingerprints:
+    """The fingerprints of pages, which are remembered in ``_build/fingerprints.json``.
+
+    Reading a page takes 10 ms, and an edit leaves nearly all pages of a book as they were. What is
+    remembered is keyed by all that a fingerprint is computed from, our code included.
+    """
+
+    def __init__(self, project: Project, build: Build):
+        self.project, self.build = project, build
+        self._path = project.build / "fingerprints.json"
+        self._known = _remembered(self._path)
+        self._used: dict[str, str] = {}
+        self._base = self._besides_pages()
+
+    def of(self, page: Page) -> str:
+        """Return a page's fingerprint; empty if it has no code. Raises PageError or LockError."""
+        key = _hash(self._base, page.text)
+        if key not in self._known:
+            page.check()
+            self._known[key] = fingerprint(page, self.project, self.build) if page.cells else ""
+        self._used[key] = self._known[key]
+        return self._used[key]
+
+    def remember(self) -> None:
+        """Keep those that were asked for, for the next time."""
+        if self._besides_pages() == self._base:  # else a module changed in between
+            text = json.dumps(self._used, sort_keys=True)
+            with suppress(OSError):  # the next time is then slower, and nothing else
+                write_whole(self._path, f"{_hash(text)}\n{text}")
+
+    def _besides_pages(self) -> str:
+        """Return a hash of all that decides fingerprints, and more, but the pages."""
+        code = [_source(f"onions.{path.stem}") for path in sorted(PACKAGE.glob("*.py"))]
+        readers = installed(("myst-nb", "markdown-it-py", "pyyaml"))
+        lock = self.project.lock.read_text("utf-8") if self.project.lock.exists() else ""
+        return _hash(code, lock, asdict(self.build), sys.version, readers)
 
 
 def fingerprint(page: Page, project: Project, build: Build) -> str:
@@ -132,6 +171,14 @@ def installed(names: Iterable[str]) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[name] = "missing"
     return found
+
+
+def _remembered(path: Path) -> dict[str, str]:
+    try:
+        checksum, _, text = path.read_text("utf-8").partition("\n")
+        return dict(json.loads(text)) if checksum == _hash(text) else {}
+    except (OSError, ValueError):
+        return {}
 
 
 @cache

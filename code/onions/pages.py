@@ -77,7 +77,7 @@ class Project:
         """Return one page by its name, its path in `book` without ``.md``. Raises PageError."""
         path = self.book / f"{name}.md"
         try:
-            return Page(name, path, read(path.read_text("utf-8"), path))
+            return Page(name, path, path.read_text("utf-8"))
         except OSError as error:
             raise PageError(f"{path}: can't be read ({error.strerror}); see _toc.yml") from error
         except UnicodeDecodeError as error:
@@ -96,16 +96,21 @@ class CodeCell:
 
 @dataclass(frozen=True)
 class Page:
-    """One page: a Markdown file read into a notebook."""
+    """One page: a Markdown file, read into a notebook when that is asked for."""
 
     name: str
     path: Path
-    notebook: NotebookNode
+    text: str
+
+    @cached_property
+    def notebook(self) -> NotebookNode:
+        """The page's cells. Raises PageError."""
+        return _read(self.text, self.path)
 
     @cached_property
     def cells(self) -> list[CodeCell]:
-        """The page's code cells, in order."""
-        lines = self.path.read_text("utf-8").splitlines()
+        """The page's code cells, in order. Raises PageError."""
+        lines = self.text.splitlines()
         starts = self.notebook.metadata["source_map"]
         return [
             CodeCell(
@@ -134,6 +139,10 @@ class Page:
                 raise PageError(f"{self.path}: front matter: lesson: {name} must be {kind}")
         return facts
 
+    def check(self) -> None:
+        """Raise PageError if anything is wrong with the page."""
+        _ = self.cells, self.lesson, self.title
+
     @property
     def title(self) -> str:
         """The first heading."""
@@ -144,8 +153,7 @@ class Page:
         raise PageError(f"{self.path}: the page has no title (a line that starts with '# ')")
 
 
-def read(text: str, path: Path) -> NotebookNode:
-    """Read a page's text into a notebook; `path` is for messages. Raises PageError."""
+def _read(text: str, path: Path) -> NotebookNode:
     if not text.strip():
         raise PageError(f"{path}: the page is empty")
     for number, line in enumerate(text.splitlines(), 1):

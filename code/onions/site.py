@@ -5,13 +5,14 @@ takes its place only when the build succeeded without a warning.
 """
 
 import hashlib
+import re
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
-from onions.downloads import write_downloads
 from onions.pages import Project
-from onions.status import State, last_build, states
-from onions.store import Store, StoreError
+from onions.status import last_build, states
+from onions.store import StoreError
 
 
 class SiteError(Exception):
@@ -23,7 +24,7 @@ def render(project: Project) -> Path:
 
     Raises SiteError where a page is stale, or Sphinx warns.
     """
-    pages = check_fresh(project)
+    check_fresh(project)
     work = project.build / "render"
     mark, digest = work / "built-with", _digest(project)
     if not mark.exists() or mark.read_text("utf-8") != digest:
@@ -36,27 +37,22 @@ def render(project: Project) -> Path:
         raise SiteError("the site did not build (see above). The last good site is untouched.")
     try:
         mark.write_text(digest, "utf-8")
-        write_downloads(pages, Store(project.store), work / "html")
         _publish(work / "html", project.build / "html")
     except OSError as error:
         raise SiteError(f"the site could not be written: {error}") from error
     return project.build / "html" / "index.html"
 
 
-def check_fresh(project: Project) -> list[State]:
-    """Return the pages that run. Raises SiteError that names every one that is stale."""
+def check_fresh(project: Project) -> None:
+    """Raise SiteError that names every stale page, and PageError, StoreError or LockError."""
     try:
         build = last_build(project)
     except StoreError as error:
         raise SiteError(str(error)) from error
-    for page in project.pages():
-        _ = page.lesson, page.title  # raise PageError here, where no Sphinx traceback surrounds it
-    found = states(project, build)
-    stale = [state for state in found if not state.fresh]
+    stale = [state for state in states(project, build) if not state.fresh]
     if stale:
         lines = "\n".join(f"  {state.page.path}: {'; '.join(state.why)}" for state in stale)
         raise SiteError(f"not executed as they stand:\n{lines}\nRun `onions execute`.")
-    return found
 
 
 def _build(project: Project, work: Path) -> int:
@@ -113,7 +109,9 @@ def _publish(built: Path, target: Path) -> None:
 
 def _leave_out_old_images(site: Path) -> None:
     """Delete the figures of earlier runs, which Sphinx keeps beside those of this one."""
-    pages = [path.read_text("utf-8") for path in site.rglob("*.html")]
-    for image in (site / "_images").glob("*"):
-        if not any(image.name in page for page in pages):
-            image.unlink()
+    images = {path.name: path for path in (site / "_images").glob("*")}
+    shown: set[str] = set()
+    for page in site.rglob("*.html"):
+        shown.update(map(unquote, re.findall(r"_images/([^\"']+)", page.read_text("utf-8"))))
+    for name in images.keys() - shown:
+        images[name].unlink()

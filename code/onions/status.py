@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from onions.claims import KEY
-from onions.fingerprint import NO_PACKAGES, Build, components, digest, versions
+from onions.fingerprint import NO_PACKAGES, Build, Fingerprints, components, versions
 from onions.pages import Page, Project
 from onions.store import Store, StoreError
 
@@ -44,9 +44,11 @@ def states(project: Project, build: Build) -> list[State]:
 
     Raises PageError or LockError where a fingerprint can't be computed.
     """
-    store = Store(project.store)
+    prints, store = Fingerprints(project, build), Store(project.store)
     last = cache(store.latest)  # reads every entry, so only when a page is stale
-    return [_state(page, project, build, store, last) for page in project.pages() if page.cells]
+    found = [(page, prints.of(page)) for page in project.pages()]
+    prints.remember()
+    return [_state(page, print_, project, build, store, last) for page, print_ in found if print_]
 
 
 def age(facts: dict[str, Any]) -> str:
@@ -65,13 +67,12 @@ def age(facts: dict[str, Any]) -> str:
 
 def _state(
     page: Page,
+    print_: str,
     project: Project,
     build: Build,
     store: Store,
     last: Callable[[], dict[str, dict[str, Any]]],
 ) -> State:
-    parts = components(page, project, build)
-    print_ = digest(parts)
     try:
         entry = store.read(print_)
     except StoreError as error:
@@ -81,7 +82,7 @@ def _state(
     before = last().get(page.name)
     if before is None:
         return State(page, print_, ["not in the store"])
-    reasons = _differences(before["components"], parts)
+    reasons = _differences(before["components"], components(page, project, build))
     if len(reasons) > MOST_REASONS:
         reasons[MOST_REASONS:] = [f"and {len(reasons) - MOST_REASONS} more"]
     return State(page, print_, reasons, before)

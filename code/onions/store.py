@@ -1,7 +1,7 @@
 """The executed notebooks, one file each, named by their fingerprint.
 
 An entry holds only code cells: their sources, outputs and execution counts, and the facts of the
-run in its metadata, among them a checksum of the cells. It is written whole and then renamed, so a
+run in its metadata, among them a checksum of all this. It is written whole and then renamed, so a
 half-written one is never read. Two stores merge by copying their files together.
 """
 
@@ -20,9 +20,7 @@ from onions.claims import KEY, Claim, Measure, Training
 from onions.files import write_whole
 from onions.fingerprint import digest
 
-FORMAT = 2
-# What an entry must say of its run, for those who read it, besides what it ran on.
-FACTS = {"page": str, "executed": str, "seconds": float, "build": dict, "components": dict}
+FORMAT = 3
 
 
 class StoreError(Exception):
@@ -53,15 +51,14 @@ class Store:
         except (OSError, ValueError) as error:
             raise StoreError(_damaged(path, error)) from error
         try:
-            notebook = nbformat.reads(text, as_version=4)
-            nbformat.validate(notebook)
-            facts = notebook.metadata[KEY]
-            kept = [facts[name] for name in ("format", "fingerprint", "cells")]
+            notebook = nbformat.v4.reads(text)
+            kept = [notebook.metadata[KEY][name] for name in ("format", "fingerprint", "checksum")]
+            checksum = _checksum(notebook)
         except Exception as error:  # nbformat raises many kinds on damaged files
             raise StoreError(_damaged(path, error)) from error
         if kept[0] != FORMAT:
             raise StoreError(f"{path}: of another version of this store. Run `onions execute`.")
-        if kept[1:] != [fingerprint, _checksum(notebook)] or not _complete(facts):
+        if kept[1:] != [fingerprint, checksum]:  # if they are right, it is as `write` checked it
             raise StoreError(_damaged(path, "its checksum is wrong"))
         return notebook
 
@@ -73,7 +70,7 @@ class Store:
             except StoreError as error:
                 yield str(error)
             else:
-                if entry and digest(entry.metadata[KEY].get("components", {})) != path.stem:
+                if entry and digest(entry.metadata[KEY]["components"]) != path.stem:
                     yield _damaged(path, "it is not what its name says")
 
     def older_than(self, days: float) -> list[Path]:
@@ -91,30 +88,43 @@ class Store:
         return found
 
     def _facts(self) -> Iterator[dict[str, Any]]:
-        """Yield the facts of each entry that has them, and its `path`."""
+        """Yield the facts of each entry that can be read, and its `path`."""
         for path in self.entries():
-            with suppress(OSError, ValueError, KeyError, TypeError):
-                facts = json.loads(path.read_text("utf-8"))["metadata"][KEY]
-                if facts["format"] == FORMAT and _complete(facts):
-                    yield {**facts, "path": path}
+            with suppress(StoreError):
+                if entry := self.read(path.stem):
+                    yield {**entry.metadata[KEY], "path": path}
 
-    def write(self, fingerprint: str, notebook: NotebookNode, **facts: Any) -> None:
+    def write(
+        self,
+        fingerprint: str,
+        notebook: NotebookNode,
+        *,
+        page: str,
+        executed: str,
+        seconds: float,
+        build: dict[str, Any],
+        components: dict[str, str],
+        **facts: Any,
+    ) -> None:
         """Keep an executed notebook with the facts of its run."""
         notebook.metadata[KEY] = {
             "format": FORMAT,
             "fingerprint": fingerprint,
-            "cells": _checksum(notebook),
+            "page": page,
+            "executed": executed,
+            "seconds": seconds,
+            "build": build,
+            "components": components,
             **facts,
         }
+        notebook.metadata[KEY]["checksum"] = _checksum(notebook)
+        nbformat.validate(notebook)
         write_whole(self.path(fingerprint), nbformat.writes(notebook) + "\n")
 
 
 def _checksum(notebook: NotebookNode) -> str:
-    return hashlib.sha256(json.dumps(notebook.cells, sort_keys=True).encode()).hexdigest()
-
-
-def _complete(facts: dict[str, Any]) -> bool:
-    return all(isinstance(facts.get(name), kind) for name, kind in FACTS.items())
+    facts = {name: fact for name, fact in notebook.metadata[KEY].items() if name != "checksum"}
+    return hashlib.sha256(json.dumps([notebook.cells, facts], sort_keys=True).encode()).hexdigest()
 
 
 def _damaged(path: Path, reason: object) -> str:

@@ -14,7 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
 
-from onions.downloads import EXECUTED, FOLDER
+from onions.downloads import EXECUTED, FOLDER, write_downloads
 from onions.extension import details, lesson, reader, results
 from onions.fingerprint import Build
 from onions.pages import Project
@@ -40,6 +40,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", _configure)
     app.connect("builder-inited", _choose_dark_code, priority=100)
     app.connect("html-page-context", _mend, priority=900)  # after Furo has made its navigation
+    app.connect("html-page-context", _add_downloads)
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
     reader.setup(app)
     lesson.setup(app)
@@ -83,7 +84,17 @@ def _mend(
     for part, pairs in MENDED.items():
         for before, after in pairs.items():
             context[part] = context.get(part, "").replace(before, after)
-    if 'class="cell ' in context.get("body", ""):
+
+
+def _add_downloads(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Write a page's notebooks whenever the page is written, and link to them."""
+    if pagename not in app.env.found_docs:
+        return  # the index, the search
+    page = reader.site().project.page(pagename)
+    if page.cells:
+        write_downloads(page, reader.site().entry(page), Path(app.outdir))
         up = "../" * pagename.count("/")
         clean, executed = (f"{up}{folder}/{pagename}.ipynb" for folder in (FOLDER, EXECUTED))
         context["body"] += (

@@ -8,9 +8,8 @@ from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-from onions import pages
 from onions.extension import lesson
-from onions.fingerprint import Build, fingerprint
+from onions.fingerprint import Build, Fingerprints
 from onions.pages import Page, Project
 from onions.store import Store
 
@@ -26,19 +25,21 @@ class Site:
     project: Project
     build: Build
     store: Store
+    fingerprints: Fingerprints
     docname: str = ""
 
     def entry(self, page: Page) -> NotebookNode:
         """Return the page's executed notebook. Raises PageIsStale or StoreError."""
-        entry = self.store.read(fingerprint(page, self.project, self.build))
+        entry = self.store.read(self.fingerprints.of(page))
         if entry is None:
             raise PageIsStale(f"{page.path}: its code is not executed yet; run `onions execute`.")
         return entry
 
     def state(self, page: Page) -> str:
-        """Return a hash of the page's entry, which changes whenever its outputs do."""
-        path = self.store.path(fingerprint(page, self.project, self.build))
-        return sha256(path.read_bytes()).hexdigest() if path.exists() else "missing"
+        """Return a hash of the page and its entry, which changes whenever its look does."""
+        path = self.store.path(self.fingerprints.of(page))
+        entry = path.read_bytes() if path.exists() else b""
+        return sha256(page.text.encode() + entry).hexdigest()
 
 
 _site: Site | None = None  # MyST-NB gives a reader the text and nothing else
@@ -53,13 +54,11 @@ def site() -> Site:
 
 def read(text: str) -> NotebookNode:
     """Read a page; called by MyST-NB through ``nb_custom_formats``."""
-    path = site().project.book / f"{site().docname}.md"
-    notebook = pages.read(text, path)
-    page = Page(site().docname, path, notebook)
+    page = Page(site().docname, site().project.book / f"{site().docname}.md", text)
     if page.cells:
-        notebook.metadata["language_info"] = {"name": "python"}  # for the colours of the code
+        page.notebook.metadata["language_info"] = {"name": "python"}  # for the colours of the code
         executed = iter(site().entry(page).cells)
-        for cell in notebook.cells:
+        for cell in page.notebook.cells:
             if cell.cell_type == "code":
                 done = next(executed)
                 cell.outputs, cell.execution_count = done.outputs, done.execution_count
@@ -82,7 +81,8 @@ def depends_on_store(env: BuildEnvironment) -> None:
 def _start(app: Sphinx) -> None:
     global _site
     project = Project(Path(app.srcdir).parent)
-    _site = Site(project, Build.read(project), Store(project.store))
+    build = Build.read(project)
+    _site = Site(project, build, Store(project.store), Fingerprints(project, build))
 
 
 def _note_docname(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -93,10 +93,8 @@ def _outdated(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> set[str]:
     """Name the pages whose entry in the store changed; without this Sphinx keeps the old HTML."""
-    now = {"": repr(site().build)} | {
-        page.name: site().state(page) + sha256(page.path.read_bytes()).hexdigest()
-        for page in site().project.pages()
-    }
+    now = {page.name: site().state(page) for page in site().project.pages()}
+    now[""] = repr(site().build)
     before = getattr(env, "onions_states", {})
     env.onions_states = now  # type: ignore[attr-defined]
     different = {name for name in now if now[name] != before.get(name)}
