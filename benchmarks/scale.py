@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import tempfile
+from itertools import count, islice
 from pathlib import Path
 
 from measure import Usage, run, table
@@ -77,16 +78,18 @@ def _builds(pages: int, repeat: int) -> list[tuple[str, Usage, Usage]]:
         _make(stock, pages, STOCK)
         found = [("From nothing", _onions(ours), _stock(stock))]
         edits = {
-            "Nothing changed": "",
-            "Prose edit of one page": TEXT,
-            "Code edit of one page": CODE,
+            "Nothing changed": ("", _onions),
+            "Prose edit of one page": (TEXT, _onions),
+            "Prose edit of one page, `onions render` alone": (TEXT, _render),
+            "Code edit of one page": (CODE, _onions),
         }
-        for kind, edit in edits.items():
+        numbers = count()  # no edit twice
+        for kind, (edit, build) in edits.items():
             left, right = [], []
-            for number in range(repeat):
+            for number in islice(numbers, repeat):
                 for root in (ours, stock):
                     _edit(root / "book" / "page-1.md", edit, number)
-                left.append(_onions(ours))
+                left.append(build(ours))
                 right.append(_stock(stock))
             found.append((kind, _median(left), _median(right)))
         plans = [run([*ONIONS, str(ours), "plan"], ENVIRONMENT) for _ in range(repeat)]
@@ -117,9 +120,11 @@ def _edit(page: Path, line: str, number: int) -> None:
 
 
 def _onions(root: Path) -> Usage:
-    return run([*ONIONS, str(root), "execute"], ENVIRONMENT) + run(
-        [*ONIONS, str(root), "render"], ENVIRONMENT
-    )
+    return run([*ONIONS, str(root), "execute"], ENVIRONMENT) + _render(root)
+
+
+def _render(root: Path) -> Usage:
+    return run([*ONIONS, str(root), "render"], ENVIRONMENT)
 
 
 def _stock(root: Path) -> Usage:

@@ -152,7 +152,7 @@ def test_the_sentence_below_the_table_of_networks() -> None:
     def row(name: str, parameters: int, accuracy: float) -> Training:
         return Training(
             name=name, parameters=parameters, epochs=5, epoch=5, seconds=1.0, accuracy=0.9,
-            val_accuracy=accuracy,
+            val_accuracy=accuracy, curves={},
         )  # fmt: skip
 
     trainings = [row("small", 10, 0.4), row("large", 1000, 0.3), row("good", 100, 0.51234)]

@@ -29,7 +29,13 @@ def states(small: Small) -> Callable[..., list[State]]:
     def make(*seconds: float) -> list[State]:
         pages = Project(small(**FIVE)).pages()
         return [
-            State(page, f"print {page.name}", ["new"], {"seconds": s, "build": {"profile": "full"}})
+            State(
+                page,
+                BUILD,
+                f"print {page.name}",
+                ["new"],
+                {"seconds": s, "build": {"profile": "full"}},
+            )
             for page, s in zip(pages, seconds, strict=False)
         ]
 
@@ -42,8 +48,8 @@ def names(dealt: list[list[State]]) -> list[list[str]]:
 
 def test_shards_take_about_as_long(states: Callable[..., list[State]], tmp_path: Path) -> None:
     five = states(10, 40, 20, 5, 30)
-    assert names(shards(five, BUILD, 2, tmp_path)) == [["p1", "p0", "p3"], ["p4", "p2"]]
-    assert names(shards(five, BUILD, 1, tmp_path)) == [["p1", "p4", "p2", "p0", "p3"]]
+    assert names(shards(five, 2, tmp_path)) == [["p1", "p0", "p3"], ["p4", "p2"]]
+    assert names(shards(five, 1, tmp_path)) == [["p1", "p4", "p2", "p0", "p3"]]
 
 
 def test_no_page_is_left_out_or_run_twice(
@@ -51,7 +57,7 @@ def test_no_page_is_left_out_or_run_twice(
 ) -> None:
     five = states(10, 40, 20, 5, 30)
     for number in range(1, 8):
-        dealt = names(shards(five, BUILD, number, tmp_path))
+        dealt = names(shards(five, number, tmp_path))
         assert len(dealt) == number and sorted(chain(*dealt)) == [f"p{n}" for n in range(5)]
 
 
@@ -60,15 +66,15 @@ def test_a_plan_holds_until_another_page_is_stale(
 ) -> None:
     """A machine that goes on after an interruption must not take over another's pages."""
     five = states(10, 40, 20, 5, 30)
-    first = names(shards(five, BUILD, 2, tmp_path))
+    first = names(shards(five, 2, tmp_path))
     left = [five[0], five[3], five[4]]
     kept = [[name for name in shard if name in ("p0", "p3", "p4")] for shard in first]
-    assert names(shards(left, BUILD, 2, tmp_path)) == kept
-    assert names(shards(left[::-1], BUILD, 2, tmp_path)) == kept
-    changed = [State(five[1].page, "other", ["cell 1 changed"]), *left]
-    assert names(shards(changed, BUILD, 2, tmp_path)) == [["p4"], ["p0", "p3", "p1"]]
+    assert names(shards(left, 2, tmp_path)) == kept
+    assert names(shards(left[::-1], 2, tmp_path)) == kept
+    changed = [State(five[1].page, BUILD, "other", ["cell 1 changed"]), *left]
+    assert names(shards(changed, 2, tmp_path)) == [["p4"], ["p0", "p3", "p1"]]
     (tmp_path / PLAN).write_text("{")
-    assert sorted(chain(*names(shards(five, BUILD, 2, tmp_path)))) == [f"p{n}" for n in range(5)]
+    assert sorted(chain(*names(shards(five, 2, tmp_path)))) == [f"p{n}" for n in range(5)]
 
 
 def plan(root: Path, number: int) -> list[dict[str, object]]:

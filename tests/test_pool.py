@@ -129,12 +129,12 @@ def test_kernels_share_the_gpus(
 
 def test_the_longest_page_comes_first(small: Small) -> None:
     project = Project(small(index=GOOD, fits="# Fits\n\n" + cell("fit(epochs=5)\nfit(epochs=20)")))
-    new, known = (State(page, "", ["new"]) for page in project.pages())
     build = Build(Source("sketches", "", "", "", ""), "tensorflow", "full", "3.11")
-    assert expected_seconds(known, build) == 28 and expected_seconds(new, build) == 3
+    new, known = (State(page, build, "", ["new"]) for page in project.pages())
+    assert expected_seconds(known) == 28 and expected_seconds(new) == 3
     for profile, seconds in (("full", 70.5), ("smoke", 3)):
         facts = {"seconds": 70.5, "build": {"profile": profile}}
-        assert expected_seconds(State(new.page, "", ["x"], facts), build) == seconds
+        assert expected_seconds(State(new.page, build, "", ["x"], facts)) == seconds
 
 
 WAITS = "# Waits\n\n" + cell("x = 1") + cell("import time\nprint('here')\ntime.sleep(300)")

@@ -4,7 +4,8 @@ In the order in which the modules may import one another:
 
 - ``batches``, ``data``, ``shapes``, ``sketches`` read, find and draw the images;
 - ``claims``, ``figures``, ``kernel`` are what a page's kernel gets, ``diagrams`` what some draw;
-- ``files``, ``pages``, ``prose``, ``rules``, ``fingerprint``, ``store``, ``pool``, ``runner``,
-  ``status``, ``progress``, ``plan``, ``execute``, ``downloads``, ``site`` make the book;
+- ``files``, ``pages``, ``prose``, ``reference``, ``rules``, ``fingerprint``, ``store``, ``pool``,
+  ``runner``, ``status``, ``progress``, ``plan``, ``execute``, ``seeds``, ``downloads``, ``site``
+  make the book;
 - ``extension`` is the Sphinx extension, ``cli`` the command line.
 """

@@ -28,7 +28,8 @@ class Measure(TypedDict):
 class Training(TypedDict):
     """A trained network, as one row of the lesson's table of all networks.
 
-    The accuracies are shares from 0 to 1 after `epoch`; `epochs` is how many were trained.
+    The accuracies are shares from 0 to 1 after `epoch`; `epochs` is how many were trained, and
+    `curves` has what ``fit`` recorded: for each metric a number by epoch.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Training(TypedDict):
     seconds: float
     accuracy: float
     val_accuracy: float
+    curves: dict[str, list[float]]
 
 
 class Claim(TypedDict):
@@ -87,8 +89,12 @@ def trained(name: str, model: Any, history: Any, *, epoch: int | None = None) ->
         seconds=round(history.seconds, 1),
         accuracy=float(accuracies[0][kept - 1]),
         val_accuracy=float(accuracies[1][kept - 1]),
+        curves={
+            metric: [round(float(value), 5) for value in values]
+            for metric, values in history.history.items()
+        },
     )
-    _show("text/plain", f"trained: {record}", {KEY: {"training": record}})
+    _show("text/plain", f"trained: {name}", {KEY: {"training": record}})
 
 
 def claim(sentence: str, condition: Any, **measured: Any) -> None:

@@ -19,6 +19,7 @@ from onions.data import CHOICES
 from onions.files import size
 from onions.fingerprint import Build, LockError
 from onions.pages import PageError, Project
+from onions.reference import Reference
 from onions.status import age, last_build, states
 from onions.store import Store, StoreError
 
@@ -77,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_plan(commands)
     _add_store(commands)
+    _add_reference(commands)
     _command(
         commands,
         "render",
@@ -119,6 +121,16 @@ def _add_choices(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_shares(command: argparse.ArgumentParser) -> None:
+    """Add how many pages run at once, and which part of them on this machine."""
+    command.add_argument(
+        "--jobs", type=_at_least(1), metavar="N", help="pages at once (one for each GPU or core)"
+    )
+    command.add_argument(
+        "--shard", type=_shard, metavar="i/N", default=(1, 1), help="run one part of N; see plan"
+    )
+
+
 def _add_execute(commands: Any) -> None:
     execute = _command(
         commands,
@@ -130,12 +142,7 @@ def _add_execute(commands: Any) -> None:
         "ONIONS_DATA=cifar10 onions execute",
     )
     _add_choices(execute)
-    execute.add_argument(
-        "--jobs", type=_at_least(1), metavar="N", help="pages at once (one for each GPU or core)"
-    )
-    execute.add_argument(
-        "--shard", type=_shard, metavar="i/N", default=(1, 1), help="run one part of N; see plan"
-    )
+    _add_shares(execute)
     execute.add_argument(
         "--check", action="store_true", help="run nothing; exit with 1 if a page is stale"
     )
@@ -157,6 +164,24 @@ def _add_plan(commands: Any) -> None:
     _add_choices(plan)
 
 
+def _add_reference(commands: Any) -> None:
+    reference = _command(
+        commands,
+        "reference",
+        _reference,
+        "run pages from other seeds, and write down what came out",
+        "Run the pages whose front matter says `reference: true` once from each of N other seeds, "
+        "and write what they measured and claimed to book/reference/reference_runs.json. Finished "
+        "runs are kept in the store.",
+        "ONIONS_DATA=cifar10 onions reference --seeds 10",
+    )
+    reference.add_argument(
+        "--seeds", type=_at_least(2), metavar="N", default=10, help="other seeds (10)"
+    )
+    _add_choices(reference)
+    _add_shares(reference)
+
+
 def _add_store(commands: Any) -> None:
     parser = commands.add_parser(
         "store",
@@ -173,26 +198,50 @@ def _add_store(commands: Any) -> None:
 
 
 def _execute(project: Project, options: argparse.Namespace) -> int:
-    from onions.execute import EnvironmentDiffers, execute, resolve  # render does without nbclient
+    if options.check:  # against what would run now, not what ran last
+        return _list(project, _resolve(options))
+    return _run_pages(project, options)
+
+
+def _resolve(options: argparse.Namespace, *, stderr: bool = False) -> Build:
+    from onions.execute import resolve  # render does without nbclient
     from onions.progress import plain_console
 
-    choice = _choice()
-    if options.check:  # against what would run now, not what ran last
-        build = resolve(choice, options.profile, options.unlocked, plain_console())
-        return _list(project, build)
+    console = plain_console(stderr=stderr)
+    return resolve(_choice(), options.profile, options.unlocked, console)
+
+
+def _run_pages(project: Project, options: argparse.Namespace, seeds: int = 0) -> int:
+    from onions.execute import EnvironmentDiffers, execute
+
     try:
         report = execute(
             project,
-            choice=choice,
+            choice=_choice(),
             profile=options.profile,
             unlocked=options.unlocked,
             jobs=options.jobs,
             shard=options.shard,
+            seeds=seeds,
         )
     except EnvironmentDiffers as error:
         return _stop(error, 2)
     if report.failed:
         return _stop(f"see above; what failed: {', '.join(report.failed)}.", 3)
+    return 0
+
+
+def _reference(project: Project, options: argparse.Namespace) -> int:
+    from onions.seeds import write_reference
+
+    status = _run_pages(project, options, options.seeds)
+    if status:
+        return status
+    missing = write_reference(project, _resolve(options, stderr=True), options.seeds)
+    if missing:
+        print(f"{len(missing)} runs are missing; with them, the same command writes the result.")
+    else:
+        print(f"Written: {Reference(project).path}")
     return 0
 
 
@@ -218,17 +267,15 @@ def _list(project: Project, build: Build) -> int:
 
 
 def _plan(project: Project, options: argparse.Namespace) -> int:
-    from onions.execute import resolve
     from onions.plan import expected_seconds, shards
-    from onions.progress import plain_console
 
-    build = resolve(_choice(), options.profile, options.unlocked, plain_console(stderr=True))
+    build = _resolve(options, stderr=True)
     stale = [state for state in states(project, build) if not state.fresh]
-    dealt = shards(stale, build, options.shards, project.store) if stale else []
+    dealt = shards(stale, options.shards, project.store) if stale else []
     parts = []
     for number, shard in enumerate(dealt, 1):
         if shard:
-            seconds = round(sum(expected_seconds(state, build) for state in shard))
+            seconds = round(sum(map(expected_seconds, shard)))
             names = [state.page.name for state in shard]
             parts.append(
                 {"shard": f"{number}/{options.shards}", "seconds": seconds, "pages": names}

@@ -25,6 +25,7 @@ from packaging.utils import canonicalize_name
 from rich.console import Console
 
 from onions import data
+from onions.claims import Claim
 from onions.files import sweep, write_whole
 from onions.fingerprint import Build, components, digest, installed, locked
 from onions.pages import Page, Project
@@ -62,67 +63,74 @@ def execute(
     unlocked: bool = False,
     jobs: int | None = None,
     shard: tuple[int, int] = (1, 1),
+    seeds: int = 0,
     console: Console | None = None,
 ) -> Report:
     """Execute every page whose fingerprint is not in the store, and report what was done.
 
     `choice` is the value of ``ONIONS_DATA``; `jobs` is how many pages run at once, by default one
-    for each GPU or core; `shard` (i, n) runs the i-th of n parts (from 1). What went wrong with a
-    page is printed to the standard error stream at once. Raises DataError, LockError, PageError or
-    EnvironmentDiffers before anything runs, and OSError where it may not write.
+    for each GPU or core; `shard` (i, n) runs the i-th of n parts (from 1). With `seeds`, the pages
+    that ask for it are run once from each of so many other seeds, in place of the book, and what
+    they claim is only recorded. What went wrong with a page is printed to the standard error stream
+    at once. Raises DataError, LockError, PageError or EnvironmentDiffers before anything runs, and
+    OSError where it may not write.
     """
     console = console or plain_console()
     with _one_build_at_a_time(project, console):
         sweep(project.store)
         build = resolve(choice, profile, unlocked, console)
-        found, report = states(project, build), Report()
+        found = reference_states(project, build, seeds) if seeds else states(project, build)
+        report = Report()
         stale = [state for state in found if not state.fresh]
         if stale:
             _check_environment(project, build)
             if build.source.name == "cifar10":
                 data.load(build.source)  # every file is checked before the first page runs
-        build.write(project)
-        report.kept = [state.page.name for state in found if state.fresh]
+        if not seeds:
+            build.write(project)
+        report.kept = [state.name for state in found if state.fresh]
         for state in stale:
-            console.print(f"{state.page.name}: {'; '.join(state.why)}", style="dim")
+            console.print(f"{state.name}: {'; '.join(state.why)}", style="dim")
         if report.kept:
             console.print(f"Nothing changed: {', '.join(report.kept)}.", style="dim")
         if shard[1] > 1:
             part, of = shard
-            stale = shards(stale, build, of, project.store)[part - 1]
-            names = ", ".join(state.page.name for state in stale) or "nothing"
+            stale = shards(stale, of, project.store)[part - 1]
+            names = ", ".join(state.name for state in stale) or "nothing"
             console.print(f"Shard {part} of {of}: {names}.")
         if stale:
             jobs = min(jobs or default_jobs(), len(stale))
-            _run_all(longest_first(stale, build), project, build, report, jobs, console)
+            _run_all(longest_first(stale), project, report, jobs, console)
     return report
 
 
+def reference_states(project: Project, build: Build, seeds: int) -> list[State]:
+    """Return the states of the pages that ask for reference runs, from so many other seeds."""
+    builds = [replace(build, seed_offset=offset) for offset in range(1, seeds + 1)]
+    found = [state for other in builds for state in states(project, other)]
+    return [state for state in found if state.page.lesson.get("reference")]
+
+
 def _run_all(
-    stale: list[State],
-    project: Project,
-    build: Build,
-    report: Report,
-    jobs: int,
-    console: Console,
+    stale: list[State], project: Project, report: Report, jobs: int, console: Console
 ) -> None:
     """Run pages side by side, in order, and keep each that succeeds."""
     store, kernels = Store(project.store), Kernels()
     progress = PageProgress(console)
 
     def run(state: State, slot: int) -> _Ran:
-        return _run(state, project, build, progress, share(slot, jobs), kernels)
+        return _run(state, project, progress, share(slot, jobs), kernels)
 
     # In this thread, since Python 3.11 can't parse code in two threads at once
     # (https://github.com/python/cpython/issues/106905).
     def done(state: State, future: "Future[_Ran]") -> None:
-        name, ran = state.page.name, future.result()
+        name, ran = state.name, future.result()
         progress.end(name)
         try:
-            _keep(ran, state, project, build, store)
+            _keep(ran, state, project, store)
         except Exception as error:
             what = "claims something untrue" if isinstance(error, ClaimsFail) else "failed"
-            report.failed[name] = _explain(error, state.page, project, ran.notebook)
+            report.failed[name] = _explain(error, state, project, ran.notebook)
             print(f"\n{name} {what}\n{report.failed[name]}\n", file=sys.stderr, flush=True)
             console.print(f"{name}: {what}", style="red")
         else:
@@ -189,7 +197,6 @@ class _Ran:
 def _run(
     state: State,
     project: Project,
-    build: Build,
     progress: PageProgress,
     share: dict[str, str],
     kernels: Kernels,
@@ -201,23 +208,27 @@ def _run(
             nbformat.v4.new_code_cell(cell.source, metadata={"tags": [*cell.tags]}, id=f"c{i}")
             for i, cell in enumerate(page.cells)
         ]
-        on_cell = progress.row(page, state.facts.get("seconds"))
-        path = _log_path(page, project)
+        on_cell = progress.row(state.name, len(page.cells), state.facts.get("seconds"))
+        path = _log_path(state, project)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as log:
-            ran.ending = run_cells(page, ran.notebook, build, log, on_cell, share, kernels)
+            ran.ending = run_cells(page, ran.notebook, state.build, log, on_cell, share, kernels)
     except Exception as error:
         ran.error = error
     ran.seconds = round(time.monotonic() - started, 1)
     return ran
 
 
-def _keep(ran: _Ran, state: State, project: Project, build: Build, store: Store) -> None:
+def _keep(ran: _Ran, state: State, project: Project, store: Store) -> None:
     """Put a page into the store if all went well. Raises what did not."""
     if ran.error:
         raise ran.error
-    page = state.page
-    _check_claims(page, ran.notebook, ran.ending.pop("claimed"))
+    page, build = state.page, state.build
+    found = list(claims(ran.notebook))
+    if sorted(claim["sentence"] for _, claim in found) != sorted(ran.ending.pop("claimed")):
+        raise PageFailed("it cleared away the record of a claim; remove what clears the output")
+    if not build.seed_offset:  # a reference run is there to see which claims fail
+        _check_claims(page, found)
     parts = components(project.page(page.name), project, build)
     if digest(parts) != state.fingerprint:
         raise PageFailed("its code, or a module of ours, changed while it ran; execute again")
@@ -233,16 +244,13 @@ def _keep(ran: _Ran, state: State, project: Project, build: Build, store: Store)
     )
 
 
-def _log_path(page: Page, project: Project) -> Path:
-    return project.build / "log" / f"{page.name.replace('/', '-')}.log"
+def _log_path(state: State, project: Project) -> Path:
+    return project.build / "log" / f"{state.name.replace('/', '-')}.log"
 
 
-def _check_claims(page: Page, notebook: NotebookNode, claimed: list[str]) -> None:
-    """Raise PageFailed with every claim that does not hold, and where a record is gone."""
-    found = list(claims(notebook))
+def _check_claims(page: Page, found: list[tuple[int, Claim]]) -> None:
+    """Raise ClaimsFail with every claim that does not hold."""
     false = [(index, claim) for index, claim in found if claim["holds"] is False]
-    if sorted(claim["sentence"] for _, claim in found) != sorted(claimed):
-        raise PageFailed("it cleared away the record of a claim; remove what clears the output")
     if not false:
         return
     number = "1 claim does" if len(false) == 1 else f"{len(false)} claims do"
@@ -255,12 +263,12 @@ def _check_claims(page: Page, notebook: NotebookNode, claimed: list[str]) -> Non
     raise ClaimsFail("\n".join([*lines, "Correct the sentence, or what it is about."]))
 
 
-def _explain(error: Exception, page: Page, project: Project, notebook: NotebookNode) -> str:
+def _explain(error: Exception, state: State, project: Project, notebook: NotebookNode) -> str:
     """Say what went wrong with a page, and where the rest of it can be looked at."""
     lines = [str(error)]
     if not isinstance(error, PageFailed):
-        lines = [f"{type(error).__name__}: {error}. The kernel's log: {_log_path(page, project)}"]
-    path = project.build / "failed" / f"{page.name.replace('/', '-')}.ipynb"
+        lines = [f"{type(error).__name__}: {error}. The kernel's log: {_log_path(state, project)}"]
+    path = project.build / "failed" / f"{state.name.replace('/', '-')}.ipynb"
     try:
         write_whole(path, nbformat.writes(notebook))
         lines.append(f"What ran is kept in {path}")

@@ -32,7 +32,7 @@ INSTALLED_AS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-l
 
 
 # What `components` names besides cells, modules of ours and packages.
-NO_PACKAGES = ("data", "profile", "backend", "python", "unlocked")
+NO_PACKAGES = ("data", "profile", "seed offset", "backend", "python", "unlocked")
 
 
 class LockError(Exception):
@@ -43,13 +43,15 @@ class LockError(Exception):
 class Build:
     """What execute resolved, for every page alike; kept beside the entries in the store.
 
-    `unlocked` holds the installed versions where execute was told not to insist on the lock.
+    `seed_offset` is added to every seed that a page sets: 0 for the book, from 1 for reference
+    runs. `unlocked` holds the installed versions where execute was told not to insist on the lock.
     """
 
     source: Source
     backend: str
     profile: str
     python: str
+    seed_offset: int = 0
     unlocked: dict[str, str] | None = None
 
     def write(self, project: Project) -> None:
@@ -135,6 +137,7 @@ def components(page: Page, project: Project, build: Build) -> dict[str, str]:
     return parts | {
         "data": f"{build.source.name} {build.source.identity}",
         "profile": build.profile,
+        "seed offset": str(build.seed_offset),
         "backend": build.backend,
         "python": build.python,
     }
@@ -147,6 +150,11 @@ def versions(parts: dict[str, str]) -> dict[str, str]:
         for name, part in parts.items()
         if name not in NO_PACKAGES and not name.startswith("cell ") and not name.endswith(".py")
     }
+
+
+def code(parts: dict[str, str]) -> str:
+    """Return a hash of those of a page's components that are its cells."""
+    return digest({name: part for name, part in parts.items() if name.startswith("cell ")})
 
 
 def locked(project: Project, python: str) -> dict[str, str]:

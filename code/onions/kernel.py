@@ -48,7 +48,8 @@ def install() -> None:
     """Install into this process, before Keras is imported.
 
     Reads ``ONIONS_SOURCE`` (a resolved data source as JSON, which execute sets) or ``ONIONS_DATA``,
-    and ``ONIONS_PROFILE``: ``full`` (the default) or ``smoke``, one epoch of 512 images.
+    ``ONIONS_PROFILE``: ``full`` (the default) or ``smoke``, one epoch of 512 images, and
+    ``ONIONS_SEED_OFFSET``, which is added to every seed that the page sets (default: 0).
     """
     os.environ.update(QUIET)
     given = os.environ.get("ONIONS_SOURCE")
@@ -60,6 +61,7 @@ def install() -> None:
         "rich.console": _print_plain_text,
         "matplotlib": lambda module: figures.use_style(),
         "keras.src.models.model": _time_training,
+        "keras.src.utils.rng_utils": _shift_seeds,
     }
     profile = os.environ.get("ONIONS_PROFILE") or "full"
     if profile == "smoke":
@@ -108,6 +110,18 @@ def _answer_with(cifar10: ModuleType, source: data.Source) -> None:
 def _print_plain_text(console: ModuleType) -> None:
     """Keep rich, which prints Keras' summaries, from writing HTML in fixed colours."""
     console._is_jupyter = lambda: False  # type: ignore[attr-defined]
+
+
+def _shift_seeds(utils: ModuleType) -> None:
+    """Let ``set_random_seed`` add the seed offset, for the reference runs."""
+    offset = int(os.environ.get("ONIONS_SEED_OFFSET") or 0)
+    set_random_seed = utils.set_random_seed
+
+    @functools.wraps(set_random_seed)
+    def shifted(seed: int) -> None:
+        set_random_seed(seed + offset)
+
+    utils.set_random_seed = shifted  # type: ignore[attr-defined]
 
 
 def _time_training(models: ModuleType) -> None:

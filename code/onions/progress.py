@@ -5,7 +5,6 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from onions.pages import Page
 from onions.runner import OnCell
 
 
@@ -37,18 +36,20 @@ class PageProgress:
     def __exit__(self, *error: object) -> None:
         self.live.stop()
 
-    def row(self, page: Page, before: float | None) -> OnCell:
-        """Show a page that starts, and how long it took last time; return what its cells call."""
-        total, started = len(page.cells), time.monotonic()
+    def row(self, name: str, total: int, before: float | None) -> OnCell:
+        """Show a page that starts, its number of cells and how long it took last time; return what
+        its cells call.
+        """
+        started = time.monotonic()
         last_time = f"last time {before:.0f} s" if before else ""
-        row = self.live.add_task(page.name, total=total, cell=1, before=last_time)
-        self.rows[page.name] = row
+        row = self.live.add_task(name, total=total, cell=1, before=last_time)
+        self.rows[name] = row
 
         def on_cell(index: int) -> None:
             self.live.update(row, completed=index, cell=index + 1)
             if not self.console.is_terminal:
                 seconds = time.monotonic() - started
-                self.console.print(f"{page.name}: cell {index + 1} of {total} ({seconds:.0f} s)")
+                self.console.print(f"{name}: cell {index + 1} of {total} ({seconds:.0f} s)")
 
         return on_cell
 

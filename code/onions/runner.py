@@ -128,6 +128,7 @@ def _environment(build: Build, folder: str) -> dict[str, str]:
     return os.environ | {
         "ONIONS_SOURCE": json.dumps(asdict(build.source)),
         "ONIONS_PROFILE": build.profile,
+        "ONIONS_SEED_OFFSET": str(build.seed_offset),
         "KERAS_BACKEND": build.backend,
         "KERAS_HOME": f"{folder}/keras",
         "IPYTHONDIR": f"{folder}/ipython",

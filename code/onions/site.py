@@ -5,10 +5,10 @@ takes its place only when the build succeeded without a warning.
 """
 
 import hashlib
-import re
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
-from urllib.parse import unquote
 
 from onions.pages import Project
 from onions.status import last_build, states
@@ -97,8 +97,18 @@ def _publish(built: Path, target: Path) -> None:
     if old.exists() and not target.exists():  # interrupted between the two renames below
         old.replace(target)
     shutil.rmtree(fresh, ignore_errors=True)
-    shutil.copytree(built, fresh, ignore=shutil.ignore_patterns(".buildinfo*", "*.doctree"))
-    _leave_out_old_images(fresh)
+
+    def take(source: str, copy: str) -> None:
+        """Copy a file, or link to the published one if it is the same: that is never rewritten."""
+        same = target / Path(source).relative_to(built)
+        with suppress(OSError):  # there is none, or a file system without links
+            if _stamp(same) == _stamp(Path(source)):
+                os.link(same, copy)
+                return
+        shutil.copy2(source, copy)
+
+    ignored = shutil.ignore_patterns(".buildinfo*", "*.doctree")
+    shutil.copytree(built, fresh, ignore=ignored, copy_function=take)
     (fresh / ".nojekyll").touch()  # GitHub Pages would leave out _static
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
@@ -107,11 +117,6 @@ def _publish(built: Path, target: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _leave_out_old_images(site: Path) -> None:
-    """Delete the figures of earlier runs, which Sphinx keeps beside those of this one."""
-    images = {path.name: path for path in (site / "_images").glob("*")}
-    shown: set[str] = set()
-    for page in site.rglob("*.html"):
-        shown.update(map(unquote, re.findall(r"_images/([^\"']+)", page.read_text("utf-8"))))
-    for name in images.keys() - shown:
-        images[name].unlink()
+def _stamp(path: Path) -> tuple[int, int]:
+    facts = path.stat()
+    return facts.st_size, facts.st_mtime_ns

@@ -19,6 +19,7 @@ class State:
     """A page that runs: fresh, or stale for the reasons in `why`; `facts` of its last run."""
 
     page: Page
+    build: Build
     fingerprint: str
     why: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
@@ -27,6 +28,12 @@ class State:
     def fresh(self) -> bool:
         """Whether the store holds the page as it stands."""
         return not self.why
+
+    @property
+    def name(self) -> str:
+        """The page's name; of a reference run with its seed."""
+        offset = self.build.seed_offset
+        return f"{self.page.name} (seed +{offset})" if offset else self.page.name
 
 
 def last_build(project: Project) -> Build:
@@ -45,9 +52,10 @@ def states(project: Project, build: Build) -> list[State]:
     Raises PageError or LockError where a fingerprint can't be computed.
     """
     prints, store = Fingerprints(project, build), Store(project.store)
-    last = cache(store.latest)  # reads every entry, so only when a page is stale
     found = [(page, prints.of(page)) for page in project.pages()]
     prints.remember()
+    # Reads all other entries, so only when a page is stale.
+    last = cache(lambda: store.latest(build.seed_offset, {print_ for _, print_ in found}))
     return [_state(page, print_, project, build, store, last) for page, print_ in found if print_]
 
 
@@ -76,16 +84,16 @@ def _state(
     try:
         entry = store.read(print_)
     except StoreError as error:
-        return State(page, print_, [str(error)], last().get(page.name, {}))
+        return State(page, build, print_, [str(error)], last().get(page.name, {}))
     if entry is not None:
-        return State(page, print_, [], dict(entry.metadata[KEY]))
+        return State(page, build, print_, [], dict(entry.metadata[KEY]))
     before = last().get(page.name)
     if before is None:
-        return State(page, print_, ["not in the store"])
+        return State(page, build, print_, ["not in the store"])
     reasons = _differences(before["components"], components(page, project, build))
     if len(reasons) > MOST_REASONS:
         reasons[MOST_REASONS:] = [f"and {len(reasons) - MOST_REASONS} more"]
-    return State(page, print_, reasons, before)
+    return State(page, build, print_, reasons, before)
 
 
 def _differences(before: dict[str, str], now: dict[str, str]) -> list[str]:

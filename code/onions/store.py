@@ -7,7 +7,7 @@ half-written one is never read. Two stores merge by copying their files together
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -79,19 +79,27 @@ class Store:
         dates = {facts["path"]: str(facts["executed"]) for facts in self._facts()}
         return [path for path in self.entries() if dates.get(path, "") <= limit]
 
-    def latest(self) -> dict[str, dict[str, Any]]:
-        """Return the facts of every page's last run, by page; what can't be read is passed over."""
+    def latest(
+        self, seed_offset: int = 0, besides: Collection[str] = ()
+    ) -> dict[str, dict[str, Any]]:
+        """Return the facts of every page's last run from these seeds, by page.
+
+        Entries with the fingerprints `besides` are not looked at; what can't be read is passed
+        over.
+        """
         found: dict[str, dict[str, Any]] = {}
-        for facts in self._facts():
+        for facts in self._facts(besides):
+            if facts["build"].get("seed_offset", 0) != seed_offset:
+                continue
             before = found.get(facts["page"], facts)
             found[facts["page"]] = max(before, facts, key=lambda facts: str(facts["executed"]))
         return found
 
-    def _facts(self) -> Iterator[dict[str, Any]]:
+    def _facts(self, besides: Collection[str] = ()) -> Iterator[dict[str, Any]]:
         """Yield the facts of each entry that can be read, and its `path`."""
         for path in self.entries():
             with suppress(StoreError):
-                if entry := self.read(path.stem):
+                if path.stem not in besides and (entry := self.read(path.stem)):
                     yield {**entry.metadata[KEY], "path": path}
 
     def write(

@@ -41,6 +41,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", _choose_dark_code, priority=100)
     app.connect("html-page-context", _mend, priority=900)  # after Furo has made its navigation
     app.connect("html-page-context", _add_downloads)
+    app.connect("build-finished", _drop_old_images)
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
     reader.setup(app)
     lesson.setup(app)
@@ -102,6 +103,16 @@ def _add_downloads(
             f'<a href="{clean}" download>without outputs</a>, '
             f'<a href="{executed}" download>with its outputs</a>.</p>'
         )
+
+
+def _drop_old_images(app: Sphinx, error: Exception | None) -> None:
+    """Delete the figures of earlier runs, which Sphinx keeps beside those of this one."""
+    if error:
+        return
+    shown = {name for _, name in app.env.images.values()}
+    for image in Path(app.outdir, "_images").glob("*"):
+        if image.name not in shown:
+            image.unlink()
 
 
 def _inline_math(translator: Any, node: nodes.math) -> None:
