@@ -123,13 +123,13 @@ def test_an_interruption_while_publishing_keeps_a_whole_site(
                 Path, "replace", lambda a, b: stop() if a.name == "html.new" else rename(a, b)
             )
         with pytest.raises(KeyboardInterrupt):
-            site._publish(built, target)
+            site._publish(built, target, [])
     with monkeypatch.context() as patch:
         patch.setattr("onions.site.shutil.copytree", stop)  # and a second one
         with pytest.raises(KeyboardInterrupt):
-            site._publish(built, target)
+            site._publish(built, target, [])
     assert (target / "index.html").read_text() == "old"
-    site._publish(built, target)
+    site._publish(built, target, [])
     assert (target / "index.html").read_text() == "new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["built", "html"]
 

@@ -150,3 +150,17 @@ def test_a_cut_training_is_timed_too() -> None:
         ONIONS_PROFILE="smoke",
     )
     assert printed == "1 True\nTrue\n"
+
+
+def test_a_seed_offset_is_added_to_every_seed_that_a_page_sets() -> None:
+    code = (
+        "import keras\n"
+        "from keras.utils import set_random_seed\n"
+        "for set_seed in (keras.utils.set_random_seed, set_random_seed):\n"
+        "    set_seed(1)\n"
+        "    print(float(keras.random.uniform((1,))[0]))\n"
+    )
+    by_offset = {n: run(code, ONIONS_SEED_OFFSET=f"{n}").splitlines() for n in (0, 2)}
+    by_seed = run(code.replace("set_seed(1)", "set_seed(3)")).splitlines()
+    assert by_offset[2] == by_seed and by_offset[0] != by_seed
+    assert len(set(by_seed)) == 1

@@ -5,7 +5,7 @@ In the order in which the modules may import one another:
 - ``batches``, ``data``, ``shapes``, ``sketches`` read, find and draw the images;
 - ``claims``, ``figures``, ``kernel`` are what a page's kernel gets, ``diagrams`` what some draw;
 - ``files``, ``pages``, ``prose``, ``reference``, ``rules``, ``fingerprint``, ``store``, ``pool``,
-  ``runner``, ``status``, ``progress``, ``plan``, ``execute``, ``seeds``, ``downloads``, ``site``
-  make the book;
+  ``runner``, ``status``, ``progress``, ``plan``, ``execute``, ``seeds``, ``doctor``, ``downloads``,
+  ``site`` make the book;
 - ``extension`` is the Sphinx extension, ``cli`` the command line.
 """

@@ -34,6 +34,8 @@ examples:
   onions store prune --days 30                   forget old runs
   ONIONS_DATA=sketches onions execute --profile smoke
   onions render                                  make the site from the store
+  onions reference --seeds 10                    measure what other seeds bring
+  onions doctor                                  hold this build against those
   onions check                                   check the pages' rules
 """
 
@@ -79,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_plan(commands)
     _add_store(commands)
     _add_reference(commands)
+    _add_doctor(commands)
     _command(
         commands,
         "render",
@@ -116,6 +119,10 @@ def _add_choices(command: argparse.ArgumentParser) -> None:
         default=os.environ.get("ONIONS_PROFILE") or "full",
         help="smoke: every training is cut to one epoch of 512 images (default: full)",
     )
+    _add_unlocked(command)
+
+
+def _add_unlocked(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--unlocked", action="store_true", help="run with the versions that are installed"
     )
@@ -175,11 +182,25 @@ def _add_reference(commands: Any) -> None:
         "runs are kept in the store.",
         "ONIONS_DATA=cifar10 onions reference --seeds 10",
     )
+    reference.set_defaults(profile="full")
     reference.add_argument(
         "--seeds", type=_at_least(2), metavar="N", default=10, help="other seeds (10)"
     )
-    _add_choices(reference)
+    _add_unlocked(reference)
     _add_shares(reference)
+
+
+def _add_doctor(commands: Any) -> None:
+    doctor = _command(
+        commands,
+        "doctor",
+        _doctor,
+        "hold this build against the reference runs",
+        "Name every measure of this build that lies far outside the reference runs, and the likely "
+        "cause.",
+        "onions doctor --strict",
+    )
+    doctor.add_argument("--strict", action="store_true", help="exit with 1 if there is one")
 
 
 def _add_store(commands: Any) -> None:
@@ -243,6 +264,17 @@ def _reference(project: Project, options: argparse.Namespace) -> int:
     else:
         print(f"Written: {Reference(project).path}")
     return 0
+
+
+def _doctor(project: Project, options: argparse.Namespace) -> int:
+    from onions.doctor import findings
+
+    found = list(findings(project, last_build(project)))
+    for finding in found:
+        print(finding)
+    if not found:
+        print("Every page agrees with the reference runs.")
+    return 1 if found and options.strict else 0
 
 
 def _status(project: Project, options: argparse.Namespace) -> int:
@@ -350,12 +382,12 @@ def _render(project: Project, options: argparse.Namespace) -> int:
 
 
 def _check(project: Project, options: argparse.Namespace) -> int:
-    from onions.rules import check
+    from onions.rules import check, check_reference
 
-    found = 0
+    found, reference = 0, Reference(project)
     for page in project.pages():
         page.check()
-        for line, rule, message in check(page):
+        for line, rule, message in [*check(page), *check_reference(page, reference)]:
             print(f"{page.path}:{line}: {rule}: {message}")
             found += 1
     print(f"{found} findings" if found else "every page keeps the rules")

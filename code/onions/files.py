@@ -1,6 +1,7 @@
 """Files that are there whole or not at all."""
 
 import os
+import shutil
 from pathlib import Path
 
 PART = ".part"  # how a file that is being written ends
@@ -21,6 +22,14 @@ def write_whole(path: Path, text: str) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def link(source: Path, copy: Path) -> None:
+    """Give a file that is never rewritten a second name, or copy it where there are no links."""
+    try:
+        os.link(source, copy)
+    except OSError:
+        shutil.copy2(source, copy)
 
 
 def sweep(folder: Path) -> None:

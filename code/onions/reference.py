@@ -17,6 +17,8 @@ from onions.pages import PageError, Project
 
 # What tells two sets apart: a new set replaces the one that has the same.
 SET = ("data", "backend", "device")
+ROUNDED = 1e-4  # values are kept with five digits
+SLACK = 0.5  # how far outside the range of the runs a value may lie, as a share of that range
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,27 @@ class Band:
         epochs = [sorted(values) for values in zip(*runs, strict=False)]
         middle = [round(median(values), 5) for values in epochs]
         return cls([values[0] for values in epochs], middle, [values[-1] for values in epochs])
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A measure over the reference runs: its values in rising order."""
+
+    values: list[float]
+
+    @property
+    def middle(self) -> float:
+        """The median."""
+        return median(self.values)
+
+    def normal(self, value: float) -> bool:
+        """Tell whether a value is no surprise.
+
+        It may lie outside the range of the runs by half of that range: of normally distributed
+        results, 2 in 11 lie outside the range of ten others, but fewer than 1 in 50 so far.
+        """
+        slack = SLACK * (self.values[-1] - self.values[0]) + ROUNDED * abs(value)
+        return self.values[0] - slack <= value <= self.values[-1] + slack
 
 
 class Reference:
@@ -59,6 +82,12 @@ class Reference:
         """Return what a measure came to, once for each run with the data."""
         pages = (one["pages"].get(page, {}) for one in self.of(data))
         return [value for found in pages for value in found.get("measures", {}).get(measure, ())]
+
+    def spread(self, data: str, page: str, measure: str) -> Spread | None:
+        """Return a measure's spread over the runs with the data; None if it is no number."""
+        values = self.values(data, page, measure)
+        numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+        return Spread(sorted(numbers)) if numbers and len(numbers) == len(values) else None
 
     def band(self, data: str, page: str, training: str, metric: str) -> Band | None:
         """Return the band of a training's curve, over the first set with the data."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from onions.pages import RUN_TAGS, CodeCell, Page
 from onions.prose import BUILD_ONLY, paragraphs, plain, reading_minutes, terms, uses
+from onions.reference import Reference
 
 LONGEST_CELL = 20  # lines
 MEDIAN_CELL = 6  # lines
@@ -34,6 +35,27 @@ class Finding(NamedTuple):
 def check(page: Page) -> list[Finding]:
     """Return what is wrong with a page, in the order of its lines."""
     return sorted(finding for rule in RULES for finding in rule(page))
+
+
+def check_reference(page: Page, reference: Reference) -> Iterator[Finding]:
+    """A claim that can fail a build holds in every reference run: no build fails by chance."""
+    if not page.lesson.get("reference"):
+        return
+    rule = "claims hold in every reference run"
+    if not reference.sets:
+        yield Finding(1, rule, "there are no reference runs; run `onions reference`")
+    for cell in page.cells:
+        for line, sentence in claimed(cell):
+            for runs, held in reference.claims(page.name, sentence):
+                if not held:
+                    message = f"not claimed in the runs with {runs}; run `onions reference` again"
+                    yield Finding(line, rule, f"“{sentence}” {message}")
+                elif not all(held):
+                    message = (
+                        f"holds in {sum(map(bool, held))} of {len(held)} runs with {runs}. Write a "
+                        "weaker sentence, or measure both sides and say {held}`one < other`"
+                    )
+                    yield Finding(line, rule, f"“{sentence}” {message}")
 
 
 def hidden(cell: CodeCell) -> bool:

@@ -5,14 +5,16 @@ takes its place only when the build succeeded without a warning.
 """
 
 import hashlib
-import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
+from onions.files import link
+from onions.fingerprint import BUILD
 from onions.pages import Project
-from onions.status import last_build, states
-from onions.store import StoreError
+from onions.status import State, last_build, states
+from onions.store import Store, StoreError
+
+STORE = "store"  # in the site: the executed notebooks that it was made from
 
 
 class SiteError(Exception):
@@ -24,7 +26,8 @@ def render(project: Project) -> Path:
 
     Raises SiteError where a page is stale, or Sphinx warns.
     """
-    check_fresh(project)
+    store = Store(project.store)
+    entries = [store.path(state.fingerprint) for state in check_fresh(project)]
     work = project.build / "render"
     mark, digest = work / "built-with", _digest(project)
     if not mark.exists() or mark.read_text("utf-8") != digest:
@@ -37,22 +40,26 @@ def render(project: Project) -> Path:
         raise SiteError("the site did not build (see above). The last good site is untouched.")
     try:
         mark.write_text(digest, "utf-8")
-        _publish(work / "html", project.build / "html")
+        _publish(work / "html", project.build / "html", [*entries, store.folder / BUILD])
     except OSError as error:
         raise SiteError(f"the site could not be written: {error}") from error
     return project.build / "html" / "index.html"
 
 
-def check_fresh(project: Project) -> None:
-    """Raise SiteError that names every stale page, and PageError, StoreError or LockError."""
+def check_fresh(project: Project) -> list[State]:
+    """Return the pages that run. Raises SiteError that names every stale page, and PageError,
+    StoreError or LockError.
+    """
     try:
         build = last_build(project)
     except StoreError as error:
         raise SiteError(str(error)) from error
-    stale = [state for state in states(project, build) if not state.fresh]
+    found = states(project, build)
+    stale = [state for state in found if not state.fresh]
     if stale:
         lines = "\n".join(f"  {state.page.path}: {'; '.join(state.why)}" for state in stale)
         raise SiteError(f"not executed as they stand:\n{lines}\nRun `onions execute`.")
+    return found
 
 
 def _build(project: Project, work: Path) -> int:
@@ -80,7 +87,9 @@ def _build(project: Project, work: Path) -> int:
 
 def _digest(project: Project) -> str:
     """Return a hash of what decides how every page looks, besides the pages themselves."""
-    files = sorted(p for p in Path(__file__).parent.rglob("*") if p.suffix in (".py", ".html"))
+    files = sorted(
+        p for p in Path(__file__).parent.rglob("*") if p.suffix in (".py", ".html", ".js")
+    )
     digest = hashlib.sha256()
     for path in [*files, project.root / "_config.yml", project.root / "_toc.yml", project.lock]:
         if path.exists():
@@ -88,8 +97,8 @@ def _digest(project: Project) -> str:
     return digest.hexdigest()
 
 
-def _publish(built: Path, target: Path) -> None:
-    """Put a copy of the built site in the place of the last good one.
+def _publish(built: Path, target: Path, entries: list[Path]) -> None:
+    """Put a copy of the built site, with the store's `entries`, in the place of the last good one.
 
     Whenever this is interrupted, the last good site is there, or the new one, or both.
     """
@@ -100,15 +109,17 @@ def _publish(built: Path, target: Path) -> None:
 
     def take(source: str, copy: str) -> None:
         """Copy a file, or link to the published one if it is the same: that is never rewritten."""
-        same = target / Path(source).relative_to(built)
-        with suppress(OSError):  # there is none, or a file system without links
-            if _stamp(same) == _stamp(Path(source)):
-                os.link(same, copy)
-                return
-        shutil.copy2(source, copy)
+        published = target / Path(source).relative_to(built)
+        if published.exists() and _stamp(published) == _stamp(Path(source)):
+            link(published, Path(copy))
+        else:
+            shutil.copy2(source, copy)
 
     ignored = shutil.ignore_patterns(".buildinfo*", "*.doctree")
     shutil.copytree(built, fresh, ignore=ignored, copy_function=take)
+    (fresh / STORE).mkdir()
+    for entry in entries:
+        link(entry, fresh / STORE / entry.name)
     (fresh / ".nojekyll").touch()  # GitHub Pages would leave out _static
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():

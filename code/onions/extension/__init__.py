@@ -1,7 +1,8 @@
 """The Sphinx extension: what makes Jupyter Book render our pages from the store.
 
 ``reader`` lays the stored outputs onto the cells, ``lesson`` renders the front matter, ``results``
-what the run says, ``details`` everything that folds. Read them in this order.
+what the run says, ``normal`` how that lies among the reference runs, ``details`` everything that
+folds. Read them in this order.
 """
 
 from html import escape
@@ -15,7 +16,7 @@ from sphinx.config import Config
 from sphinx.util import logging
 
 from onions.downloads import EXECUTED, FOLDER, write_downloads
-from onions.extension import details, lesson, reader, results
+from onions.extension import details, lesson, normal, reader, results
 from onions.fingerprint import Build
 from onions.pages import Project
 
@@ -46,6 +47,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     reader.setup(app)
     lesson.setup(app)
     results.setup(app)
+    normal.setup(app)
     details.setup(app)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
 
