@@ -38,3 +38,13 @@ def test_a_page_offers_its_notebooks(book: Project, chromium: Browser) -> None:
     page.goto((book.build / "html" / "index.html").as_uri())
     assert page.locator(".downloads").count() == 0  # nothing runs there
     page.close()
+
+
+def test_the_site_holds_the_runs_that_it_was_made_from(
+    book: Project, entries: dict[str, tuple[Page, NotebookNode]]
+) -> None:
+    expected = {f"{entry.metadata['onions']['fingerprint']}.ipynb" for _, entry in entries.values()}
+    found = {path.name: path for path in (book.build / "html" / "store").iterdir()}
+    assert found.keys() == expected | {"build.json"}
+    for name, path in found.items():
+        assert path.read_bytes() == (book.store / name).read_bytes()
