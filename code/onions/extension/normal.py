@@ -93,9 +93,11 @@ class IsMyResultNormal(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table with its strip plots, and the form that needs JavaScript."""
-        depends_on_store(self.env)
         self.env.note_dependency(str(_reference().path))
-        rows = [self._row(*wanted) for wanted in self._wanted()]
+        wanted = self._wanted()
+        if any(page != self.env.docname for page, _, _ in wanted):
+            depends_on_store(self.env)
+        rows = [self._row(*one) for one in wanted]
         if not rows:
             raise self.error(f"no reference runs with {site().build.source.name}")
         html = _render(
