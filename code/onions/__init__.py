@@ -7,5 +7,6 @@ In the order in which the modules may import one another:
 - ``files``, ``pages``, ``prose``, ``reference``, ``rules``, ``fingerprint``, ``store``, ``pool``,
   ``runner``, ``status``, ``progress``, ``plan``, ``execute``, ``seeds``, ``doctor``, ``downloads``,
   ``site`` make the book;
-- ``extension`` is the Sphinx extension, ``cli`` the command line.
+- ``extension`` is the Sphinx extension;
+- ``builds``, ``pictures``, ``diff``, ``report`` compare two builds; ``cli`` is the command line.
 """

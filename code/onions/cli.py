@@ -1,8 +1,9 @@
-"""The command line: ``onions execute``, ``status``, ``plan``, ``store``, ``render``, ``check``.
+"""The command line: ``onions execute``, ``status``, ``plan``, ``store``, ``render``, ``check``,
+``diff``.
 
-Exit codes: 0 all well; 1 a page is stale or breaks a rule, an entry of the store is damaged, or the
-site did not build; 2 wrong usage, data, lock, environment or disk, before anything ran; 3 a page
-failed; 130 interrupted.
+Exit codes: 0 all well; 1 a page is stale or breaks a rule, an entry of the store is damaged, the
+site did not build, or two builds differ; 2 wrong usage, data, lock, environment or disk, before
+anything ran; 3 a page failed; 130 interrupted.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from typing import Any
 
 from onions.batches import DataError
 from onions.data import CHOICES
-from onions.files import size
+from onions.files import size, write_whole
 from onions.fingerprint import Build, LockError
 from onions.pages import PageError, Project
 from onions.reference import Reference
@@ -37,6 +38,7 @@ examples:
   onions reference --seeds 10                    measure what other seeds bring
   onions doctor                                  hold this build against those
   onions check                                   check the pages' rules
+  onions diff main .                             what changed between two builds
 """
 
 
@@ -69,15 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     _add_execute(commands)
-    _command(
-        commands,
-        "status",
-        _status,
-        "list the pages: fresh or stale, and why",
-        "List every page that runs: fresh or stale and why, seconds, device and age of its last "
-        "run.",
-        "onions status",
-    )
+    _add_status(commands)
     _add_plan(commands)
     _add_store(commands)
     _add_reference(commands)
@@ -98,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         "Check every page against the rules in code/onions/rules.py.",
         "onions check",
     )
+    _add_diff(commands)
     return parser
 
 
@@ -153,6 +148,19 @@ def _add_execute(commands: Any) -> None:
     execute.add_argument(
         "--check", action="store_true", help="run nothing; exit with 1 if a page is stale"
     )
+
+
+def _add_status(commands: Any) -> None:
+    status = _command(
+        commands,
+        "status",
+        _status,
+        "list the pages: fresh or stale, and why",
+        "List every page that runs: fresh or stale and why, seconds, device and age of its last "
+        "run.",
+        "onions status",
+    )
+    status.add_argument("--json", action="store_true", help="print it for a program")
 
 
 def _add_plan(commands: Any) -> None:
@@ -218,6 +226,23 @@ def _add_store(commands: Any) -> None:
     actions.add_parser("verify", help="check every entry").set_defaults(run=_verify)
 
 
+def _add_diff(commands: Any) -> None:
+    diff = _command(
+        commands,
+        "diff",
+        _diff,
+        "say what a reviewer must know of two builds",
+        "Compare the claims, measures, networks, figures and times of two builds. Each is a "
+        "project's folder, a built site, a store, or a git revision of this project, whose own "
+        "code then says which entries of the store are its. Ends with 1 if they differ.",
+        "onions diff main . --format html --output diff.html",
+    )
+    diff.add_argument("before", metavar="A", help="a folder or a git revision")
+    diff.add_argument("after", metavar="B", help="a folder or a git revision")
+    diff.add_argument("--format", choices=("text", "markdown", "html"), default="text")
+    diff.add_argument("--output", type=Path, metavar="FILE", help="write it there (print it)")
+
+
 def _execute(project: Project, options: argparse.Namespace) -> int:
     if options.check:  # against what would run now, not what ran last
         return _list(project, _resolve(options))
@@ -278,7 +303,16 @@ def _doctor(project: Project, options: argparse.Namespace) -> int:
 
 
 def _status(project: Project, options: argparse.Namespace) -> int:
-    return _list(project, last_build(project))
+    build = last_build(project)
+    if not options.json:
+        return _list(project, build)
+    found = states(project, build)
+    rows = [
+        {"page": s.page.name, "fingerprint": s.fingerprint, "fresh": s.fresh, "why": s.why}
+        for s in found
+    ]
+    print(json.dumps(rows))
+    return 0 if all(state.fresh for state in found) else 1
 
 
 def _list(project: Project, build: Build) -> int:
@@ -391,6 +425,24 @@ def _check(project: Project, options: argparse.Namespace) -> int:
             print(f"{page.path}:{line}: {rule}: {message}")
             found += 1
     print(f"{found} findings" if found else "every page keeps the rules")
+    return 1 if found else 0
+
+
+def _diff(project: Project, options: argparse.Namespace) -> int:
+    from onions.builds import BuildError, find  # render does without Pillow
+    from onions.diff import differ
+    from onions.report import report
+
+    try:
+        before, after = find(options.before, project), find(options.after, project)
+    except (BuildError, StoreError) as error:
+        return _stop(error, 2)
+    found = differ(before, after, Reference(project))
+    text = report(found, options.format)
+    if options.output:
+        write_whole(options.output, text)
+    else:
+        print(text, end="")
     return 1 if found else 0
 
 

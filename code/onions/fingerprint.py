@@ -61,7 +61,12 @@ class Build:
     @classmethod
     def read(cls, project: Project) -> "Build":
         """Read it. Raises FileNotFoundError, or ValueError if it is damaged."""
-        path = project.store / BUILD
+        return cls.of(project.store)
+
+    @classmethod
+    def of(cls, store: Path) -> "Build":
+        """Read it from a store's folder. Raises as `read` does."""
+        path = store / BUILD
         try:
             facts = json.loads(path.read_text("utf-8"))
             return cls(**{**facts, "source": Source(**facts["source"])})

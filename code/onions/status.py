@@ -73,6 +73,26 @@ def age(facts: dict[str, Any]) -> str:
     return "now"
 
 
+def differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    """Say what of a page's components changed between two runs."""
+    packages = versions(before) | versions(now)
+    reasons = []
+    for name in dict.fromkeys([*NO_PACKAGES, *now, *before]):  # first what concerns every page
+        old, new = before.get(name), now.get(name)
+        if old == new:
+            continue
+        if name == "data" and old and new:
+            names = [part.partition(" ")[0] for part in (old, new)]
+            reasons.append("data changed" if names[0] == names[1] else f"data {' → '.join(names)}")
+        elif name in packages or name in ("python", "backend", "profile"):
+            reasons.append(f"{name} {old or 'not used'} → {new or 'not used'}")
+        elif old is None or new is None:
+            reasons.append(f"{name} {'is new' if old is None else 'is gone'}")
+        else:
+            reasons.append(f"{name} changed")
+    return reasons
+
+
 def _state(
     page: Page,
     print_: str,
@@ -90,27 +110,7 @@ def _state(
     before = last().get(page.name)
     if before is None:
         return State(page, build, print_, ["not in the store"])
-    reasons = _differences(before["components"], components(page, project, build))
+    reasons = differences(before["components"], components(page, project, build))
     if len(reasons) > MOST_REASONS:
         reasons[MOST_REASONS:] = [f"and {len(reasons) - MOST_REASONS} more"]
     return State(page, build, print_, reasons, before)
-
-
-def _differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
-    """Say what of a page's components changed since its last run."""
-    packages = versions(before) | versions(now)
-    reasons = []
-    for name in dict.fromkeys([*NO_PACKAGES, *now, *before]):  # first what concerns every page
-        old, new = before.get(name), now.get(name)
-        if old == new:
-            continue
-        if name == "data" and old and new:
-            names = [part.partition(" ")[0] for part in (old, new)]
-            reasons.append("data changed" if names[0] == names[1] else f"data {' → '.join(names)}")
-        elif name in packages or name in ("python", "backend", "profile"):
-            reasons.append(f"{name} {old or 'not used'} → {new or 'not used'}")
-        elif old is None or new is None:
-            reasons.append(f"{name} {'is new' if old is None else 'is gone'}")
-        else:
-            reasons.append(f"{name} changed")
-    return reasons

@@ -76,7 +76,7 @@ class Store:
     def older_than(self, days: float) -> list[Path]:
         """Return the entries that were executed at least so long ago, or can't be dated."""
         limit = (datetime.now(UTC) - timedelta(days=days)).isoformat()
-        dates = {facts["path"]: str(facts["executed"]) for facts in self._facts()}
+        dates = {facts["path"]: str(facts["executed"]) for facts in self.facts()}
         return [path for path in self.entries() if dates.get(path, "") <= limit]
 
     def latest(
@@ -88,14 +88,14 @@ class Store:
         over.
         """
         found: dict[str, dict[str, Any]] = {}
-        for facts in self._facts(besides):
+        for facts in self.facts(besides):
             if facts["build"].get("seed_offset", 0) != seed_offset:
                 continue
             before = found.get(facts["page"], facts)
             found[facts["page"]] = max(before, facts, key=lambda facts: str(facts["executed"]))
         return found
 
-    def _facts(self, besides: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+    def facts(self, besides: Collection[str] = ()) -> Iterator[dict[str, Any]]:
         """Yield the facts of each entry that can be read, and its `path`."""
         for path in self.entries():
             with suppress(StoreError):
