@@ -163,6 +163,11 @@ def test_doctor_names_surprises_and_their_likely_cause(made: Project) -> None:
         assert f"wrapt {facts['versions']['wrapt']}, not 0.1" in done.stdout
         assert "score = 0.5, in 4 reference runs 0.71 to 0.74" in done.stdout
         assert "word" not in done.stdout
+    for words, surprise in (('"other", "other"', True), ('"other", "third"', False)):
+        changed = text.replace('"same", "same", "same", "same"', words)
+        Reference(made).path.write_text(changed)
+        said = "word = same, in all reference runs other" in run_onions(made.root, "doctor").stdout
+        assert said is surprise
     Reference(made).path.unlink()
     assert "no reference runs" in run_onions(made.root, "doctor").stdout
 

@@ -52,9 +52,13 @@ def _surprises(entry: NotebookNode, reference: Reference, data: str) -> Iterator
         name, value = measure["name"], measure["value"]
         spread = reference.spread(data, page, name)
         if spread is None or isinstance(value, str):
-            known = reference.values(data, page, name)
-            if value not in known:
-                yield f"{name} = {value}, in the reference runs {known[0] if known else 'missing'}"
+            known = set(reference.values(data, page, name))
+            if not known:
+                yield f"{name} = {value}, in the reference runs missing"
+            elif (
+                len(known) == 1 and value not in known
+            ):  # what differs between them may differ here
+                yield f"{name} = {value}, in all reference runs {known.pop()}"
         elif not spread.normal(value):
             yield f"{name} = {value:.4g}, {_range(spread)}"
 
