@@ -55,9 +55,8 @@ def _surprises(entry: NotebookNode, reference: Reference, data: str) -> Iterator
             known = set(reference.values(data, page, name))
             if not known:
                 yield f"{name} = {value}, in the reference runs missing"
-            elif (
-                len(known) == 1 and value not in known
-            ):  # what differs between them may differ here
+            # What differs between the reference runs may differ here, too.
+            elif len(known) == 1 and value not in known:
                 yield f"{name} = {value}, in all reference runs {known.pop()}"
         elif not spread.normal(value):
             yield f"{name} = {value:.4g}, {_range(spread)}"

@@ -12,8 +12,9 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from onions import store
+from onions.claims import Value
 from onions.extension.reader import depends_on_store, site
-from onions.reference import SLACK, Band, Reference, Spread
+from onions.reference import SLACK, Band, Spread
 
 HERE = Path(__file__).parent
 WIDTH, HEIGHT = 320, 210  # of a plot, in the units of its SVG
@@ -35,11 +36,11 @@ class Held(SphinxRole):
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Return the words, as in "in 7 of 10 runs"."""
-        self.env.note_dependency(str(_reference().path))
+        self.env.note_dependency(str(site().reference.path))
         page, _, comparison = self.text.rpartition(":")
         data = site().build.source.name
         pairs = [
-            _reference().values(data, page or self.env.docname, name.strip())
+            site().reference.values(data, page or self.env.docname, name.strip())
             for name in comparison.split("<")
         ]
         if len(pairs) != 2 or not all(pairs):
@@ -65,7 +66,7 @@ class ReferenceCurves(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the figure, with one plot for each metric."""
-        self.env.note_dependency(str(_reference().path))
+        self.env.note_dependency(str(site().reference.path))
         name, page = self.arguments[0], site().project.page(self.env.docname)
         trainings = (training for _, training in store.trainings(site().entry(page)))
         own = next((t["curves"] for t in trainings if t["name"] == name), None)
@@ -73,7 +74,7 @@ class ReferenceCurves(SphinxDirective):
             raise self.error(f"this page trains no network named {name}")
         plots = []
         for metric in self.options.get("metrics", "val_accuracy val_loss").split():
-            band = _reference().band(site().build.source.name, page.name, name, metric)
+            band = site().reference.band(site().build.source.name, page.name, name, metric)
             if band is None or metric not in own:
                 raise self.error(f"no reference run has the curve {metric} of {name}")
             plots.append(_plot(LABELS.get(metric, metric), own[metric], band))
@@ -93,11 +94,12 @@ class IsMyResultNormal(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table with its strip plots, and the form that needs JavaScript."""
-        self.env.note_dependency(str(_reference().path))
+        self.env.note_dependency(str(site().reference.path))
         wanted = self._wanted()
         if any(page != self.env.docname for page, _, _ in wanted):
             depends_on_store(self.env)
-        rows = [self._row(*one) for one in wanted]
+        own = {page: _measured(page) for page in {page for page, _, _ in wanted}}
+        rows = [self._row(*one, own[one[0]]) for one in wanted]
         if not rows:
             raise self.error(f"no reference runs with {site().build.source.name}")
         html = _render(
@@ -116,18 +118,19 @@ class IsMyResultNormal(SphinxDirective):
             split = [(first.split(), label.strip()) for first, _, label in lines]
             return [(page, measure, label) for (page, measure), label in split]
         found = []
-        for one in _reference().of(site().build.source.name)[:1]:
+        for one in site().reference.of(site().build.source.name)[:1]:
             for page, runs in one["pages"].items():
                 for measure in runs["measures"]:
-                    spread = _reference().spread(one["data"], page, measure)
+                    spread = site().reference.spread(one["data"], page, measure)
                     if spread and spread.values[0] < spread.values[-1]:
                         found.append((page, measure, f"{page}: {measure.replace('_', ' ')}"))
         return found
 
-    def _row(self, page: str, measure: str, label: str) -> dict[str, Any]:
-        spread = _reference().spread(site().build.source.name, page, measure)
-        entry = site().entry(site().project.page(page))
-        own = {found["name"]: found["value"] for _, found in store.measures(entry)}.get(measure)
+    def _row(
+        self, page: str, measure: str, label: str, measured: dict[str, Value]
+    ) -> dict[str, Any]:
+        spread = site().reference.spread(site().build.source.name, page, measure)
+        own = measured.get(measure)
         if spread is None or not isinstance(own, int | float):
             raise self.error(f"no reference run measured {measure} on {page} as a number")
         return _strip(spread, own) | {"label": label}
@@ -140,8 +143,10 @@ def setup(app: Sphinx) -> None:
     app.add_directive("is-my-result-normal", IsMyResultNormal)
 
 
-def _reference() -> Reference:
-    return Reference(site().project)
+def _measured(page: str) -> dict[str, Value]:
+    """Return the measures of a page in this build, by name."""
+    entry = site().entry(site().project.page(page))
+    return {found["name"]: found["value"] for _, found in store.measures(entry)}
 
 
 def _render(template: str, **values: Any) -> str:

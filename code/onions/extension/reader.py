@@ -11,6 +11,7 @@ from sphinx.environment import BuildEnvironment
 from onions.extension import lesson
 from onions.fingerprint import Build, Fingerprints
 from onions.pages import Page, Project
+from onions.reference import Reference
 from onions.store import Store
 
 
@@ -26,6 +27,7 @@ class Site:
     build: Build
     store: Store
     fingerprints: Fingerprints
+    reference: Reference
     docname: str = ""
 
     def entry(self, page: Page) -> NotebookNode:
@@ -82,7 +84,8 @@ def _start(app: Sphinx) -> None:
     global _site
     project = Project(Path(app.srcdir).parent)
     build = Build.read(project)
-    _site = Site(project, build, Store(project.store), Fingerprints(project, build))
+    prints, reference = Fingerprints(project, build), Reference(project)
+    _site = Site(project, build, Store(project.store), prints, reference)
 
 
 def _note_docname(app: Sphinx, docname: str, source: list[str]) -> None:
