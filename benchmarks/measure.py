@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from statistics import median
 
 
 @dataclass
@@ -24,6 +25,11 @@ class Usage:
     def __add__(self, then: "Usage") -> "Usage":
         """Return what two runs took, one after the other."""
         return Usage(self.wall + then.wall, self.cpu + then.cpu, max(self.peak, then.peak))
+
+    @classmethod
+    def median(cls, runs: "Iterable[Usage]") -> "Usage":
+        """Return the medians of several runs."""
+        return cls(*map(median, zip(*map(astuple, runs), strict=True)))
 
     def columns(self) -> list[str]:
         """Return the three numbers for a table."""

@@ -1,10 +1,11 @@
 """Books of 10, 50 and 200 pages with tiny cells: what a build costs, beside stock Jupyter Book.
 
 Both build the same pages. Stock Jupyter Book executes with its cache (`execute_notebooks: cache`)
-and its own theme and extensions. Each kind of build is run in turn, ours and stock's, and the
-median of its repetitions counts. Prints tables; README.md in this folder keeps the last ones.
+and its own theme and extensions. Each repetition builds all books, ours and stock's in turn, so
+that a machine that grows slower does so for all; medians count. Prints tables; README.md in this
+folder keeps the last ones.
 
-    .venv/bin/python benchmarks/scale.py --pages 10 50 200 --repeat 3
+    .venv/bin/python benchmarks/scale.py --pages 10 50 200 --repeat 5
 """
 
 import argparse
@@ -12,8 +13,9 @@ import os
 import shutil
 import sys
 import tempfile
-from itertools import count, islice
+from itertools import product
 from pathlib import Path
+from statistics import median
 
 from measure import Usage, run, table
 
@@ -50,52 +52,55 @@ execute: {execute_notebooks: cache}
 html: {use_issues_button: false}
 """
 TEXT, CODE = "The last line shows it.", "print(sum(squares))  #"
+HEADS = ["pages", "onions: wall s", "cpu s", "MiB", "stock: wall s", "cpu s", "MiB", "ratio"]
 
 
 def main() -> None:
     """Measure all sizes and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--pages", type=int, nargs="+", default=[10, 50, 200], metavar="N")
-    parser.add_argument("--repeat", type=int, default=3, help="repetitions of each build (3)")
+    parser.add_argument("--repeat", type=int, default=5, help="repetitions of each build (5)")
     options = parser.parse_args()
-    kinds: dict[str, list[list[str]]] = {}
-    for pages in options.pages:
-        for kind, ours, stock in _builds(pages, options.repeat):
-            ratio = f"{ours.wall / stock.wall:.2f}"
-            row = [f"{pages}", *ours.columns(), *stock.columns(), ratio]
-            kinds.setdefault(kind, []).append(row)
-            print(f"{kind}: {' '.join(row)}", file=sys.stderr, flush=True)
-    heads = ["pages", "onions: wall s", "cpu s", "MiB", "stock: wall s", "cpu s", "MiB", "ratio"]
-    for kind, rows in kinds.items():
-        print(f"\n{kind}\n\n{table(heads, rows)}")
-
-
-def _builds(pages: int, repeat: int) -> list[tuple[str, Usage, Usage]]:
-    """Return each kind of build with what ours and stock's took."""
+    kinds = {
+        "Nothing changed": ("", _onions),
+        "Prose edit of one page": (TEXT, _onions),
+        "Prose edit of one page, `onions render` alone": (TEXT, _render),
+        "Code edit of one page": (CODE, _onions),
+    }
     with tempfile.TemporaryDirectory() as folder:
-        ours, stock = Path(folder, "ours"), Path(folder, "stock")
-        _make(ours, pages, (ROOT / "_config.yml").read_text())
-        _make(stock, pages, STOCK)
-        found = [("From nothing", _onions(ours), _stock(stock))]
-        edits = {
-            "Nothing changed": ("", _onions),
-            "Prose edit of one page": (TEXT, _onions),
-            "Prose edit of one page, `onions render` alone": (TEXT, _render),
-            "Code edit of one page": (CODE, _onions),
+        books = {pages: _books(Path(folder), pages) for pages in options.pages}
+        nothing = {
+            pages: [(_onions(ours), _stock(stock))] for pages, (ours, stock) in books.items()
         }
-        numbers = count()  # no edit twice
-        for kind, (edit, build) in edits.items():
-            left, right = [], []
-            for number in islice(numbers, repeat):
-                for root in (ours, stock):
-                    _edit(root / "book" / "page-1.md", edit, number)
-                left.append(build(ours))
-                right.append(_stock(stock))
-            found.append((kind, _median(left), _median(right)))
-        plans = [run([*ONIONS, str(ours), "plan"], ENVIRONMENT) for _ in range(repeat)]
-        states = [run([*ONIONS, str(ours), "status"], ENVIRONMENT) for _ in range(repeat)]
-        heading = "`onions plan` (as onions), `onions status` (as stock)"
-        return [*found, (heading, _median(plans), _median(states))]
+        _print("From nothing", nothing)
+        for kind, (edit, build) in kinds.items():
+            took: dict[int, list[tuple[Usage, Usage]]] = {pages: [] for pages in books}
+            for number, pages in product(range(options.repeat), books):
+                ours, stock = books[pages]
+                for root in (ours, stock):  # no edit twice
+                    _edit(root / "book" / "page-1.md", edit, f" {kind} {number}")
+                took[pages].append((build(ours), _stock(stock)))
+            _print(kind, took)
+        commands = {pages: [_commands(ours)] for pages, (ours, _) in books.items()}
+        _print("`onions plan` (as onions), `onions status` (as stock)", commands)
+
+
+def _print(kind: str, took: dict[int, list[tuple[Usage, Usage]]]) -> None:
+    """Print a table of one kind of build: medians, and the median of the ratios of each pair."""
+    rows = []
+    for pages, pairs in took.items():
+        ours, stock = (Usage.median(side) for side in zip(*pairs, strict=True))
+        ratio = median(left.wall / right.wall for left, right in pairs)
+        rows.append([f"{pages}", *ours.columns(), *stock.columns(), f"{ratio:.2f}"])
+    print(f"\n{kind}\n\n{table(HEADS, rows)}", flush=True)
+
+
+def _books(folder: Path, pages: int) -> tuple[Path, Path]:
+    """Make the same book for ours and for stock's; return their folders."""
+    ours, stock = folder / f"ours-{pages}", folder / f"stock-{pages}"
+    _make(ours, pages, (ROOT / "_config.yml").read_text())
+    _make(stock, pages, STOCK)
+    return ours, stock
 
 
 def _make(root: Path, pages: int, config: str) -> None:
@@ -110,10 +115,10 @@ def _make(root: Path, pages: int, config: str) -> None:
     shutil.copy(ROOT / "requirements.lock", root)
 
 
-def _edit(page: Path, line: str, number: int) -> None:
-    """Change the line of the page that begins so."""
+def _edit(page: Path, line: str, end: str) -> None:
+    """Give the line of the page that begins so another end."""
     lines = [
-        f"{line}{number}" if line and old.startswith(line) else old
+        f"{line}{end}" if line and old.startswith(line) else old
         for old in page.read_text().splitlines()
     ]
     page.write_text("\n".join(lines) + "\n")
@@ -133,8 +138,9 @@ def _stock(root: Path) -> Usage:
     return run([*command, *config, "--path-output", str(root), "-q"], ENVIRONMENT)
 
 
-def _median(runs: list[Usage]) -> Usage:
-    return sorted(runs, key=lambda usage: usage.wall)[(len(runs) - 1) // 2]
+def _commands(root: Path) -> tuple[Usage, Usage]:
+    plan, status = (run([*ONIONS, str(root), name], ENVIRONMENT) for name in ("plan", "status"))
+    return plan, status
 
 
 if __name__ == "__main__":
