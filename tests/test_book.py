@@ -66,7 +66,7 @@ EXACT: dict[str, dict[str, object]] = {
     },
     "dropout": {"total_parameters": 36_138, "test_steps": 313, "survivor": 1.25},
     "inspection": {"n_kernels": 32, "map_sides": "30 → 15 → 13 → 6 → 4"},
-    "improving": {"n_trials": 4, "best_parameters": 36_522},
+    "improving": {"n_trials": 4, "best_parameters": 36_138},
 }
 
 
@@ -133,7 +133,7 @@ def test_the_table_of_networks_has_these_rows(entries: Entries) -> None:
         "early stopping": 36_138,
         "data augmentation": 36_138,
         "batch normalisation": 36_522,
-        "normalisation, augmentation, dropout, early stopping": 36_522,
+        "augmentation, early stopping": 36_138,
     }
 
 
