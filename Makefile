@@ -1,10 +1,13 @@
 # Everything starts here; `make help` lists the targets.
 PYTHON ?= python3
+# What to install: requirements.lock is everything, requirements-site.lock what rendering needs,
+# requirements-gpu.lock what TensorFlow needs on an NVIDIA GPU besides everything.
+LOCK ?= requirements.lock
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install book test check browser lock clean
+.PHONY: help install book test check look report rehearse browser gpu lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -12,14 +15,14 @@ help: ## List the targets
 	@echo
 	@echo 'Example:    ONIONS_DATA=sketches make book'
 
-install: $(READY) ## Make the environment in .venv from requirements.lock
+install: $(READY) ## Make the environment in .venv from a lock (LOCK=requirements-gpu.lock)
 
-$(READY): requirements.lock pyproject.toml
+$(READY): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo 'Python 3.11, 3.12 or 3.13 is needed; name one: make PYTHON=python3.12 book'; exit 1; }
-	@echo 'Installing the pinned packages into $(VENV), about 3 GB; this takes a minute or more.'
+	@echo 'Installing $(LOCK) into $(VENV); with TensorFlow about 3 GB, a minute or more.'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --disable-pip-version-check --require-hashes -r $(LOCK)
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
 	@touch $(READY)
 
@@ -30,21 +33,42 @@ book: install ## Execute the pages that changed, render the site, print its addr
 test: install browser ## Run all tests, in a real browser
 	@$(BIN)/python -m pytest
 
-check: install ## Format, lint, types, import layers, spelling, page rules
-	@$(BIN)/ruff format --check code tests benchmarks
-	@$(BIN)/ruff check code tests benchmarks
+check: install ## Format, lint, types, import layers, spelling, page rules, workflows
+	@$(BIN)/ruff format --check code tests benchmarks .github
+	@$(BIN)/ruff check code tests benchmarks .github
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/codespell
 	@$(BIN)/onions check
+	@$(BIN)/zizmor --offline --quiet .github
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+
+look: install browser ## Look at the site in _build/html in a real browser
+	@$(BIN)/python -m pytest -m site --built .
+
+report: install ## Write _build/report.md: what this build says differently (BASE=main)
+	@$(BIN)/onions status --markdown > _build/report.md
+	@echo >> _build/report.md
+	@$(BIN)/onions diff "$(BASE)" . --format markdown >> _build/report.md 2>&1 || test $$? -le 2
+
+rehearse: install browser ## Play the workflows of .github here, from push to published site
+	@$(BIN)/python tests/rehearse.py
 
 browser: install ## Find Chromium, or install it
 	@$(BIN)/python tests/browser.py
 
+gpu: ## Is there an NVIDIA GPU?
+	@nvidia-smi -L || { echo 'No NVIDIA GPU answers here. Repair its driver, or leave the repository' \
+	  'variable GPU_RUNNER empty to execute on CPUs (.github/README.md).'; exit 1; }
+
+COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
+  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock'
+
 lock: install ## Pin requirements.txt again, for Python 3.11 to 3.13
-	$(BIN)/uv pip compile requirements.txt --universal --python-version 3.11 --generate-hashes \
-	  --no-emit-index-url --no-emit-find-links --no-annotate --quiet --upgrade \
-	  --custom-compile-command 'make lock' -o requirements.lock
+	$(COMPILE) --upgrade requirements.txt -o requirements.lock
+	$(COMPILE) -c requirements.lock requirements-site.txt -o requirements-site.lock
+	$(COMPILE) -c requirements.lock requirements.txt requirements-gpu.txt -o requirements-gpu.lock
 
 clean: ## Delete everything that was built
 	rm -rf _build

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ from onions.store import Store
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--built", type=Path, help="the folder of a built book, for -m site")
+
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -50,30 +56,36 @@ def tree(folder: Path) -> dict[str, bytes]:
     }
 
 
+def small_project(root: Path, **pages: str) -> Path:
+    """Make a project of the given pages, by name; the first is the root."""
+    first, *others = pages
+    toc = f"format: jb-book\nroot: {first}\n"
+    if others:
+        toc += "chapters:\n" + "".join(f"  - file: {name}\n" for name in others)
+    (root / "_toc.yml").write_text(toc)
+    shutil.copy(ROOT / "_config.yml", root)
+    shutil.copy(ROOT / "requirements.lock", root)
+    (root / "book").mkdir(exist_ok=True)
+    shutil.copy(ROOT / "book" / "references.bib", root / "book")
+    for name, text in pages.items():
+        (root / "book" / f"{name}.md").write_text(text)
+    return root
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> Callable[..., Path]:
-    """Make a project of the given pages, by name; the first is the root."""
-
-    def make(**pages: str) -> Path:
-        first, *others = pages
-        toc = f"format: jb-book\nroot: {first}\n"
-        if others:
-            toc += "chapters:\n" + "".join(f"  - file: {name}\n" for name in others)
-        (tmp_path / "_toc.yml").write_text(toc)
-        shutil.copy(ROOT / "_config.yml", tmp_path)
-        shutil.copy(ROOT / "requirements.lock", tmp_path)
-        (tmp_path / "book").mkdir(exist_ok=True)
-        shutil.copy(ROOT / "book" / "references.bib", tmp_path / "book")
-        for name, text in pages.items():
-            (tmp_path / "book" / f"{name}.md").write_text(text)
-        return tmp_path
-
-    return make
+    """Make a small project in `tmp_path`."""
+    return partial(small_project, tmp_path)
 
 
 @pytest.fixture(scope="session")
-def book(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The whole book, executed in the smoke profile with the stand-in, and rendered."""
+def book(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Project:
+    """The whole book, executed in the smoke profile with the stand-in, and rendered.
+
+    With `--built`, the book that is there; tests marked `site` ask for no more than its site.
+    """
+    if built := request.config.getoption("--built"):
+        return Project(built.resolve())
     root = copy_project(tmp_path_factory.mktemp("book"))
     for command in (["execute", "--profile", "smoke"], ["render"]):
         done = run_onions(root, *command)

@@ -1,7 +1,10 @@
 """What the extension makes of a page, in small projects."""
 
+import json
 import re
+from base64 import b64decode
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from onions.claims import Training
 from onions.extension import results
 from onions.fingerprint import NO_PACKAGES, Build, versions
 from onions.pages import Project
+from PIL import Image
 
 Small = Callable[..., Path]
 
@@ -165,3 +169,33 @@ def test_the_sentence_below_the_table_of_networks() -> None:
 def test_versions_are_told_from_the_other_components() -> None:
     parts = dict.fromkeys(["cell 1", "onions/data.py", *NO_PACKAGES], "x") | {"keras": "3.1"}
     assert versions(parts) == {"keras": "3.1"}
+
+
+def test_what_a_build_costs(small: Small) -> None:
+    cell = "```{code-cell} python\nimport time\ntime.sleep(SECONDS)\n```\n"
+    pages = {
+        "index": "# Costs\n\n```{cost}\n```\n" + cell.replace("SECONDS", "0"),
+        "slow": "# Slow\n\n" + cell.replace("SECONDS", "3"),
+    }
+    page = build(small(**pages))
+    said = re.search(r"took (\d\.\d) minutes of a\s+kernel, on ([^.]+)\. The\s+longest", page)
+    assert said and float(said[1]) >= 0.1 and said[2]
+    assert re.search(r"longest, “Slow”, took 0\.1:", page)
+
+
+def test_a_picture_of_pixels_is_lossless_webp(small: Small) -> None:
+    """On the page; the notebook keeps the PNG. Two pages of the same code share one entry."""
+    draw = (
+        "\n```{code-cell} python\nimport matplotlib.pyplot as plt\nimport numpy as np\n\n"
+        "plt.imshow(np.random.default_rng(1).random((20, 20, 3)));\n```\n"
+    )
+    root = small(index=f"# One\n{draw}", other=f"# Two\n{draw}")
+    assert "_images/" in build(root)
+    html = root / "_build" / "html"
+    [shown] = (html / "_images").iterdir()
+    [entry] = (html / "store").glob("*.ipynb")
+    [output] = [o for o in json.loads(entry.read_text())["cells"][0]["outputs"] if "data" in o]
+    stored = b64decode(output["data"]["image/png"])
+    assert shown.suffix == ".webp" and shown.stat().st_size < len(stored)
+    with Image.open(shown) as page, Image.open(BytesIO(stored)) as drawn:
+        assert page.convert("RGB").tobytes() == drawn.convert("RGB").tobytes()

@@ -1,16 +1,13 @@
 """Several machines: who runs what, and that together they make the same site."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run_onions, tree
+from conftest import run_onions, tree
 from onions.data import Source
 from onions.fingerprint import Build
 from onions.pages import Project
@@ -135,13 +132,11 @@ def test_a_plan_for_a_reader(small: Small) -> None:
     assert "Data:" in done.stderr  # so that a program may read what --json prints
 
 
-def test_the_whole_book_on_several_machines() -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "tests" / "rehearse_shards.py", "--shards", "2"],
-        env={**os.environ, "ONIONS_DATA": "sketches"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Shard 1 of 2: improving" in done.stdout and "Shard 2 of 2: " in done.stdout
-    assert "0 of 10 pages are stale" in done.stdout and "2 shards made a site" in done.stdout
+def test_a_plan_forgets_a_damaged_entry(small: Small) -> None:
+    """Stores merge by copying files together: the damaged one must not meet its successor."""
+    root = small(**FIVE)
+    assert run_onions(root, "execute").returncode == 0
+    entry = sorted((root / "_build" / "store").glob("*.ipynb"))[0]
+    entry.write_text(entry.read_text()[:-100])
+    (part,) = plan(root, 2)
+    assert len(list(part["pages"])) == 1 and not entry.exists()  # type: ignore[call-overload]

@@ -75,6 +75,7 @@ def table(tab: Page, number: int = 0) -> list[list[str]]:
     return [[cell.strip() for cell in row.locator("th, td").all_inner_texts()] for row in rows]
 
 
+@pytest.mark.site
 def test_every_internal_link_and_anchor_resolves(book: Project) -> None:
     root = book.build / "html"
     read = {path: Links(path.read_text("utf-8")) for path in root.rglob("*.html")}
@@ -92,12 +93,14 @@ def test_every_internal_link_and_anchor_resolves(book: Project) -> None:
     assert checked > 100
 
 
+@pytest.mark.site
 def test_ids_are_unique(book: Project) -> None:
     for path in (book.build / "html").rglob("*.html"):
         ids = Links(path.read_text("utf-8")).ids
         assert len(ids) == len(set(ids)), path.name
 
 
+@pytest.mark.site
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_opens_without_errors_and_asks_nobody_else(
     book: Project, tab: Page, name: str
@@ -119,6 +122,7 @@ def test_a_page_opens_without_errors_and_asks_nobody_else(
     assert tab.evaluate("document.documentElement.scrollWidth") <= NARROW, "wider than a phone"
 
 
+@pytest.mark.site
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_light(book: Project, tab: Page, name: str) -> None:
     """What the first load transfers, texts gzipped as a server does."""
@@ -131,7 +135,7 @@ def test_a_page_is_light(book: Project, tab: Page, name: str) -> None:
     for path in asked:
         if path.is_file():
             whole = path.read_bytes()
-            size = len(whole) if path.suffix == ".png" else len(gzip.compress(whole))
+            size = len(whole) if path.suffix == ".webp" else len(gzip.compress(whole))
             if path.parent.name == "_images":
                 figures += size
             else:
@@ -140,6 +144,7 @@ def test_a_page_is_light(book: Project, tab: Page, name: str) -> None:
     assert rest <= 120 * 1024 and figures + rest <= 250 * 1024, (rest // 1024, figures // 1024)
 
 
+@pytest.mark.site
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [NARROW, WIDE])
 def test_axe_finds_nothing(book: Project, chromium: Browser, width: int, scheme: str) -> None:
@@ -156,6 +161,7 @@ def test_axe_finds_nothing(book: Project, chromium: Browser, width: int, scheme:
     context.close()
 
 
+@pytest.mark.site
 @pytest.mark.parametrize("name", LESSONS)
 def test_a_solution_opens_and_closes_by_keyboard(book: Project, tab: Page, name: str) -> None:
     tab.goto(address(book, name))
@@ -172,6 +178,7 @@ def test_a_solution_opens_and_closes_by_keyboard(book: Project, tab: Page, name:
     assert solution.locator("summary a, summary button").count() == 0
 
 
+@pytest.mark.site
 @pytest.mark.parametrize("name", LESSONS)
 def test_solutions_are_closed_without_javascript(
     book: Project, chromium: Browser, name: str
@@ -185,6 +192,7 @@ def test_solutions_are_closed_without_javascript(
     context.close()
 
 
+@pytest.mark.site
 def test_the_plots_are_there(book: Project, tab: Page) -> None:
     for name, plots in PLOTS.items():
         tab.goto(address(book, name))
@@ -205,6 +213,7 @@ def test_a_banner_on_every_page_names_the_stand_in_and_the_profile(
         assert "stand-in" in banner and "not CIFAR-10" in banner and "smoke test" in banner, name
 
 
+@pytest.mark.site
 def test_the_opening_box_and_the_key_points_come_from_the_front_matter(
     book: Project, tab: Page
 ) -> None:
@@ -218,6 +227,7 @@ def test_the_opening_box_and_the_key_points_come_from_the_front_matter(
     assert all(point in points for point in lesson["keypoints"])
 
 
+@pytest.mark.site
 def test_the_schedule_adds_up(book: Project, tab: Page) -> None:
     lessons = [page.lesson for page in book.pages() if page.lesson]
     core = [lesson for lesson in lessons if not lesson.get("optional")]
@@ -239,6 +249,7 @@ def test_results_list_every_claim_and_measure(book: Project, tab: Page) -> None:
     assert "dense_parameters" in text and "307,300" in text
 
 
+@pytest.mark.site
 def test_the_table_of_networks_and_its_sentence(book: Project, tab: Page) -> None:
     tab.goto(address(book, "improving"))
     rows = table(tab)
@@ -260,6 +271,7 @@ def test_the_build_page_says_what_the_pages_ran_on(book: Project, tab: Page) -> 
     assert found == {name: metadata.version(name) for name in found}
 
 
+@pytest.mark.site
 @pytest.mark.parametrize("name", LESSONS)
 def test_terms_lead_to_the_glossary(book: Project, tab: Page, name: str) -> None:
     tab.goto(address(book, name))
@@ -267,12 +279,14 @@ def test_terms_lead_to_the_glossary(book: Project, tab: Page, name: str) -> None
     assert links.count() >= 5
 
 
+@pytest.mark.site
 def test_the_numbers_on_the_page_are_those_of_the_run(book: Project, tab: Page) -> None:
     tab.goto(address(book, "layer_types"))
     text = tab.locator("article").inner_text()
     assert "already has 307,300 parameters" in text and "There are 3,072 of them" in text
 
 
+@pytest.mark.site
 def test_own_code_is_not_on_the_page(book: Project) -> None:
     for path in (book.build / "html").rglob("*.html"):
         assert "onions.claims" not in path.read_text("utf-8"), path.name
@@ -335,11 +349,11 @@ def test_a_warning_fails_the_build_every_time_and_keeps_the_last_site(book: Proj
 
 
 def test_rendering_needs_the_documentation_packages_only(book: Project, tmp_path: Path) -> None:
-    """A machine without TensorFlow renders the same site from a copy of the store."""
+    """A machine without TensorFlow does all but executing, and renders the same site."""
     environment = str(tmp_path / "environment")
     python = f"{environment}/bin/python"
     uv = str(Path(sys.executable).with_name("uv"))
-    packages = ["-r", f"{ROOT}/requirements-site.txt", "--constraint", f"{ROOT}/requirements.lock"]
+    packages = ["--require-hashes", "-r", f"{ROOT}/requirements-site.lock"]
     venv = [uv, "venv", "--quiet", "--python", sys.executable, environment]
     subprocess.run(venv, check=True)
     install = [uv, "pip", "install", "--quiet", "--python", python, *packages]
@@ -350,10 +364,12 @@ def test_rendering_needs_the_documentation_packages_only(book: Project, tmp_path
     assert done.stdout == "[]\n"
     root = copy_project(tmp_path / "book")
     shutil.copytree(book.store, root / "_build" / "store")
-    for command in ("status", "render"):
+    smoke = ["--profile", "smoke"]
+    compare = ["diff", str(root), str(book.root)]
+    for command in (["plan", *smoke], ["execute", "--check", *smoke], compare, ["render"]):
         done = subprocess.run(
-            [python, "-m", "onions.cli", "--project", root, command],
-            env={**os.environ, "PYTHONPATH": str(ROOT / "code")},
+            [python, "-m", "onions.cli", "--project", root, *command],
+            env={**os.environ, "ONIONS_DATA": "sketches", "PYTHONPATH": str(ROOT / "code")},
             capture_output=True,
             text=True,
         )

@@ -6,7 +6,7 @@ In the order in which the modules may import one another:
 - ``claims``, ``figures``, ``kernel`` are what a page's kernel gets, ``diagrams`` what some draw;
 - ``files``, ``pages``, ``prose``, ``reference``, ``rules``, ``fingerprint``, ``store``, ``pool``,
   ``runner``, ``status``, ``progress``, ``plan``, ``execute``, ``seeds``, ``doctor``, ``downloads``,
-  ``site`` make the book;
+  ``site`` make the book, and ``gate`` says whether it may be published;
 - ``extension`` is the Sphinx extension;
 - ``builds``, ``pictures``, ``diff``, ``report`` compare two builds; ``cli`` is the command line.
 """

@@ -1,9 +1,8 @@
-"""The command line: ``onions execute``, ``status``, ``plan``, ``store``, ``render``, ``check``,
-``diff``.
+"""The command line: ``onions execute``, ``render`` and what belongs to them.
 
 Exit codes: 0 all well; 1 a page is stale or breaks a rule, an entry of the store is damaged, the
-site did not build, or two builds differ; 2 wrong usage, data, lock, environment or disk, before
-anything ran; 3 a page failed; 130 interrupted.
+site did not build or may not be published, or two builds differ; 2 wrong usage, data, lock,
+environment or disk, before anything ran; 3 a page failed; 130 interrupted.
 """
 
 import argparse
@@ -21,7 +20,7 @@ from onions.files import size, write_whole
 from onions.fingerprint import Build, LockError
 from onions.pages import PageError, Project
 from onions.reference import Reference
-from onions.status import age, last_build, states
+from onions.status import age, last_build, resolve, states
 from onions.store import Store, StoreError
 
 PROFILES = ("full", "smoke")
@@ -37,6 +36,7 @@ examples:
   onions render                                  make the site from the store
   onions reference --seeds 10                    measure what other seeds bring
   onions doctor                                  hold this build against those
+  onions gate                                    tell whether the site may be published
   onions check                                   check the pages' rules
   onions diff main .                             what changed between two builds
 """
@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_store(commands)
     _add_reference(commands)
     _add_doctor(commands)
+    _add_gate(commands)
     _command(
         commands,
         "render",
@@ -160,7 +161,11 @@ def _add_status(commands: Any) -> None:
         "run.",
         "onions status",
     )
-    status.add_argument("--json", action="store_true", help="print it for a program")
+    formats = status.add_mutually_exclusive_group()
+    formats.add_argument("--json", action="store_true", help="print it for a program")
+    formats.add_argument(
+        "--markdown", action="store_true", help="print it with the claims, for a pull request"
+    )
 
 
 def _add_plan(commands: Any) -> None:
@@ -211,6 +216,21 @@ def _add_doctor(commands: Any) -> None:
     doctor.add_argument("--strict", action="store_true", help="exit with 1 if there is one")
 
 
+def _add_gate(commands: Any) -> None:
+    gate = _command(
+        commands,
+        "gate",
+        _gate,
+        "tell whether the site may be published",
+        "Look through the site in _build/html: it may be published if every page was executed as "
+        "it stands, in full, with the data asked for, and every claim held.",
+        "onions gate --data cifar10",
+    )
+    gate.add_argument(
+        "--data", choices=("cifar10", "sketches"), default="cifar10", help="(cifar10)"
+    )
+
+
 def _add_store(commands: Any) -> None:
     parser = commands.add_parser(
         "store",
@@ -249,12 +269,10 @@ def _execute(project: Project, options: argparse.Namespace) -> int:
     return _run_pages(project, options)
 
 
-def _resolve(options: argparse.Namespace, *, stderr: bool = False) -> Build:
-    from onions.execute import resolve  # render does without nbclient
-    from onions.progress import plain_console
-
-    console = plain_console(stderr=stderr)
-    return resolve(_choice(), options.profile, options.unlocked, console)
+def _resolve(options: argparse.Namespace) -> Build:
+    build = resolve(_choice(), options.profile, options.unlocked, _say)
+    _say(f"Data: {build.source.what}, since {build.source.why}.")
+    return build
 
 
 def _run_pages(project: Project, options: argparse.Namespace, seeds: int = 0) -> int:
@@ -283,7 +301,7 @@ def _reference(project: Project, options: argparse.Namespace) -> int:
     status = _run_pages(project, options, options.seeds)
     if status:
         return status
-    missing = write_reference(project, _resolve(options, stderr=True), options.seeds)
+    missing = write_reference(project, _resolve(options), options.seeds)
     if missing:
         print(f"{len(missing)} runs are missing; with them, the same command writes the result.")
     else:
@@ -302,17 +320,35 @@ def _doctor(project: Project, options: argparse.Namespace) -> int:
     return 1 if found and options.strict else 0
 
 
+def _gate(project: Project, options: argparse.Namespace) -> int:
+    from onions.gate import obstacles
+
+    found = list(obstacles(project, options.data))
+    for obstacle in found:
+        print(f"{obstacle}", file=sys.stderr)
+    if found:
+        return _stop("the site may not be published, for what is said above.", 1)
+    print("The site may be published.")
+    return 0
+
+
 def _status(project: Project, options: argparse.Namespace) -> int:
     build = last_build(project)
-    if not options.json:
+    if not (options.json or options.markdown):
         return _list(project, build)
     found = states(project, build)
+    fresh = all(state.fresh for state in found)
+    if options.markdown:
+        from onions.report import summary
+
+        print(summary(build, found, Store(project.store)))
+        return 0 if fresh else 1
     rows = [
         {"page": s.page.name, "fingerprint": s.fingerprint, "fresh": s.fresh, "why": s.why}
         for s in found
     ]
     print(json.dumps(rows))
-    return 0 if all(state.fresh for state in found) else 1
+    return 0 if fresh else 1
 
 
 def _list(project: Project, build: Build) -> int:
@@ -335,23 +371,26 @@ def _list(project: Project, build: Build) -> int:
 def _plan(project: Project, options: argparse.Namespace) -> int:
     from onions.plan import expected_seconds, shards
 
-    build = _resolve(options, stderr=True)
+    build = _resolve(options)
+    build.write(project)  # the machines that execute and render go by it
     stale = [state for state in states(project, build) if not state.fresh]
+    for state in stale:  # a damaged entry: other machines' stores are merged into this one
+        Store(project.store).path(state.fingerprint).unlink(missing_ok=True)
     dealt = shards(stale, options.shards, project.store) if stale else []
     parts = []
     for number, shard in enumerate(dealt, 1):
         if shard:
             seconds = round(sum(map(expected_seconds, shard)))
             names = [state.page.name for state in shard]
-            parts.append(
-                {"shard": f"{number}/{options.shards}", "seconds": seconds, "pages": names}
-            )
+            part = f"{number}/{options.shards}"
+            parts.append({"shard": part, "number": number, "seconds": seconds, "pages": names})
             if not options.json:
                 print(f"shard {number}/{options.shards}, about {seconds} s: {', '.join(names)}")
     if options.json:
         print(json.dumps({"shards": parts}))
     else:
-        print(f"{len(stale)} pages are stale.")
+        seconds = round(sum(map(expected_seconds, stale)))
+        print(f"{len(stale)} pages are stale; about {seconds} s of kernels.")
     return 0
 
 
@@ -394,6 +433,10 @@ def _at_least(least: int) -> Callable[[str], int]:
         return int(text)
 
     return number
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # the standard output is a program's
 
 
 def _choice() -> str:

@@ -4,8 +4,6 @@ A page that fails does not stop the others. Finished pages are in the store at o
 interrupted build goes on where it was.
 """
 
-import os
-import platform
 import sys
 import textwrap
 import time
@@ -14,14 +12,12 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from filelock import FileLock, Timeout
 from nbformat import NotebookNode
-from packaging.utils import canonicalize_name
 from rich.console import Console
 
 from onions import data
@@ -34,7 +30,7 @@ from onions.pool import Kernels, default_jobs, share, side_by_side
 from onions.progress import PageProgress, plain_console
 from onions.rules import claimed as claims_of
 from onions.runner import PageFailed, run_cells
-from onions.status import State, states
+from onions.status import State, resolve, states
 from onions.store import Store, claims
 
 
@@ -78,7 +74,9 @@ def execute(
     console = console or plain_console()
     with _one_build_at_a_time(project, console):
         sweep(project.store)
-        build = resolve(choice, profile, unlocked, console)
+        build = resolve(choice, profile, unlocked, console.print)
+        loud = "bold yellow" if build.source.name == "sketches" else None
+        console.print(f"Data: {build.source.what}, since {build.source.why}.", style=loud)
         found = reference_states(project, build, seeds) if seeds else states(project, build)
         report = Report()
         stale = [state for state in found if not state.fresh]
@@ -155,19 +153,6 @@ def _one_build_at_a_time(project: Project, console: Console) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def resolve(choice: str, profile: str, unlocked: bool, console: Console) -> Build:
-    """Return what an execution with these choices would run with."""
-    source = data.resolve(choice, say=console.print)
-    loud = "bold yellow" if source.name == "sketches" else None
-    console.print(f"Data: {source.what}, since {source.why}.", style=loud)
-    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
-    build = Build(source, backend, profile, platform.python_version())
-    if unlocked:
-        names = {canonicalize_name(d.name) for d in metadata.distributions()}
-        build = replace(build, unlocked=installed(sorted(names)))
-    return build
 
 
 def _check_environment(project: Project, build: Build) -> None:

@@ -118,7 +118,7 @@ def _publish(built: Path, target: Path, entries: list[Path]) -> None:
     ignored = shutil.ignore_patterns(".buildinfo*", "*.doctree")
     shutil.copytree(built, fresh, ignore=ignored, copy_function=take)
     (fresh / STORE).mkdir()
-    for entry in entries:
+    for entry in dict.fromkeys(entries):  # pages of the same code share one
         link(entry, fresh / STORE / entry.name)
     (fresh / ".nojekyll").touch()  # GitHub Pages would leave out _static
     shutil.rmtree(old, ignore_errors=True)

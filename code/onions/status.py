@@ -1,13 +1,26 @@
 """What is fresh, what is stale, and why."""
 
+import os
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from importlib import metadata
 from typing import Any
 
+from packaging.utils import canonicalize_name
+
+from onions import data
 from onions.claims import KEY
-from onions.fingerprint import NO_PACKAGES, Build, Fingerprints, components, versions
+from onions.fingerprint import (
+    NO_PACKAGES,
+    Build,
+    Fingerprints,
+    components,
+    installed,
+    versions,
+)
 from onions.pages import Page, Project
 from onions.store import Store, StoreError
 
@@ -44,6 +57,19 @@ def last_build(project: Project) -> Build:
         raise StoreError("nothing is executed yet. Run `onions execute`.") from error
     except ValueError as error:
         raise StoreError(str(error)) from error
+
+
+def resolve(choice: str, profile: str, unlocked: bool, say: data.Say) -> Build:
+    """Return what an execution with these choices would run with.
+
+    `choice` is the value of ``ONIONS_DATA``; `say` gets a line about anything slow. Raises
+    DataError where the data can't be had.
+    """
+    source = data.resolve(choice, say=say)
+    backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    names = sorted({canonicalize_name(d.name) for d in metadata.distributions()})
+    found = installed(names) if unlocked else None
+    return Build(source, backend, profile, platform.python_version(), unlocked=found)
 
 
 def states(project: Project, build: Build) -> list[State]:

@@ -2,7 +2,7 @@
 
 ``reader`` lays the stored outputs onto the cells, ``lesson`` renders the front matter, ``results``
 what the run says, ``normal`` how that lies among the reference runs, ``details`` everything that
-folds. Read them in this order.
+folds, ``images`` lighter pictures, ``policy`` what a browser may run. Read them in this order.
 """
 
 from html import escape
@@ -16,7 +16,7 @@ from sphinx.config import Config
 from sphinx.util import logging
 
 from onions.downloads import EXECUTED, FOLDER, write_downloads
-from onions.extension import details, lesson, normal, reader, results
+from onions.extension import details, images, lesson, normal, reader, results
 from onions.fingerprint import Build
 from onions.pages import Project
 
@@ -49,6 +49,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     results.setup(app)
     normal.setup(app)
     details.setup(app)
+    images.setup(app)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
 
 

@@ -112,6 +112,23 @@ class Runs(SphinxDirective):
         return [table(["Page", "Executed (UTC)", "Seconds", "Device", "Ran on"], rows)]
 
 
+class Cost(SphinxDirective):
+    """``{cost}``: how many minutes of a machine it takes to run every page of this build."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the sentences."""
+        facts = {page.title: entry.metadata[KEY] for page, entry in _executed(self)}
+        minutes = {title: fact["seconds"] / 60 for title, fact in facts.items()}
+        longest = max(minutes, key=lambda title: minutes[title])
+        devices = " and ".join(sorted({fact["device"] for fact in facts.values()}))
+        text = (
+            f"All pages of this build together took {sum(minutes.values()):.1f} minutes of a "
+            f"kernel, on {devices}. The longest, “{longest}”, took {minutes[longest]:.1f}: no "
+            "number of machines makes an execution shorter than that."
+        )
+        return [nodes.paragraph(text=text)]
+
+
 class DataUsed(SphinxDirective):
     """``{data-used}``: the sentence that says which images this build was made with."""
 
@@ -212,6 +229,7 @@ def setup(app: Sphinx) -> None:
         "models": Models,
         "runs": Runs,
         "versions": Versions,
+        "cost": Cost,
         "data-used": DataUsed,
         "run-figure": RunFigure,
     }.items():

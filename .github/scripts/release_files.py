@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+"""Make the files of a release from a built site: the site as a zip, and the facts of its build.
+
+.github/scripts/release_files.py _build/html _build/release v1.0
+"""
+
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+NAME = "networks-are-like-onions"
+THEN = (1980, 1, 1, 0, 0, 0)  # for every file, so that the same site makes the same zip
+
+
+def main(site: Path, target: Path, tag: str) -> None:
+    """Write both files into `target`, and print their names."""
+    target.mkdir(parents=True, exist_ok=True)
+    files = [target / f"{NAME}-{tag}.zip", target / f"{NAME}-{tag}.json"]
+    with zipfile.ZipFile(files[0], "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(path for path in site.rglob("*") if path.is_file()):
+            member = zipfile.ZipInfo(f"{NAME}/{path.relative_to(site)}", THEN)
+            archive.writestr(member, path.read_bytes(), zipfile.ZIP_DEFLATED)
+    files[1].write_text(json.dumps(facts(site / "store"), indent=1, sort_keys=True) + "\n")
+    print(*files, sep="\n")
+
+
+def facts(store: Path) -> dict[str, object]:
+    """Return what the site was built with and, by page, what its run came to."""
+    entries = [json.loads(path.read_text("utf-8")) for path in store.glob("*.ipynb")]
+    runs = [entry["metadata"]["onions"] for entry in entries]
+    build = json.loads((store / "build.json").read_text("utf-8"))
+    return {"build": build, "pages": {run["page"]: run for run in runs}}
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

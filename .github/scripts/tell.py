@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Tell people on GitHub: a report under a pull request, or an issue about what failed.
+
+A second time it updates what it wrote, so there is one comment, and one open issue.
+
+    .github/scripts/tell.py comment report.md --head OWNER:BRANCH --commit SHA
+    .github/scripts/tell.py issue "The scheduled build fails" --needs '{"rebuild": …}'
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+MARK = "<!-- onions: report -->"
+BOT = "github-actions[bot]"  # whoever writes with a workflow's own token
+LONGEST = 60_000  # characters; GitHub takes 65,536
+
+
+def main() -> None:
+    """Do what the command line asks for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    commands = parser.add_subparsers(required=True)
+    one = commands.add_parser("comment", help="put a report under a pull request")
+    one.add_argument("report", type=Path)
+    one.add_argument("--head", required=True, help="the pull request's OWNER:BRANCH")
+    one.add_argument("--commit", required=True, help="the pull request's last commit")
+    one.set_defaults(run=comment)
+    other = commands.add_parser("issue", help="open an issue, or comment on it while it is open")
+    other.add_argument("title")
+    other.add_argument("--needs", required=True, help="the workflow's toJSON(needs)")
+    other.set_defaults(run=issue)
+    options = parser.parse_args()
+    try:
+        print(options.run(options))
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f"tell.py: {error}")
+
+
+def comment(options: argparse.Namespace) -> str:
+    """Put the report under the pull request whose last commit it is of."""
+    head = urllib.parse.quote(options.head)
+    pulls = [
+        p for p in ask("GET", f"pulls?state=open&head={head}") if p["head"]["sha"] == options.commit
+    ]
+    if not pulls:
+        return "No open pull request ends with this commit, so there is nothing to tell."
+    number = pulls[0]["number"]
+    own = (pulls[0]["head"]["repo"] or {}).get("full_name") == os.environ["GITHUB_REPOSITORY"]
+    body = {"body": f"{MARK}\n{read(options.report, trusted=own)}"}
+    for old in pages(f"issues/{number}/comments?"):
+        if old["user"]["login"] == BOT and old["body"].startswith(MARK):
+            return str(ask("PATCH", f"issues/comments/{old['id']}", body)["html_url"])
+    return str(ask("POST", f"issues/{number}/comments", body)["html_url"])
+
+
+def issue(options: argparse.Namespace) -> str:
+    """Open an issue that names the jobs that failed, or add that to the one that is open."""
+    needs = json.loads(options.needs)
+    failed = ", ".join(f"`{job}`" for job, facts in needs.items() if facts["result"] == "failure")
+    server, repository, run = (
+        os.environ[f"GITHUB_{name}"] for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")
+    )
+    body = f"Failed: {failed}. See {server}/{repository}/actions/runs/{run}."
+    for old in pages(f"issues?state=open&creator={urllib.parse.quote(BOT)}&"):
+        if old["title"] == options.title:
+            return str(ask("POST", f"issues/{old['number']}/comments", {"body": body})["html_url"])
+    return str(ask("POST", "issues", {"title": options.title, "body": body})["html_url"])
+
+
+def read(report: Path, *, trusted: bool) -> str:
+    """Return the report; a fork's, whose code may have written anything, as a block of code."""
+    if report.is_symlink():
+        raise ValueError(f"{report}: a link, not a report")
+    with report.open("rb") as file:
+        text = file.read(4 * LONGEST).decode("utf-8", "replace")
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST]}\n… cut here; the run has the whole report."
+    if trusted:
+        return text
+    fence = "`" * (1 + max([2, *map(len, re.findall(r"`+", text))]))
+    return f"What the fork's own build reports:\n\n{fence}text\n{text}\n{fence}"
+
+
+def pages(path: str) -> list[Any]:
+    """Return all items of a list that comes in pages."""
+    found: list[Any] = []
+    for number in range(1, 11):
+        page = ask("GET", f"{path}per_page=100&page={number}")
+        found += page
+        if len(page) < 100:
+            break
+    return found
+
+
+def ask(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    """Ask GitHub's interface about this repository; return its answer. Raises OSError."""
+    api = os.environ.get("GITHUB_API_URL", "https://api.github.com")
+    request = urllib.request.Request(
+        f"{api}/repos/{os.environ['GITHUB_REPOSITORY']}/{path}",
+        None if body is None else json.dumps(body).encode(),
+        {
+            "Authorization": f"Bearer {os.environ['GITHUB_TOKEN']}",
+            "Accept": "application/vnd.github+json",
+        },
+        method=method,
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        raise OSError(f"{method} {path}: {error} {error.read()[:300]!r}") from error
+
+
+if __name__ == "__main__":
+    main()

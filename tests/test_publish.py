@@ -1,0 +1,376 @@
+"""What stands between a build and the world: the gate, the workflows, and their scripts."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import ROOT, run_onions, small_project
+from onions.data import ARCHIVE_SHA256, keras_cache
+from onions.fingerprint import BUILD
+from onions.pages import Project
+from onions.store import FORMAT
+
+Small = Callable[..., Path]
+
+GITHUB = ROOT / ".github"
+SCRIPTS = GITHUB / "scripts"
+WORKFLOWS = sorted((GITHUB / "workflows").glob("*.yml"))
+
+PAGE = """# Title
+
+```{code-cell} python
+:tags: [remove-cell, build-only]
+from onions.claims import claim
+claim("One is less than two.", True)
+```
+
+One is less than two.
+"""
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small book whose site shows one claim that holds."""
+    root = small_project(tmp_path_factory.mktemp("book"), index=PAGE)
+    assert run_onions(root, "execute").returncode == 0
+    assert run_onions(root, "render").returncode == 0
+    return root
+
+
+@pytest.fixture
+def site(built: Path, tmp_path: Path) -> Path:
+    """A copy of it, to spoil."""
+    return shutil.copytree(built, tmp_path / "book")
+
+
+def test_the_gate_is_open(site: Path) -> None:
+    done = run_onions(site, "gate", "--data", "sketches")
+    assert (done.returncode, done.stdout) == (0, "The site may be published.\n"), done.stderr
+
+
+def test_a_published_site_shows_cifar10_unless_told_otherwise(site: Path) -> None:
+    done = run_onions(site, "gate")
+    assert done.returncode == 1 and done.stdout == ""
+    assert "the built-in stand-in, not CIFAR-10; asked for is cifar10" in done.stderr
+
+
+def claim_fails(entry: dict[str, Any]) -> None:
+    _claim(entry)["holds"] = False
+
+
+def claim_is_unchecked(entry: dict[str, Any]) -> None:
+    _claim(entry)["holds"] = None
+
+
+def _claim(entry: dict[str, Any]) -> Any:
+    [found] = [o for o in entry["cells"][0]["outputs"] if "onions" in o.get("metadata", {})]
+    return found["metadata"]["onions"]["claim"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (claim_fails, "does not hold: One is less than two."),
+        (claim_is_unchecked, "was not checked: One is less than two."),
+    ],
+)
+def test_a_claim_that_does_not_hold_closes_the_gate(
+    site: Path, change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    """No execution keeps such a page; the gate does not rely on that."""
+    from onions.store import Store
+
+    store = Store(site / "_build" / "html" / "store")
+    [path] = store.entries()
+    entry = store.read(path.stem)
+    assert entry is not None
+    change(entry)
+    facts = entry.metadata.pop("onions")
+    kept = {k: v for k, v in facts.items() if k not in ("format", "fingerprint", "checksum")}
+    store.write(path.stem, entry, **kept)
+    done = run_onions(site, "gate", "--data", "sketches")
+    assert done.returncode == 1 and f"index.md: {said}" in done.stderr
+
+
+def page_changed(root: Path) -> None:
+    page = root / "book" / "index.md"
+    page.write_text(page.read_text().replace("claim(", "claim( "))
+
+
+def entry_damaged(root: Path) -> None:
+    [entry] = (root / "_build" / "html" / "store").glob("*.ipynb")
+    text = entry.read_text()
+    entry.write_text(text.replace("less", "more"))
+
+
+def no_site(root: Path) -> None:
+    (root / "_build" / "html" / "store" / BUILD).unlink()
+
+
+def cut_short(root: Path) -> None:
+    _build(root, profile="smoke")
+
+
+def unlocked(root: Path) -> None:
+    _build(root, unlocked={"numpy": "0"})
+
+
+def _build(root: Path, **changed: Any) -> None:
+    path = root / "_build" / "html" / "store" / BUILD
+    build = json.loads(path.read_text())
+    path.write_text(json.dumps({**build, **changed}))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (page_changed, "index.md: the site does not show it as it stands"),
+        (entry_damaged, "damaged"),
+        (no_site, "no site that was rendered here"),
+        (cut_short, "cut short (profile smoke)"),
+        (unlocked, "packages other than the locked ones"),
+    ],
+)
+def test_what_closes_the_gate(site: Path, change: Callable[[Path], None], said: str) -> None:
+    change(site)
+    done = run_onions(site, "gate", "--data", "sketches")
+    assert done.returncode == 1 and said in done.stderr, done.stderr
+
+
+def test_a_summary_for_a_pull_request(site: Path) -> None:
+    done = run_onions(site, "status", "--markdown")
+    assert done.returncode == 0
+    assert re.search(r"^\| index \| fresh \| \d+ \| .* \| now \| 1 held \|$", done.stdout, re.M)
+    page_changed(site)
+    done = run_onions(site, "status", "--markdown")
+    assert done.returncode == 1 and "| stale, since cell 1 changed |" in done.stdout
+
+
+def test_a_plan_is_what_the_machines_go_by(small: Small) -> None:
+    """The build that it resolved, and for each part what a job of a matrix needs."""
+    root = small(index=PAGE)
+    done = run_onions(root, "plan", "--shards", "2", "--json")
+    [part] = json.loads(done.stdout)["shards"]
+    assert (part["shard"], part["number"], part["pages"]) == ("1/2", 1, ["index"])
+    assert "stale" in run_onions(root, "status").stdout
+    assert Project(root).store.joinpath(BUILD).exists()
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_asks_for_little_and_pins_what_it_uses(path: Path) -> None:
+    text = path.read_text("utf-8")
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {}
+    for name, job in workflow["jobs"].items():
+        assert "permissions" in job, name
+        assert "uses" in job or job["timeout-minutes"] <= 120, name
+        for step in job.get("steps", []):
+            assert "${{" not in step.get("run", ""), f"{name}: pass it by env"
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False, name
+    for action in re.findall(r"uses: (?!\$/)(.+)", text):
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", action), action
+
+
+def test_the_workflows_name_what_the_code_names() -> None:
+    text = (GITHUB / "workflows" / "build.yml").read_text("utf-8")
+    assert set(re.findall(r"key: cifar10-(\w+)", text)) == {ARCHIVE_SHA256}
+    assert set(re.findall(r"\bstore-(\d+)-", text)) == {str(FORMAT)}
+    archive = keras_cache()[1]
+    assert set(re.findall(r"path: ~/(\S+_archive)", text)) == {
+        f"{archive.relative_to(Path.home())}"
+    }
+
+
+def test_the_locks_agree() -> None:
+    """What renders, and what a GPU gets, is of the versions that everything else is tested with."""
+    pins = {
+        name: set(re.findall(r"^([a-z0-9._-]+==\S+)", (ROOT / name).read_text("utf-8"), re.M))
+        for name in ("requirements.lock", "requirements-site.lock", "requirements-gpu.lock")
+    }
+    assert pins["requirements-site.lock"] < pins["requirements.lock"]
+    assert pins["requirements.lock"] < pins["requirements-gpu.lock"]
+    cuda = pins["requirements-gpu.lock"] - pins["requirements.lock"]
+    assert cuda and all(pin.startswith("nvidia-") for pin in cuda)
+
+
+def test_the_notebooks_get_a_branch_without_a_history(tmp_path: Path) -> None:
+    remote, notebooks = tmp_path / "remote", tmp_path / "notebooks"
+    subprocess.run(["git", "init", "--quiet", "--bare", remote], check=True)
+    (notebooks / "executed").mkdir(parents=True)
+    for number in range(2):
+        for folder in (notebooks, notebooks / "executed"):
+            (folder / "dropout.ipynb").write_text(f"{number}")
+        command = [str(SCRIPTS / "push_notebooks.sh"), str(notebooks), remote.as_uri()]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        assert done.stdout == "Pushed 2 notebooks to the branch notebooks.\n"
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", "-C", remote, *arguments], capture_output=True, text=True)
+        return done.stdout
+
+    assert git("rev-list", "--count", "notebooks") == "1\n"
+    assert git("show", "notebooks:executed/dropout.ipynb") == "1"
+
+
+def test_a_release_has_the_site_and_the_facts_of_its_build(site: Path, tmp_path: Path) -> None:
+    made = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        html = site / "_build" / "html"
+        command = [sys.executable, *map(str, (SCRIPTS / "release_files.py", html, folder)), "v1.0"]
+        subprocess.run(command, check=True, capture_output=True)
+        made.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert made[0] == made[1]
+    with zipfile.ZipFile(tmp_path / "a" / "networks-are-like-onions-v1.0.zip") as archive:
+        assert "networks-are-like-onions/index.html" in archive.namelist()
+        assert "networks-are-like-onions/.nojekyll" in archive.namelist()
+    facts = json.loads(made[0]["networks-are-like-onions-v1.0.json"])
+    assert facts["build"]["profile"] == "full" and facts["pages"]["index"]["device"]
+
+
+class Forge(ThreadingHTTPServer):
+    """As much of GitHub as the scripts talk to: one repository's pull requests and issues."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answers)
+        self.pulls: list[dict[str, Any]] = []
+        self.comments: list[dict[str, Any]] = []
+        self.issues: list[dict[str, Any]] = []
+
+    def tell(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """Run the script against this server."""
+        environment = {
+            "GITHUB_API_URL": f"http://127.0.0.1:{self.server_port}",
+            "GITHUB_SERVER_URL": "https://github.example",
+            "GITHUB_REPOSITORY": "own/book",
+            "GITHUB_RUN_ID": "7",
+            "GITHUB_TOKEN": "secret",
+        }
+        command = [sys.executable, str(SCRIPTS / "tell.py"), *map(str, arguments)]
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+
+class Answers(BaseHTTPRequestHandler):
+    server: Forge
+
+    def log_message(self, *_: object) -> None: ...
+
+    def do_GET(self) -> None:
+        path = self.path.removeprefix("/repos/own/book/").partition("?")[0]
+        lists = {"pulls": self.server.pulls, "issues": self.server.issues}
+        self._send(lists.get(path, self.server.comments))
+
+    def do_POST(self) -> None:
+        new = {"id": 1, "number": 5, "user": {"login": "github-actions[bot]"}, "html_url": "here"}
+        kept = self.server.comments if self.path.endswith("/comments") else self.server.issues
+        kept.append(new | self._body())
+        self._send(kept[-1])
+
+    def do_PATCH(self) -> None:
+        number = int(self.path.rpartition("/")[2])
+        [old] = [c for c in self.server.comments if c["id"] == number]
+        old.update(self._body())
+        self._send(old)
+
+    def _body(self) -> dict[str, Any]:
+        return dict(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+
+    def _send(self, answer: object) -> None:
+        allowed = self.headers["Authorization"] == "Bearer secret"
+        self.send_response(200 if allowed else 401)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+
+@pytest.fixture
+def forge() -> Iterator[Forge]:
+    with Forge() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def pull(repository: str) -> dict[str, Any]:
+    return {"number": 3, "head": {"sha": "c0ffee", "repo": {"full_name": repository}}}
+
+
+def comment(forge: Forge, report: Path, commit: str = "c0ffee") -> str:
+    done = forge.tell("comment", report, "--head", "own:a branch", "--commit", commit)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_report_is_one_comment(forge: Forge, tmp_path: Path) -> None:
+    report = tmp_path / "report.md"
+    forge.pulls = [pull("own/book")]
+    someone = {"id": 9, "user": {"login": "someone"}, "body": "<!-- onions: report -->\nmine"}
+    forge.comments = [someone.copy()]
+    for text in ("| first |", "| second |"):
+        report.write_text(text)
+        assert comment(forge, report) == "here\n"
+    assert forge.comments[0] == someone, "another's comment stays as it is"
+    assert [c["body"] for c in forge.comments[1:]] == ["<!-- onions: report -->\n| second |"]
+
+
+def test_a_fork_s_report_is_nothing_but_text(forge: Forge, tmp_path: Path) -> None:
+    report = tmp_path / "report.md"
+    report.write_text("@everybody ![x](https://evil.example/x.png)\n```\n" + "x" * 70_000)
+    forge.pulls = [pull("fork/book")]
+    comment(forge, report)
+    [made] = forge.comments
+    _, intro, _, fence, *lines = made["body"].split("\n")
+    assert intro == "What the fork's own build reports:" and fence == "````text"
+    assert lines[-1] == "````" and "````" not in lines[:-1] and len(made["body"]) < 65_000
+
+
+def test_a_report_of_an_older_commit_is_not_told(forge: Forge, tmp_path: Path) -> None:
+    report = tmp_path / "report.md"
+    report.write_text("old")
+    forge.pulls = [pull("own/book")]
+    assert "No open pull request" in comment(forge, report, "0dd")
+    assert forge.comments == []
+
+
+def test_a_report_that_is_a_link_is_refused(forge: Forge, tmp_path: Path) -> None:
+    (tmp_path / "report.md").symlink_to("/etc/hostname")
+    forge.pulls = [pull("own/book")]
+    done = forge.tell("comment", tmp_path / "report.md", "--head", "o:b", "--commit", "c0ffee")
+    assert done.returncode == 1 and "a link, not a report" in done.stderr
+
+
+def test_failures_are_one_issue(forge: Forge) -> None:
+    needs = json.dumps({"rebuild": {"result": "failure"}, "links": {"result": "success"}})
+    for _ in range(2):
+        done = forge.tell("issue", "The scheduled build fails", "--needs", needs)
+        assert (done.returncode, done.stdout) == (0, "here\n"), done.stderr
+    expected = "Failed: `rebuild`. See https://github.example/own/book/actions/runs/7."
+    assert [(i["title"], i["body"]) for i in forge.issues] == [
+        ("The scheduled build fails", expected)
+    ]
+    assert [c["body"] for c in forge.comments] == [expected]
+
+
+def test_what_github_refuses_is_said(forge: Forge) -> None:
+    done = subprocess.run(
+        [sys.executable, str(SCRIPTS / "tell.py"), "issue", "title", "--needs", "{}"],
+        env={
+            "GITHUB_API_URL": f"http://127.0.0.1:{forge.server_port}",
+            "GITHUB_SERVER_URL": "",
+            "GITHUB_REPOSITORY": "own/book",
+            "GITHUB_RUN_ID": "7",
+            "GITHUB_TOKEN": "wrong",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and "401" in done.stderr and "Traceback" not in done.stderr
