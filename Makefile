@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help install book test check look report rehearse browser gpu lock clean
+.PHONY: help install book bundle test check look report rehearse browser gpu lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -29,6 +29,9 @@ $(READY): $(LOCK) pyproject.toml
 book: install ## Execute the pages that changed, render the site, print its address
 	@$(BIN)/onions execute
 	@$(BIN)/onions render
+
+bundle: install browser ## Make a PDF and an EPUB of the executed book in _build/bundle
+	@$(BIN)/onions bundle
 
 test: install browser ## Run all tests, in a real browser
 	@$(BIN)/python -m pytest

@@ -1,26 +1,18 @@
-"""Find Chromium for the browser tests; run as a script, install it where it is missing."""
+"""Install Chromium where there is none."""
 
 import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+from onions.browser import NoBrowser, find
 
 
-def find() -> str | None:
-    """Return the path of a Chromium, or None: $CHROMIUM, one on the PATH, or Playwright's own."""
-    if given := os.environ.get("CHROMIUM"):
-        return given
-    for name in NAMES:
-        if path := shutil.which(name):
-            return path
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        path = playwright.chromium.executable_path
-    return path if Path(path).exists() else None
+def found() -> bool:
+    try:
+        return bool(find())
+    except NoBrowser:
+        return False
 
 
 def install() -> None:
@@ -35,8 +27,8 @@ def install() -> None:
 
 
 if __name__ == "__main__":
-    if not find():
-        print("No Chromium found; installing one for the browser tests.", flush=True)
+    if not found():
+        print("No Chromium found; installing one, which prints the book and tests it.", flush=True)
         install()
-    if not find():
+    if not found():
         sys.exit("No Chromium could be installed. Install one and set CHROMIUM to its path.")

@@ -9,11 +9,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from browser import find
+from onions.browser import chromium as start
 from onions.fingerprint import Build, fingerprint
 from onions.pages import Page, Project
 from onions.store import Store
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[1]
 
@@ -107,12 +107,5 @@ def entries(book: Project) -> dict[str, tuple[Page, object]]:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """A real browser; its absence is a failure."""
-    path = find()
-    assert path, "no Chromium: run `make browser`"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
+    with start() as browser:
         yield browser
-        browser.close()

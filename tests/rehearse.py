@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from browser import find
+from onions.browser import find
 from rehearsal import small_book
 from rehearsal.author import Author
 from rehearsal.machine import INSTALLED, Environments, digest
@@ -309,13 +309,12 @@ def missing_gpu(scene: Scene) -> None:
 def tag(scene: Scene) -> None:
     """A tag: the release's files are made, attested and handed to `gh`; the site stays."""
     (run,) = scene.play(scene.author.push("refs/tags/v1.0"))
-    expect_jobs(run, "success", "build/render", "release")
+    expect_jobs(run, "success", "build/render", "bundle", "release")
     expect_jobs(run, "skipped", "build/execute", "deploy", "notebooks")
     said = scene.service.said.read_text().splitlines()
     attested = sorted(line.split()[2] for line in said if line.startswith("attest "))
-    expect(
-        "two files are attested", [name.rpartition(".")[2] for name in attested], ["json", "zip"]
-    )
+    kinds = [name.rpartition(".")[2] for name in attested]
+    expect("four files are attested", kinds, ["epub", "json", "pdf", "zip"])
     (asked,) = [line for line in said if line.startswith("gh ")]
     wanted = "gh release create v1.0 --verify-tag --generate-notes "
     expect("gh makes the release", asked.startswith(wanted))

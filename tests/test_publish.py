@@ -223,17 +223,26 @@ def test_the_notebooks_get_a_branch_without_a_history(tmp_path: Path) -> None:
     assert git("show", "notebooks:executed/dropout.ipynb") == "1"
 
 
-def test_a_release_has_the_site_and_the_facts_of_its_build(site: Path, tmp_path: Path) -> None:
+def test_a_release_has_the_site_the_facts_of_its_build_and_the_bundle(
+    site: Path, tmp_path: Path
+) -> None:
     made = []
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    for kind in ("epub", "pdf"):
+        (bundle / f"networks-are-like-onions.{kind}").write_text(kind)
     for folder in (tmp_path / "a", tmp_path / "b"):
         html = site / "_build" / "html"
-        command = [sys.executable, *map(str, (SCRIPTS / "release_files.py", html, folder)), "v1.0"]
+        paths = (SCRIPTS / "release_files.py", html, bundle, folder)
+        command = [sys.executable, *map(str, paths), "v1.0"]
         subprocess.run(command, check=True, capture_output=True)
         made.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert made[0] == made[1]
     with zipfile.ZipFile(tmp_path / "a" / "networks-are-like-onions-v1.0.zip") as archive:
         assert "networks-are-like-onions/index.html" in archive.namelist()
         assert "networks-are-like-onions/.nojekyll" in archive.namelist()
+    for kind in ("epub", "pdf"):
+        assert made[0][f"networks-are-like-onions-v1.0.{kind}"] == kind.encode()
     facts = json.loads(made[0]["networks-are-like-onions-v1.0.json"])
     assert facts["build"]["profile"] == "full" and facts["pages"]["index"]["device"]
 

@@ -213,7 +213,7 @@ def test_what_the_runs_can_t_say_fails_the_build(made: Project, part: str, messa
 
 def test_the_curve_is_described_and_drawn_within_its_frame(made: Project) -> None:
     _, _, html = render(made, PAGE + SHOWN)
-    label = re.search(r'<svg role="img" aria-label="([^"]+)"', html)
+    label = re.search(r'<svg [^>]*role="img" aria-label="([^"]+)"', html)
     assert label and "ends at 0.2 after epoch 2" in label[1] and "between 0.21 and 0.24" in label[1]
     drawn = re.findall(r'class="(?:range|median|own)" points="([^"]+)"', html)
     assert len(drawn) == 3  # the range, the median and this build

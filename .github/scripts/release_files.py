@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Make the files of a release from a built site: the site as a zip, and the facts of its build.
+"""Make the files of a release: the site as a zip, the facts of its build, the PDF and the EPUB.
 
-.github/scripts/release_files.py _build/html _build/release v1.0
+.github/scripts/release_files.py _build/html _build/bundle _build/release v1.0
 """
 
 import json
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -13,8 +14,8 @@ NAME = "networks-are-like-onions"
 THEN = (1980, 1, 1, 0, 0, 0)  # for every file, so that the same site makes the same zip
 
 
-def main(site: Path, target: Path, tag: str) -> None:
-    """Write both files into `target`, and print their names."""
+def main(site: Path, bundle: Path, target: Path, tag: str) -> None:
+    """Write all files into `target`, and print their names."""
     target.mkdir(parents=True, exist_ok=True)
     files = [target / f"{NAME}-{tag}.zip", target / f"{NAME}-{tag}.json"]
     with zipfile.ZipFile(files[0], "w", zipfile.ZIP_DEFLATED) as archive:
@@ -22,6 +23,9 @@ def main(site: Path, target: Path, tag: str) -> None:
             member = zipfile.ZipInfo(f"{NAME}/{path.relative_to(site)}", THEN)
             archive.writestr(member, path.read_bytes(), zipfile.ZIP_DEFLATED)
     files[1].write_text(json.dumps(facts(site / "store"), indent=1, sort_keys=True) + "\n")
+    for path in sorted(bundle.iterdir()):
+        files.append(target / f"{path.stem}-{tag}{path.suffix}")
+        shutil.copyfile(path, files[-1])
     print(*files, sep="\n")
 
 
@@ -34,6 +38,6 @@ def facts(store: Path) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
+    if len(sys.argv) != 5:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])

@@ -34,6 +34,7 @@ examples:
   onions store prune --days 30                   forget old runs
   ONIONS_DATA=sketches onions execute --profile smoke
   onions render                                  make the site from the store
+  onions bundle                                  make a PDF and an EPUB from the store
   onions reference --seeds 10                    measure what other seeds bring
   onions doctor                                  hold this build against those
   onions gate                                    tell whether the site may be published
@@ -84,6 +85,15 @@ def _parser() -> argparse.ArgumentParser:
         "make the site in _build/html from the store",
         "Make the site from the executed pages; needs no TensorFlow and no kernel.",
         "onions render",
+    )
+    _command(
+        commands,
+        "bundle",
+        _bundle,
+        "make a PDF and an EPUB in _build/bundle from the store",
+        "Make the book as a PDF and as an EPUB from the executed pages; needs Chromium "
+        "(`make browser`), which prints the PDF.",
+        "onions bundle",
     )
     _command(
         commands,
@@ -455,6 +465,22 @@ def _render(project: Project, options: argparse.Namespace) -> int:
     except SiteError as error:
         return _stop(error, 1)
     print(f"Open {page.as_uri()}")
+    return 0
+
+
+def _bundle(project: Project, options: argparse.Namespace) -> int:
+    from onions.browser import NoBrowser
+    from onions.bundle import bundle
+    from onions.site import SiteError
+
+    try:
+        made = bundle(project, _say)
+    except SiteError as error:
+        return _stop(error, 1)
+    except NoBrowser as error:
+        return _stop(error, 2)
+    for path in made:
+        print(f"{path} ({size([path])})")
     return 0
 
 

@@ -35,7 +35,7 @@ def render(project: Project) -> Path:
         # Otherwise an unchanged second build of a book with warnings would succeed.
         shutil.rmtree(work, ignore_errors=True)
     mark.unlink(missing_ok=True)
-    status = _build(project, work)
+    status = sphinx(project, work)
     if status != 0:
         raise SiteError("the site did not build (see above). The last good site is untouched.")
     try:
@@ -62,18 +62,23 @@ def check_fresh(project: Project) -> list[State]:
     return found
 
 
-def _build(project: Project, work: Path) -> int:
+def sphinx(project: Project, work: Path, builder: str = "html", **options: object) -> int:
+    """Build the book into a folder of `work` that is named like the builder, with `options` beside
+    _config.yml. Return Sphinx's status: 0 without a warning.
+    """
     from jupyter_book.sphinx import build_sphinx  # here, since it takes a second to import
 
     status = build_sphinx(
         project.book,
-        work / "html",
+        work / builder,
+        builder=builder,
         path_config=project.root / "_config.yml",
         noconfig=True,
         confoverrides={
             "external_toc_path": str(project.root / "_toc.yml"),
             "latex_individualpages": False,
             "nitpicky": True,
+            **options,
         },
         doctreedir=work / "doctrees",
         warningiserror=True,

@@ -2,7 +2,8 @@
 
 ``reader`` lays the stored outputs onto the cells, ``lesson`` renders the front matter, ``results``
 what the run says, ``normal`` how that lies among the reference runs, ``details`` everything that
-folds, ``images`` lighter pictures, ``policy`` what a browser may run. Read them in this order.
+folds, ``offline`` what an EPUB has instead, ``images`` lighter pictures, ``policy`` what a browser
+may run. Read them in this order.
 """
 
 from html import escape
@@ -16,7 +17,7 @@ from sphinx.config import Config
 from sphinx.util import logging
 
 from onions.downloads import EXECUTED, FOLDER, write_downloads
-from onions.extension import details, images, lesson, normal, reader, results
+from onions.extension import details, images, lesson, normal, offline, reader, results
 from onions.fingerprint import Build
 from onions.pages import Project
 
@@ -42,6 +43,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("builder-inited", _choose_dark_code, priority=100)
     app.connect("html-page-context", _mend, priority=900)  # after Furo has made its navigation
     app.connect("html-page-context", _add_downloads)
+    app.connect("html-page-context", _add_banner)
     app.connect("build-finished", _drop_old_images)
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
     reader.setup(app)
@@ -50,6 +52,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     normal.setup(app)
     details.setup(app)
     images.setup(app)
+    offline.setup(app)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
 
 
@@ -94,7 +97,7 @@ def _add_downloads(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
     """Write a page's notebooks whenever the page is written, and link to them."""
-    if pagename not in app.env.found_docs:
+    if pagename not in app.env.found_docs or offline.is_offline(app):
         return  # the index, the search
     page = reader.site().project.page(pagename)
     if page.cells:
@@ -106,6 +109,14 @@ def _add_downloads(
             f'<a href="{clean}" download>without outputs</a>, '
             f'<a href="{executed}" download>with its outputs</a>.</p>'
         )
+
+
+def _add_banner(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Put into an EPUB's page what Furo shows on a site's by its option."""
+    if offline.is_offline(app) and (text := banner(reader.site().build)):
+        context["body"] = f'<p class="banner">{text}</p>\n{context.get("body", "")}'
 
 
 def _drop_old_images(app: Sphinx, error: Exception | None) -> None:

@@ -10,6 +10,8 @@ from myst_nb.sphinx_ import HideCodeCellNode
 from sphinx.application import Sphinx
 from sphinx_exercise.nodes import solution_node
 
+from onions.extension.offline import is_offline
+
 
 def setup(app: Sphinx) -> None:
     """Replace how the two nodes are written, and mend their content's ids."""
@@ -26,6 +28,9 @@ def _drop_repeated_ids(app: Sphinx, doctree: nodes.document, docname: str) -> No
 
 
 def _open_solution(translator: Any, node: nodes.Element) -> None:
+    if is_offline(translator.builder.app):
+        translator.body.append(translator.starttag(node, "div", CLASS="admonition solution"))
+        return
     title = node.next_node(nodes.title)
     summary = title.astext() if title else "Solution"
     if title:
@@ -38,9 +43,15 @@ def _open_cell(translator: Any, node: nodes.Element) -> None:
 
 
 def _open(translator: Any, node: nodes.Element, classes: str, summary: str) -> None:
-    translator.body.append(translator.starttag(node, "details", CLASS=classes))
-    translator.body.append(f'<summary class="admonition-title">{escape(summary)}</summary>\n')
+    part, title = _elements(translator)
+    translator.body.append(translator.starttag(node, part, CLASS=classes))
+    translator.body.append(f'<{title} class="admonition-title">{escape(summary)}</{title}>\n')
 
 
 def _close(translator: Any, node: nodes.Element) -> None:
-    translator.body.append("</details>\n")
+    translator.body.append(f"</{_elements(translator)[0]}>\n")
+
+
+def _elements(translator: Any) -> tuple[str, str]:
+    """Return the names of a folding part and its title; in an EPUB nothing folds."""
+    return ("div", "p") if is_offline(translator.builder.app) else ("details", "summary")

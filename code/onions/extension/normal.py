@@ -13,6 +13,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from onions import store
 from onions.claims import Value
+from onions.extension.offline import is_offline
 from onions.extension.reader import depends_on_store, site
 from onions.reference import SLACK, Band, Spread
 
@@ -93,7 +94,7 @@ class IsMyResultNormal(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        """Return the table with its strip plots, and the form that needs JavaScript."""
+        """Return the table with its strip plots and, on a site, the form that needs JavaScript."""
         self.env.note_dependency(str(site().reference.path))
         wanted = self._wanted()
         if any(page != self.env.docname for page, _, _ in wanted):
@@ -107,6 +108,7 @@ class IsMyResultNormal(SphinxDirective):
             rows=rows,
             width=STRIP,
             number=self.env.new_serialno("normal"),
+            form=not is_offline(self.env.app),
             script=(HERE / "scripts" / "normal.js").read_text("utf-8"),
         )
         return [nodes.raw("", html, format="html")]
