@@ -28,7 +28,7 @@ def bundle(project: Project, say: Callable[[str], None]) -> list[Path]:
 
     Raises SiteError where a page is stale, is not well-formed, or Sphinx warns; and NoBrowser.
     """
-    runs = [state.facts["executed"][:10] for state in check_fresh(project) if state.facts]
+    runs = [state.facts["executed"][:10] for state in check_fresh(project)]
     find()  # before everything that takes long
     work = project.build / "offline"
     shutil.rmtree(work, ignore_errors=True)

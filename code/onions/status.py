@@ -67,8 +67,9 @@ def resolve(choice: str, profile: str, unlocked: bool, say: data.Say) -> Build:
     """
     source = data.resolve(choice, say=say)
     backend = os.environ.get("KERAS_BACKEND") or "tensorflow"
-    names = sorted({canonicalize_name(d.name) for d in metadata.distributions()})
-    found = installed(names) if unlocked else None
+    found = None
+    if unlocked:  # listing what is installed takes longer than all the rest
+        found = installed(sorted({canonicalize_name(d.name) for d in metadata.distributions()}))
     return Build(source, backend, profile, platform.python_version(), unlocked=found)
 
 

@@ -9,6 +9,8 @@ from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
+from onions.extension.offline import is_offline
+
 
 class Lighter(SphinxTransform):
     """Put a WebP in the place of every PNG that a run drew.
@@ -20,7 +22,7 @@ class Lighter(SphinxTransform):
 
     def apply(self, **_: Any) -> None:
         """Convert the pictures of a page."""
-        if self.app.builder.name != "html":
+        if is_offline(self.app):
             return  # a book to take along stays with what every reading device knows
         for node in self.document.findall(nodes.image):
             png = Path(self.env.relfn2path(node["uri"], self.env.docname)[1])
