@@ -16,6 +16,8 @@ from onions.store import Store
 from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[1]
+# The repository that the book is built for, as GitHub's runners say it.
+GITHUB = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "Founders/onions"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,7 +33,7 @@ def run_onions(
     """Run the command line on a project, with the stand-in unless told otherwise."""
     return subprocess.run(
         [sys.executable, "-m", "onions.cli", "--project", str(project), *arguments],
-        env={**os.environ, "ONIONS_DATA": "sketches", **environment},
+        env={**os.environ, "ONIONS_DATA": "sketches", **GITHUB, **environment},
         capture_output=True,
         text=True,
         timeout=900,

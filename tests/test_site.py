@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import ROOT, copy_project, run_onions, tree
+from conftest import GITHUB, ROOT, copy_project, run_onions, tree
 from onions.downloads import EXECUTED, FOLDER
 from onions.pages import Project
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -369,7 +369,12 @@ def test_rendering_needs_the_documentation_packages_only(book: Project, tmp_path
     for command in (["plan", *smoke], ["execute", "--check", *smoke], compare, ["render"]):
         done = subprocess.run(
             [python, "-m", "onions.cli", "--project", root, *command],
-            env={**os.environ, "ONIONS_DATA": "sketches", "PYTHONPATH": str(ROOT / "code")},
+            env={
+                **os.environ,
+                **GITHUB,
+                "ONIONS_DATA": "sketches",
+                "PYTHONPATH": str(ROOT / "code"),
+            },
             capture_output=True,
             text=True,
         )

@@ -5,6 +5,7 @@ takes its place only when the build succeeded without a warning.
 """
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -95,7 +96,9 @@ def _digest(project: Project) -> str:
     files = sorted(
         p for p in Path(__file__).parent.rglob("*") if p.suffix in (".py", ".html", ".js")
     )
-    digest = hashlib.sha256()
+    # Where the repository is, which links lead to (`onions.extension.address`).
+    repository = [os.environ.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY")]
+    digest = hashlib.sha256("/".join(repository).encode())
     for path in [*files, project.root / "_config.yml", project.root / "_toc.yml", project.lock]:
         if path.exists():
             digest.update(path.read_bytes())
