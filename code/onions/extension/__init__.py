@@ -1,9 +1,10 @@
 """The Sphinx extension: what makes Jupyter Book render our pages from the store.
 
 ``reader`` lays the stored outputs onto the cells, ``lesson`` renders the front matter, ``results``
-what the run says, ``normal`` how that lies among the reference runs, ``details`` everything that
-folds, ``offline`` what an EPUB has instead, ``images`` lighter pictures, ``address`` where the site
-and its sources are, ``policy`` what a browser may run. Read them in this order.
+what the run says, ``normal`` how that lies among the reference runs, ``gathered`` what all pages
+say, ``instructor`` notes for whoever teaches, ``tips`` what a term means, ``details`` everything
+that folds, ``offline`` what an EPUB has instead, ``images`` lighter pictures, ``address`` where the
+site and its sources are, ``policy`` what a browser may run. Read them in this order.
 """
 
 from html import escape
@@ -17,7 +18,19 @@ from sphinx.config import Config
 from sphinx.util import logging
 
 from onions.downloads import EXECUTED, FOLDER, write_downloads
-from onions.extension import address, details, images, lesson, normal, offline, reader, results
+from onions.extension import (
+    address,
+    details,
+    gathered,
+    images,
+    instructor,
+    lesson,
+    normal,
+    offline,
+    reader,
+    results,
+    tips,
+)
 from onions.fingerprint import Build
 from onions.pages import Project
 
@@ -46,14 +59,9 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", _add_banner)
     app.connect("build-finished", _drop_old_images)
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
-    address.setup(app)
-    reader.setup(app)
-    lesson.setup(app)
-    results.setup(app)
-    normal.setup(app)
-    details.setup(app)
-    images.setup(app)
-    offline.setup(app)
+    parts = (reader, lesson, results, normal, gathered, instructor, tips, details, offline, images)
+    for part in (*parts, address):
+        part.setup(app)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
 
 

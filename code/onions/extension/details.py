@@ -1,5 +1,5 @@
-"""What folds: solutions and hidden cells as native ``<details>``, which need no JavaScript; and
-exercises without the id that they share.
+"""What folds: solutions, hints and hidden cells as native ``<details>``, which need no JavaScript;
+and exercises without the id that they share.
 """
 
 from html import escape
@@ -14,9 +14,11 @@ from onions.extension.offline import is_offline
 
 
 def setup(app: Sphinx) -> None:
-    """Replace how the two nodes are written, and mend their content's ids."""
+    """Replace how the three nodes are written, and mend their content's ids."""
     app.connect("doctree-resolved", _drop_repeated_ids)
+    app.connect("html-page-context", _add_button)
     app.add_node(solution_node, override=True, html=(_open_solution, _close))
+    app.add_node(nodes.hint, override=True, html=(_open_hint, _close))
     app.add_node(HideCodeCellNode, override=True, html=(_open_cell, _close))
 
 
@@ -25,6 +27,16 @@ def _drop_repeated_ids(app: Sphinx, doctree: nodes.document, docname: str) -> No
     for section in doctree.findall(nodes.section):
         if section["ids"] in (["exercise-content"], ["solution-content"]):
             section["ids"] = []
+
+
+def _add_button(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Put a button that opens everything that folds below the page's title."""
+    if "<details" in context.get("body", "") and not is_offline(app):
+        button = '<button type="button" class="open-all">Open all that is folded</button>'
+        tools = f'</h1>\n<p class="needs-js">{button}</p>'
+        context["body"] = context["body"].replace("</h1>", tools, 1)
 
 
 def _open_solution(translator: Any, node: nodes.Element) -> None:
@@ -36,6 +48,10 @@ def _open_solution(translator: Any, node: nodes.Element) -> None:
     if title:
         title.parent.remove(title)  # its link would be a control inside a control
     _open(translator, node, "admonition solution", summary)
+
+
+def _open_hint(translator: Any, node: nodes.Element) -> None:
+    _open(translator, node, "admonition hint", "Hint")
 
 
 def _open_cell(translator: Any, node: nodes.Element) -> None:

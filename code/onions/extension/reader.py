@@ -1,6 +1,7 @@
 """The reader that MyST-NB calls for every page: the page's cells with the store's outputs."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,8 +12,11 @@ from sphinx.environment import BuildEnvironment
 from onions.extension import lesson
 from onions.fingerprint import Build, Fingerprints
 from onions.pages import Page, Project
+from onions.prose import GLOSSARY
 from onions.reference import Reference
 from onions.store import Store
+
+BUILD, COURSE = "build.json", "course.json"  # no pages, but what pages show
 
 
 class PageIsStale(Exception):
@@ -29,6 +33,11 @@ class Site:
     fingerprints: Fingerprints
     reference: Reference
     docname: str = ""
+
+    @cached_property
+    def course(self) -> dict[str, lesson.Stage]:
+        """Where each page of the course stands in it."""
+        return lesson.course(self.project)
 
     def entry(self, page: Page) -> NotebookNode:
         """Return the page's executed notebook. Raises PageIsStale or StoreError."""
@@ -64,7 +73,7 @@ def read(text: str) -> NotebookNode:
             if cell.cell_type == "code":
                 done = next(executed)
                 cell.outputs, cell.execution_count = done.outputs, done.execution_count
-    return lesson.frame(page)
+    return lesson.frame(page, site().course.get(page.name))
 
 
 def setup(app: Sphinx) -> None:
@@ -97,10 +106,12 @@ def _outdated(
 ) -> set[str]:
     """Name the pages whose entry in the store changed; without this Sphinx keeps the old HTML."""
     now = {page.name: site().state(page) for page in site().project.pages()}
-    now[""] = repr(site().build)
+    now |= {BUILD: repr(site().build), COURSE: repr(site().course)}
     before = getattr(env, "onions_states", {})
     env.onions_states = now  # type: ignore[attr-defined]
     different = {name for name in now if now[name] != before.get(name)}
     if different:
         different |= getattr(env, "onions_readers", set())
+    if {GLOSSARY, COURSE} & different:  # the one is in every page's tips, the other in its head
+        different |= env.found_docs
     return different & set(env.found_docs)

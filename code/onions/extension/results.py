@@ -9,6 +9,7 @@ from myst_nb.core.render import MimeData
 from nbformat import NotebookNode
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
 
 from onions import store
@@ -29,7 +30,7 @@ class Claims(SphinxDirective):
                 state = {True: "yes", False: "no", None: f"not checked: {claim['why']}"}
                 numbers = ", ".join(f"{k} = {_short(v)}" for k, v in claim["measures"].items())
                 rows.append(
-                    [page_link(self, page), claim["sentence"], state[claim["holds"]], numbers]
+                    [page_link(self.env, page), claim["sentence"], state[claim["holds"]], numbers]
                 )
         return [table(["Page", "Claim", "Holds", "Rests on"], rows)]
 
@@ -40,7 +41,11 @@ class Measures(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the table."""
         rows: list[list[Any]] = [
-            [page_link(self, page), nodes.literal(text=measure["name"]), _short(measure["value"])]
+            [
+                page_link(self.env, page),
+                nodes.literal(text=measure["name"]),
+                _short(measure["value"]),
+            ]
             for page, entry in _executed(self)
             for _, measure in store.measures(entry)
         ]
@@ -65,7 +70,7 @@ class Models(SphinxDirective):
                 size, seconds = f"{training['parameters']:,}", f"{training['seconds']:.0f}"
                 accuracies = [f"{training[name]:.3f}" for name in ("accuracy", "val_accuracy")]
                 row = [training["name"], *accuracies, size, epochs, seconds]
-                rows.append([*row, page_link(self, page)])
+                rows.append([*row, page_link(self.env, page)])
         if not trainings:
             raise self.error("no page of this book records a training; see trained()")
         heads = ["Network", "Training accuracy", "Validation accuracy", "Parameters", "Epochs"]
@@ -106,7 +111,7 @@ class Runs(SphinxDirective):
             stack = f"Python {facts['python']}, {facts['backend']}"
             executed = facts["executed"][:16].replace("T", " ")
             row = [executed, f"{facts['seconds']:.0f}", facts["device"], stack]
-            rows.append([page_link(self, page), *row])
+            rows.append([page_link(self.env, page), *row])
             total += facts["seconds"]
         rows.append(["Together", "", f"{total:.0f}", "", ""])
         return [table(["Page", "Executed (UTC)", "Seconds", "Device", "Ran on"], rows)]
@@ -175,7 +180,7 @@ class RunFigure(SphinxDirective):
         return figure
 
 
-def page_link(directive: SphinxDirective, page: Page) -> nodes.Node:
+def page_link(env: BuildEnvironment, page: Page) -> nodes.Node:
     """Return a link to a page, which Sphinx resolves."""
     return addnodes.pending_xref(
         "",
@@ -185,7 +190,7 @@ def page_link(directive: SphinxDirective, page: Page) -> nodes.Node:
         reftarget=f"/{page.name}",
         refexplicit=True,
         refwarn=True,
-        refdoc=directive.env.docname,
+        refdoc=env.docname,
     )
 
 

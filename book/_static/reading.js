@@ -1,0 +1,84 @@
+// What a page can do besides being read: the instructor view, all folded parts at once, tips by
+// keyboard and tap, print. Without it the page still shows everything, one click further away.
+{
+  const VIEW = "instructor"; // in the address, and nowhere else: a link can be passed on
+  const teaching = new URLSearchParams(location.search).has(VIEW);
+  const root = new URL(document.documentElement.dataset.content_root, location.href).href;
+
+  /** Let a link to another page of this site lead to the same view of it. */
+  const keepView = (link) => {
+    const ours = link?.href.startsWith(root) && !link.download;
+    if (ours && !new URLSearchParams(link.search).has(VIEW)) {
+      link.search += `${link.search ? "&" : "?"}${VIEW}`;
+    }
+  };
+
+  const view = document.querySelector(".view-switch");
+  if (teaching) {
+    for (const link of document.links) keepView(link);
+    // Search results come later.
+    document.addEventListener("click", (event) => keepView(event.target.closest("a[href]")), true);
+    for (const form of document.querySelectorAll("form[role=search]")) {
+      form.append(Object.assign(document.createElement("input"), { type: "hidden", name: VIEW }));
+    }
+    view.textContent = "Learner view";
+    view.href = location.pathname;
+  } else {
+    view.hash = location.hash;
+  }
+
+  const [OPEN, CLOSE] = ["Open all that is folded", "Close all that is folded"];
+  const folded = [...document.querySelectorAll("article details")];
+  const button = document.querySelector(".open-all");
+  button?.addEventListener("click", () => {
+    const open = button.textContent === OPEN;
+    for (const part of folded) part.open = open;
+    button.textContent = open ? CLOSE : OPEN;
+  });
+
+  // Paper can't be clicked.
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = folded.filter((part) => !part.open);
+    for (const part of closed) part.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const part of closed) part.open = false;
+  });
+
+  let pointer = "mouse";
+  addEventListener("pointerdown", (event) => (pointer = event.pointerType), true);
+  addEventListener("keydown", () => (pointer = "keyboard"), true);
+  const tips = [...document.querySelectorAll(".tip")];
+  const close = () => tips.forEach((tip) => tip.classList.remove("open"));
+  for (const tip of tips) {
+    const link = tip.previousElementSibling;
+    link.setAttribute("aria-describedby", tip.id);
+    const open = () => {
+      close();
+      tip.classList.add("open");
+      const right = tip.offsetParent.clientWidth - tip.offsetWidth;
+      tip.style.left = `${Math.max(0, Math.min(link.offsetLeft, right))}px`;
+    };
+    const leave = (event) => {
+      const next = event.relatedTarget;
+      if (next !== tip && next !== link) tip.classList.remove("open");
+    };
+    for (const part of [link, tip]) {
+      part.addEventListener("mouseenter", () => pointer !== "touch" && open());
+      part.addEventListener("mouseleave", leave);
+    }
+    link.addEventListener("focus", () => pointer === "keyboard" && open());
+    link.addEventListener("blur", leave);
+    // The first tap explains, the second follows the link.
+    link.addEventListener("click", (event) => {
+      if (pointer === "touch" && !tip.classList.contains("open")) {
+        event.preventDefault();
+        event.stopPropagation();
+        open();
+      }
+    });
+  }
+  document.addEventListener("click", close);
+  document.addEventListener("keydown", (event) => event.key === "Escape" && close());
+}

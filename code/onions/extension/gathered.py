@@ -1,0 +1,104 @@
+"""Directives that gather from all pages: key points, exercises, notes for instructors.
+
+The last two copy parts of other pages, which are known only when all pages have been read.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.docutils import SphinxDirective
+from sphinx_exercise.nodes import is_exercise_node
+
+from onions.extension.instructor import instructor_note
+from onions.extension.reader import depends_on_store, site
+from onions.extension.results import page_link
+
+
+class KeyPoints(SphinxDirective):
+    """``{key-points}``: the key points of every lesson page, below its title."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the titles and lists."""
+        depends_on_store(self.env)
+        lines: list[str] = []
+        for page in site().project.pages():
+            if page.lesson:
+                points = (f"- {point}" for point in page.lesson["keypoints"])
+                lines += [f"**{{doc}}`/{page.name}`**", "", *points, ""]
+        found = nodes.container()
+        self.state.nested_parse(StringList(lines, self.env.docname), 0, found)
+        return found.children
+
+
+class gathered(nodes.General, nodes.Element):
+    """Stands where the copies will."""
+
+
+class Gathered(SphinxDirective):
+    """``{all-exercises}`` and ``{instructor-notes}``: what the pages hold of it, page by page."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the place where the copies will stand."""
+        depends_on_store(self.env)
+        return [gathered(what=self.name)]
+
+
+class Gather(SphinxPostTransform):
+    """Put the copies in their place, before the links in them are resolved."""
+
+    default_priority = 1
+
+    def run(self, **_: Any) -> None:
+        """Replace each place of the page."""
+        for place in list(self.document.findall(gathered)):
+            found: list[nodes.Node] = []
+            for page in site().project.pages():
+                copies = list(COPIES[place["what"]](self.env.get_doctree(page.name)))
+                if copies:
+                    link = page_link(self.env, page)
+                    found.append(nodes.paragraph("", "", nodes.strong("", "", link)))
+                found += map(self._as_ours, copies)
+            place.replace_self(found)
+
+    def _as_ours(self, copy: nodes.Element) -> nodes.Node:
+        """Return a part of another page as one of this: its links lead on, its ids stay there."""
+        for element in copy.findall(nodes.Element):
+            element["ids"] = []
+            if isinstance(element, addnodes.pending_xref):
+                element["refdoc"] = self.env.docname
+        return copy
+
+
+def _exercises(doctree: nodes.document) -> Iterator[nodes.Element]:
+    """Yield what each exercise asks, below its number and title, which lead to it."""
+    for exercise in doctree.findall(is_exercise_node):
+        title = nodes.inline(text=f"Exercise %s: {exercise[0][-1].astext()}")
+        target = {"refdomain": "std", "reftype": "numref", "reftarget": exercise["label"]}
+        link = addnodes.pending_xref("", title, refexplicit=True, refwarn=True, **target)
+        parts = (part for part in exercise[1] if not isinstance(part, nodes.hint))
+        copies = [part.deepcopy() for part in parts]
+        yield nodes.container("", nodes.paragraph("", "", link), *copies, classes=["gathered"])
+
+
+def _notes(doctree: nodes.document) -> Iterator[nodes.Element]:
+    """Yield a page's notes for instructors."""
+    for note in doctree.findall(instructor_note):
+        copies = [part.deepcopy() for part in note]
+        yield nodes.container("", *copies, classes=["gathered"])
+
+
+COPIES = {"all-exercises": _exercises, "instructor-notes": _notes}
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directives, and what fills their places."""
+    app.add_directive("key-points", KeyPoints)
+    app.add_node(gathered)
+    for name in COPIES:
+        app.add_directive(name, Gathered)
+    app.add_post_transform(Gather)

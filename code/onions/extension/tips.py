@@ -1,0 +1,55 @@
+"""What a term or a citation means, beside it: shown while it is pointed at, focused or tapped.
+
+The link itself leads to the glossary or the bibliography, so nothing is lost where no tip shows.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+from onions.extension.offline import is_offline
+from onions.prose import GLOSSARY
+
+
+class explanation(nodes.inline):
+    """What follows a link, and is shown on demand."""
+
+
+def setup(app: Sphinx) -> None:
+    """Register the node, and add the tips once all links are resolved."""
+    app.add_node(explanation, html=(_open, _close))
+    app.connect("doctree-resolved", _add, priority=900)
+
+
+def _add(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    if is_offline(app):
+        return
+    definitions: dict[str, str] = {}
+    number = 0
+    for link in list(doctree.findall(nodes.reference)):
+        _, _, anchor = link.get("refuri", "").partition("#")
+        text = link.attributes.pop("reftitle", "")  # of a citation: what a mouse alone would show
+        if anchor.startswith("term-") and docname != GLOSSARY:
+            definitions = definitions or dict(_definitions(app))
+            text = definitions[anchor]
+        if text:
+            number += 1
+            after = explanation("", text, ids=[f"tip-{number}"])
+            link.parent.insert(link.parent.index(link) + 1, after)
+
+
+def _definitions(app: Sphinx) -> Iterator[tuple[str, str]]:
+    """Yield the anchor of every term in the glossary with its explanation."""
+    for item in app.env.get_doctree(GLOSSARY).findall(nodes.definition_list_item):
+        for term in item.findall(nodes.term):
+            yield from ((anchor, item[-1].astext()) for anchor in term["ids"])
+
+
+def _open(translator: Any, node: nodes.Element) -> None:
+    translator.body.append(translator.starttag(node, "span", "", CLASS="tip"))
+
+
+def _close(translator: Any, node: nodes.Element) -> None:
+    translator.body.append("</span>")
