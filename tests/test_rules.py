@@ -78,7 +78,8 @@ def test_reading_takes_200_words_a_minute_and_code_counts_twice(
         + cell("y = 1")
         + "`````{solution-end}\n`````\n"
     )
-    text = "# T\n\n" + "word " * (words - 1) + "\n\n" + (cell(code) if code else "")
+    note = ":::{instructor} 5\n" + "word " * 500 + "\n:::\n\n"
+    text = "# T\n\n" + note + "word " * (words - 1) + "\n\n" + (cell(code) if code else "")
     page = Project(small(index=LESSON + text + folded + exercise)).page("index")
     assert reading_minutes(page) == pytest.approx(minutes, abs=0.02)
     said = [f.message for f in check(page) if f.rule == "minutes"]
@@ -119,6 +120,7 @@ FILLER = "\n\n" + "word " * 190
         ("[More](https://example.org/ReLU), $ReLU(x)$, <!-- ReLU -->\n\n% ReLU", ""),
         ("````{note}\n```python\nx\n```\n````\n\nReLU here.", "link the first “ReLU”"),
         ("`````{solution-start} e\n`````\nReLU\n`````{solution-end}\n`````\n\nReLU.", "“ReLU”"),
+        (":::{instructor} 2\nReLU\n:::\n\nReLU.", "“ReLU”"),
         ("Matrices.", "{term}`Matrices <matrix>`"),
     ],
 )

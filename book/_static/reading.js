@@ -5,15 +5,16 @@
   const teaching = new URLSearchParams(location.search).has(VIEW);
   const root = new URL(document.documentElement.dataset.content_root, location.href).href;
 
+  const view = document.querySelector(".view-switch");
+
   /** Let a link to another page of this site lead to the same view of it. */
   const keepView = (link) => {
-    const ours = link?.href.startsWith(root) && !link.download;
+    const ours = link?.href.startsWith(root) && !link.download && link !== view;
     if (ours && !new URLSearchParams(link.search).has(VIEW)) {
       link.search += `${link.search ? "&" : "?"}${VIEW}`;
     }
   };
 
-  const view = document.querySelector(".view-switch");
   if (teaching) {
     for (const link of document.links) keepView(link);
     // Search results come later.
@@ -54,22 +55,24 @@
   for (const tip of tips) {
     const link = tip.previousElementSibling;
     link.setAttribute("aria-describedby", tip.id);
+    let leaving;
     const open = () => {
+      clearTimeout(leaving);
+      if (tip.classList.contains("open")) return;
       close();
       tip.classList.add("open");
       const right = tip.offsetParent.clientWidth - tip.offsetWidth;
       tip.style.left = `${Math.max(0, Math.min(link.offsetLeft, right))}px`;
     };
-    const leave = (event) => {
-      const next = event.relatedTarget;
-      if (next !== tip && next !== link) tip.classList.remove("open");
-    };
+    const shut = () => tip.classList.remove("open");
     for (const part of [link, tip]) {
       part.addEventListener("mouseenter", () => pointer !== "touch" && open());
-      part.addEventListener("mouseleave", leave);
+      part.addEventListener("mouseleave", () => {
+        if (!link.matches(":focus-visible")) leaving = setTimeout(shut, 200); // time to get back
+      });
     }
     link.addEventListener("focus", () => pointer === "keyboard" && open());
-    link.addEventListener("blur", leave);
+    link.addEventListener("blur", shut);
     // The first tap explains, the second follows the link.
     link.addEventListener("click", (event) => {
       if (pointer === "touch" && !tip.classList.contains("open")) {

@@ -7,6 +7,7 @@ that folds, ``offline`` what an EPUB has instead, ``images`` lighter pictures, `
 site and its sources are, ``policy`` what a browser may run. Read them in this order.
 """
 
+from hashlib import sha256
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ MENDED = {
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register everything with Sphinx."""
+    app.add_config_value("onions_static", "", "html", [str])
     app.connect("config-inited", _configure)
     app.connect("builder-inited", _choose_dark_code, priority=100)
     app.connect("html-page-context", _mend, priority=900)  # after Furo has made its navigation
@@ -83,6 +85,9 @@ def banner(build: Build) -> str:
 
 def _configure(app: Sphinx, config: Config) -> None:
     config.templates_path = [*config.templates_path, str(Path(__file__).with_name("templates"))]
+    # Every page names its styles and scripts by their hashes, so a change of one changes them all.
+    static = sorted(path for path in (app.srcdir / "_static").rglob("*") if path.is_file())
+    config.onions_static = sha256(b"".join(path.read_bytes() for path in static)).hexdigest()
     text = banner(Build.read(Project(app.srcdir.parent)))
     if text:
         config.html_theme_options = {**config.html_theme_options, "announcement": text}

@@ -1,0 +1,268 @@
+"""What a page does for its readers, in a real browser: tips, hints, the instructor view, print."""
+
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from conftest import run_onions
+from onions.pages import Project
+from playwright.sync_api import Browser, Page
+from pypdf import PdfReader
+
+INSTRUCTOR = "?instructor"
+
+
+@pytest.fixture
+def tab(chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(reduced_motion="reduce")  # no smooth scrolling
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def plain(chromium: Browser) -> Iterator[Page]:
+    """A tab without JavaScript."""
+    context = chromium.new_context(java_script_enabled=False, reduced_motion="reduce")
+    yield context.new_page()
+    context.close()
+
+
+def address(book: Project, name: str) -> str:
+    return (book.build / "html" / f"{name}.html").as_uri()
+
+
+def lessons(book: Project) -> list[str]:
+    return [page.name for page in book.pages() if page.lesson]
+
+
+@pytest.mark.site
+def test_a_page_says_where_in_the_course_it_stands(book: Project, tab: Page) -> None:
+    course = [n for n in lessons(book) if not book.page(n).lesson.get("optional")]
+    for number, name in enumerate(course, 1):
+        tab.goto(address(book, name))
+        assert tab.locator(".stage").inner_text().strip() == f"Page {number} of {len(course)}"
+        assert tab.locator(".stage .peeled").count() == number
+    for name in ("setup", "inspection", "reference/glossary"):
+        tab.goto(address(book, name))
+        assert tab.locator(".stage").count() == 0
+
+
+@pytest.mark.site
+def test_every_exercise_has_a_hint_and_a_solution_that_one_button_opens(
+    book: Project, tab: Page
+) -> None:
+    numbers = []
+    for name in lessons(book):
+        tab.goto(address(book, name))
+        exercises = tab.locator("div.exercise")
+        titles = exercises.locator("> .admonition-title").all_inner_texts()
+        numbers += [int(title.split()[1]) for title in titles]
+        hints, solutions = exercises.locator("details.hint p"), tab.locator("details.solution p")
+        assert hints.count() >= exercises.count() > 0 < solutions.count()
+        button = tab.get_by_role("button", name="Open all that is folded")
+        button.focus()
+        tab.keyboard.press("Enter")
+        assert all(part.is_visible() for part in [*hints.all(), *solutions.all()]), name
+        tab.get_by_role("button", name="Close all that is folded").click()
+        assert not any(part.is_visible() for part in [*hints.all(), *solutions.all()]), name
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.site
+def test_a_hint_opens_without_javascript(book: Project, plain: Page) -> None:
+    plain.goto(address(book, "dropout"))
+    text = plain.locator("details.hint p:not(.admonition-title)").first
+    assert not text.is_visible()
+    plain.locator("details.hint summary").first.click()
+    assert text.is_visible()
+    assert not plain.locator(".open-all").is_visible()  # a button that would do nothing
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("kind", [".std-term", "[href*=bibliography]"])
+def test_a_tip_explains_on_hover_focus_and_tap(book: Project, chromium: Browser, kind: str) -> None:
+    context = chromium.new_context(has_touch=True, reduced_motion="reduce")
+    tab = context.new_page()
+    tab.goto(address(book, "dropout"))
+    here = tab.url
+    link = tab.locator("article a", has=tab.locator(kind)) if kind[0] == "." else None
+    link = (link or tab.locator(f"article a{kind}")).first
+    tip = tab.locator(f"#{link.get_attribute('aria-describedby')}")
+    assert not tip.is_visible()
+
+    link.hover()
+    assert tip.is_visible() and len(tip.inner_text()) > 20
+    box = tip.bounding_box()
+    assert box
+    tab.mouse.move(box["x"] + 5, box["y"] + 5, steps=4)  # the pointer may wander onto the tip
+    assert tip.is_visible()
+    tab.keyboard.press("Escape")
+    assert not tip.is_visible()
+    link.hover()
+    tab.mouse.move(0, 0)
+    tip.wait_for(state="hidden")
+
+    tab.keyboard.press("Tab")
+    link.focus()
+    assert tip.is_visible()
+    tab.keyboard.press("Tab")
+    assert not tip.is_visible()
+
+    link.tap()
+    assert tip.is_visible() and tab.url == here
+    tab.locator("h1").tap()
+    assert not tip.is_visible()
+    link.tap()
+    link.tap()
+    tab.wait_for_url("**/reference/*.html#*")
+    context.close()
+
+
+@pytest.mark.site
+def test_a_tip_says_what_the_glossary_says(book: Project, tab: Page) -> None:
+    tab.goto(address(book, "pooling"))
+    said = {}
+    for link in tab.locator("article a:has(.std-term)").all():
+        tip = tab.locator(f"#{link.get_attribute('aria-describedby')}")
+        said[link.get_attribute("href") or ""] = tip.text_content() or ""
+    assert len(said) >= 5
+    for href, text in said.items():
+        tab.goto(f"{address(book, 'pooling').removesuffix('pooling.html')}{href}")
+        definition = tab.locator(f"dt#{href.partition('#')[2]} + dd").inner_text()
+        assert " ".join(text.split()) == " ".join(definition.split())
+
+
+@pytest.mark.site
+def test_a_tip_shows_without_javascript_and_stays_on_a_phone(
+    book: Project, chromium: Browser
+) -> None:
+    context = chromium.new_context(
+        java_script_enabled=False, viewport={"width": 390, "height": 800}
+    )
+    tab = context.new_page()
+    tab.goto(address(book, "dropout"))
+    for link in tab.locator("article a:has(.std-term):visible").all():
+        link.hover()
+        box = link.locator("xpath=following-sibling::*[1]").bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= 390
+    context.close()
+
+
+@pytest.mark.site
+def test_the_instructor_view_is_kept_from_page_to_page(book: Project, tab: Page) -> None:
+    tab.goto(address(book, "dropout"))
+    note, time = tab.locator(".admonition.instructor").first, tab.get_by_text("In class:")
+    assert not note.is_visible() and not time.is_visible()
+    tab.get_by_role("link", name="Instructor view").focus()
+    tab.keyboard.press("Enter")
+    tab.wait_for_url(f"**{INSTRUCTOR}*")
+    assert note.is_visible() and time.is_visible()
+
+    tab.locator(".prev-page").click()
+    tab.wait_for_url(f"**/training.html{INSTRUCTOR}*")
+    assert tab.locator(".admonition.instructor").first.is_visible()
+    tab.locator(".sidebar-search").fill("pooling")
+    tab.keyboard.press("Enter")
+    tab.locator("#search-results a").first.click()
+    tab.wait_for_url(lambda url: "search.html" not in url)
+    assert "instructor" in tab.url
+
+    tab.get_by_role("link", name="Learner view").click()
+    tab.wait_for_url(lambda url: "instructor" not in url)
+    assert not tab.locator(".instructor-only").first.is_visible()
+
+
+@pytest.mark.site
+def test_all_notes_are_read_without_javascript(book: Project, plain: Page) -> None:
+    """On their pages they are hidden, for want of a switch; on the instructors' page they stand."""
+    notes = []
+    for name in lessons(book):
+        plain.goto(address(book, name))
+        assert not any(note.is_visible() for note in plain.locator(".instructor-only").all())
+        texts = plain.locator(".admonition.instructor p:not(.admonition-title)")
+        notes += [text.split("\n")[0] for text in texts.all_text_contents()]
+    plain.goto(address(book, "reference/instructor"))
+    shown = plain.locator("article").inner_text()
+    assert len(notes) >= 10 and all(note in shown for note in notes)
+
+
+@pytest.mark.site
+def test_key_points_and_exercises_stand_together(book: Project, tab: Page) -> None:
+    tab.goto(address(book, "reference/keypoints"))
+    text = tab.locator("article").inner_text().replace("’", "'")
+    for name in lessons(book):
+        assert all(point in text for point in book.page(name).lesson["keypoints"]), name
+
+    tab.goto(address(book, "reference/exercises"))
+    cards = tab.locator(".gathered")
+    assert cards.count() >= len(lessons(book))
+    for number in range(cards.count()):
+        link = cards.nth(number).locator("a").first
+        title = link.inner_text()
+        assert title.startswith(f"Exercise {number + 1}: ")
+        asked = cards.nth(number).locator("p, li").nth(1).inner_text().split(".")[0]
+        link.click()
+        exercise = tab.locator(f"{tab.evaluate('location.hash')}.exercise")
+        assert title.split(": ")[1] in exercise.inner_text() and asked in exercise.inner_text()
+        tab.go_back()
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("javascript", [True, False])
+def test_paper_shows_every_solution_and_hint(
+    book: Project, chromium: Browser, javascript: bool
+) -> None:
+    context = chromium.new_context(java_script_enabled=javascript)
+    tab = context.new_page()
+    tab.goto(address(book, "dropout"))
+    pages = PdfReader(BytesIO(tab.pdf())).pages
+    text = " ".join(" ".join(page.extract_text() for page in pages).split())
+    assert "Either 0, or 1 scaled up" in text  # in the solution
+    assert "divided by the probability to be left" in text  # in the hint
+    assert "Open all that is folded" not in text and "In class:" not in text
+    context.close()
+
+
+Edit = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+def edit(book: Project) -> Iterator[Edit]:
+    """Replace a part of a file, render, and put the file back in the end."""
+    kept: dict[Path, str] = {}
+
+    def change(name: str, before: str, after: str) -> None:
+        path = book.book / name
+        kept.setdefault(path, path.read_text("utf-8"))
+        assert before in kept[path]
+        path.write_text(kept[path].replace(before, after), "utf-8")
+        assert run_onions(book.root, "render").returncode == 0
+
+    yield change
+    for path, text in kept.items():
+        path.write_text(text, "utf-8")
+    assert run_onions(book.root, "render").returncode == 0
+
+
+def test_what_other_pages_show_of_a_page_changes_with_it(book: Project, edit: Edit) -> None:
+    def html(name: str) -> str:
+        return (book.build / "html" / f"{name}.html").read_text("utf-8")
+
+    edit("reference/glossary.md", "The share of answers that are right", "How often it is right")
+    assert "How often it is right" in html("training")  # in a tip
+    edit("dropout.md", "Check both with Keras.", "Check them with Keras.")
+    assert "Check them with Keras." in html("reference/exercises")
+    edit("layer_types.md", "teaching: 4", "teaching: 5")
+    assert "minute 66 to 79 of 79" in html("dropout")
+
+
+def test_a_changed_style_reaches_every_page(book: Project, edit: Edit) -> None:
+    def style(name: str) -> str:
+        text = (book.build / "html" / f"{name}.html").read_text("utf-8")
+        return text.partition("site.css?v=")[2][:8]
+
+    before = style("index")
+    edit("_static/site.css", "/* Folded parts. */", "/* Folded. */")
+    assert style("index") == style("dropout") != before
+    assert "/* Folded. */" in (book.build / "html/_static/site.css").read_text("utf-8")
