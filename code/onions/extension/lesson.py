@@ -145,7 +145,7 @@ class Schedule(SphinxDirective):
                 for part in total:
                     total[part] += facts[part]
         core.append(["Together", "", *map(str, total.values())])
-        heads = ["Page", "Afterwards you can", "Minutes: reading", "exercises"]
+        heads = ["Page", "Afterwards you can", "Reading (min)", "Exercises (min)"]
         parts = [table(heads, core)]
         if optional:
             parts += [nodes.paragraph(text="And, if you like:"), table(heads, optional)]
