@@ -3,7 +3,9 @@
 ``reader`` lays the stored outputs onto the cells, ``lesson`` renders the front matter, ``results``
 what the run says, ``normal`` how that lies among the reference runs, ``details`` everything that
 folds, ``offline`` what an EPUB has instead, ``images`` lighter pictures, ``address`` where the site
-and its sources are, ``policy`` what a browser may run. Read them in this order.
+and its sources are, ``commits`` what git says of them, ``footer`` what stands below a page,
+``search`` the search, ``meta`` what search engines and previews read, ``notfound`` the page for
+addresses that lead nowhere, ``policy`` what a browser may run. Read them in this order.
 """
 
 from html import escape
@@ -17,7 +19,20 @@ from sphinx.config import Config
 from sphinx.util import logging
 
 from onions.downloads import EXECUTED, FOLDER, write_downloads
-from onions.extension import address, details, images, lesson, normal, offline, reader, results
+from onions.extension import (
+    address,
+    details,
+    footer,
+    images,
+    lesson,
+    meta,
+    normal,
+    notfound,
+    offline,
+    reader,
+    results,
+    search,
+)
 from onions.fingerprint import Build
 from onions.pages import Project
 
@@ -54,6 +69,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     details.setup(app)
     images.setup(app)
     offline.setup(app)
+    search.setup(app)
+    footer.setup(app)
+    meta.setup(app)
+    notfound.setup(app)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
 
 
