@@ -316,12 +316,17 @@ def test_previews_name_the_page_and_its_address(small: Small) -> None:
 
 def test_a_sitemap_has_every_page_even_after_an_edit(small: Small) -> None:
     for text in ("# One\n", "# One\n\nEdited.\n"):
-        book = render(small(index=text, other="# Other\n"))
+        root = small(index=text, other="# Other\n")
+        own = "    html_baseurl: https://onions.example/book\n    html_theme: furo\n"
+        config = root / "_config.yml"
+        config.write_text(config.read_text().replace("    html_theme: furo\n", own))
+        book = render(root)
         sitemap = ElementTree.fromstring((book.build / "html" / "sitemap.xml").read_bytes())
         found = [place.text for place in sitemap.iter(f"{SITEMAP}loc")]
-        base = "https://founders.github.io/onions/"
+        base = "https://onions.example/book/"
         assert found == [f"{base}index.html", f"{base}other.html"]
         assert f'<link rel="canonical" href="{base}other.html">' in html(book, "other")
+        assert 'href="/book/other.html"' in html(book, "404")
 
 
 def test_a_site_without_an_address_has_no_links_to_one(small: Small) -> None:

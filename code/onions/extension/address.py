@@ -33,3 +33,5 @@ def _complete(app: Sphinx, config: Config) -> None:
         if project.lower() != f"{owner}.github.io".lower():  # that one is the owner's own site
             site += f"{project}/"
         config.html_baseurl = config.html_baseurl or site
+    if config.html_baseurl:
+        config.html_baseurl = config.html_baseurl.rstrip("/") + "/"  # names of pages follow it
