@@ -117,7 +117,7 @@ def test_a_page_has_one_policy_and_only_its_charset_stands_before(book: Project)
         assert "unsafe-eval" not in rules and rules.count("unsafe-inline") == 1, path
         assert "style-src 'self' 'unsafe-inline';" in rules, path
         assert rules.startswith("default-src 'none'; script-src 'self' 'sha256-"), path
-        assert ("connect-src" in rules) == (path == "search.html"), path
+        assert "connect-src" not in rules, path
 
 
 def test_a_page_has_no_handlers_in_its_elements(book: Project) -> None:
@@ -145,7 +145,7 @@ def test_every_page_keeps_to_its_policy(book: Project, site: str, tab: Page) -> 
     tab.on("console", lambda message: said.append(f"{message.text} {message.location['url']}"))
     tab.on("pageerror", lambda error: said.append(str(error)))
     tab.on("requestfailed", lambda request: said.append(request.url))
-    for path in pages(book):
+    for path in pages(book).keys() - {"404.html"}:  # whose links work at the site's address only
         tab.goto(f"{site}/{path}")
         tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         tab.evaluate("[...document.images].forEach(i => i.loading = 'eager')")
@@ -178,8 +178,7 @@ def test_the_search_still_works(site: str, tab: Page) -> None:
     tab.locator("input[name=q]").press("Enter")
     tab.wait_for_url("**/search.html?q=dropout*")
     tab.wait_for_selector("#search-results li a[href^='dropout.html']")
-    if site.startswith("http"):  # Chromium fetches no files, with or without a policy
-        tab.wait_for_selector("#search-results li p.context")
+    tab.wait_for_selector("#search-results li p.context mark")
     assert violations(tab) == []
 
 

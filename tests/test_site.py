@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -79,13 +80,18 @@ def table(tab: Page, number: int = 0) -> list[list[str]]:
 def test_every_internal_link_and_anchor_resolves(book: Project) -> None:
     root = book.build / "html"
     read = {path: Links(path.read_text("utf-8")) for path in root.rglob("*.html")}
+    # The site's address has a path, with which the links of one page begin.
+    [base] = re.findall('data-content_root="([^"]+)"', (root / "404.html").read_text("utf-8"))
     checked = 0
     for path, page in read.items():
         for link in page.links:
             parts = urlsplit(link)
             if parts.scheme or parts.netloc:
                 continue
-            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            link_path = unquote(parts.path)
+            if path.name == "404.html":
+                link_path = link_path.removeprefix(base)
+            target = (path.parent / link_path).resolve() if link_path else path
             assert target.exists(), f"{path.name}: {link}"
             if parts.fragment and target in read:
                 assert unquote(parts.fragment) in read[target].ids, f"{path.name}: {link}"

@@ -96,8 +96,10 @@ def _digest(project: Project) -> str:
     files = sorted(
         p for p in Path(__file__).parent.rglob("*") if p.suffix in (".py", ".html", ".js")
     )
-    # Where the repository is, which links lead to (`onions.extension.address`).
-    repository = [os.environ.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY")]
+    # Where the repository is, which links lead to, and the commit that every page names
+    # (`onions.extension`, address and commits).
+    parts = ("SERVER_URL", "REPOSITORY", "SHA")
+    repository = [os.environ.get(f"GITHUB_{part}", "") for part in parts]
     digest = hashlib.sha256("/".join(repository).encode())
     for path in [*files, project.root / "_config.yml", project.root / "_toc.yml", project.lock]:
         if path.exists():

@@ -4,7 +4,9 @@
 what the run says, ``normal`` how that lies among the reference runs, ``gathered`` what all pages
 say, ``instructor`` notes for whoever teaches, ``tips`` what a term means, ``details`` everything
 that folds, ``offline`` what an EPUB has instead, ``images`` lighter pictures, ``address`` where the
-site and its sources are, ``policy`` what a browser may run. Read them in this order.
+site and its sources are, ``commits`` what git says of them, ``footer`` what stands below a page,
+``search`` the search, ``meta`` what search engines and previews read, ``notfound`` the page for
+addresses that lead nowhere, ``policy`` what a browser may run. Read them in this order.
 """
 
 from hashlib import sha256
@@ -22,14 +24,18 @@ from onions.downloads import EXECUTED, FOLDER, write_downloads
 from onions.extension import (
     address,
     details,
+    footer,
     gathered,
     images,
     instructor,
     lesson,
+    meta,
     normal,
+    notfound,
     offline,
     reader,
     results,
+    search,
     tips,
 )
 from onions.fingerprint import Build
@@ -61,9 +67,10 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", _add_banner)
     app.connect("build-finished", _drop_old_images)
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
-    parts = (reader, lesson, results, normal, gathered, instructor, tips, details, offline, images)
-    for part in (*parts, address):
+    for part in (address, reader, lesson, results, normal, gathered, instructor):
         part.setup(app)
+    for part in (search, tips, details, offline, images, footer, meta, notfound):
+        part.setup(app)  # the search before the tips, which it does not find
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
 
 

@@ -11,7 +11,7 @@ from sphinx.config import Config
 
 # What `_config.yml` may set; empty means that the environment says it, or that nobody does.
 VALUES = {
-    "onions_repository": "",  # the repository's address, without a slash at its end
+    "onions_repository": "",  # the repository's address on GitHub, without a slash at its end
     "onions_branch": "main",  # the branch that holds the pages
     "onions_notebooks": "notebooks",  # the branch on which publishing puts the notebooks
 }
@@ -33,10 +33,5 @@ def _complete(app: Sphinx, config: Config) -> None:
         if project.lower() != f"{owner}.github.io".lower():  # that one is the owner's own site
             site += f"{project}/"
         config.html_baseurl = config.html_baseurl or site
-    if config.onions_repository:
-        config.html_theme_options = {
-            **config.html_theme_options,
-            "source_repository": config.onions_repository,
-            "source_branch": config.onions_branch,
-            "source_directory": "book/",
-        }
+    if config.html_baseurl:
+        config.html_baseurl = config.html_baseurl.rstrip("/") + "/"  # names of pages follow it

@@ -22,6 +22,11 @@ def setup(app: Sphinx) -> None:
     app.add_node(HideCodeCellNode, override=True, html=(_open_cell, _close))
 
 
+def folds(node: nodes.Node) -> bool:
+    """Tell whether a part of a page is out of sight until it is opened."""
+    return isinstance(node, solution_node | nodes.hint | HideCodeCellNode)
+
+
 def _drop_repeated_ids(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Remove the id that sphinx-exercise gives to the content of every exercise alike."""
     for section in doctree.findall(nodes.section):

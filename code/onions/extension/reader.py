@@ -10,6 +10,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 from onions.extension import lesson
+from onions.extension.commits import History, history
 from onions.fingerprint import Build, Fingerprints
 from onions.pages import Page, Project
 from onions.prose import GLOSSARY
@@ -32,6 +33,7 @@ class Site:
     store: Store
     fingerprints: Fingerprints
     reference: Reference
+    history: History
     docname: str = ""
 
     @cached_property
@@ -50,7 +52,8 @@ class Site:
         """Return a hash of the page and its entry, which changes whenever its look does."""
         path = self.store.path(self.fingerprints.of(page))
         entry = path.read_bytes() if path.exists() else b""
-        return sha256(page.text.encode() + entry).hexdigest()
+        changed = self.history.changed.get(page.name, "")  # which a commit can do to an old text
+        return sha256(f"{changed} {page.text}".encode() + entry).hexdigest()
 
 
 _site: Site | None = None  # MyST-NB gives a reader the text and nothing else
@@ -94,7 +97,7 @@ def _start(app: Sphinx) -> None:
     project = Project(Path(app.srcdir).parent)
     build = Build.read(project)
     prints, reference = Fingerprints(project, build), Reference(project)
-    _site = Site(project, build, Store(project.store), prints, reference)
+    _site = Site(project, build, Store(project.store), prints, reference, history(project))
 
 
 def _note_docname(app: Sphinx, docname: str, source: list[str]) -> None:
