@@ -29,7 +29,7 @@
   }
 
   const [OPEN, CLOSE] = ["Open all that is folded", "Close all that is folded"];
-  const folded = [...document.querySelectorAll("article details")];
+  const folded = [...document.querySelectorAll("article details.admonition")];
   const button = document.querySelector(".open-all");
   button?.addEventListener("click", () => {
     const open = button.textContent === OPEN;
