@@ -1,6 +1,7 @@
 """What the tests share: small projects, the whole book in the smoke profile, a browser."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from onions.fingerprint import Build, fingerprint
 from onions.pages import Page, Project
 from onions.store import Store
 from playwright.sync_api import Browser
+from serve import UNDER, served
 
 ROOT = Path(__file__).parents[1]
 # The repository that the book is built for, as GitHub's runners say it.
@@ -104,6 +106,15 @@ def entries(book: Project) -> dict[str, tuple[Page, object]]:
         for page in book.pages()
         if page.cells
     }
+
+
+@pytest.fixture(scope="session")
+def address(book: Project) -> Iterator[str]:
+    """Where a server like GitHub Pages has the book's site; it ends in a slash."""
+    notfound = (book.build / "html" / "404.html").read_text("utf-8")
+    built_for = re.search('data-content_root="(/[^"]*)"', notfound)  # none without an address
+    with served(book.build / "html", built_for[1] if built_for else UNDER) as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

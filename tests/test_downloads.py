@@ -257,7 +257,6 @@ def test_the_script_runs_anywhere(
     run_plainly([book.build / "html" / FOLDER / f"{name}.py"], tmp_path)
 
 
-@pytest.mark.site
 def test_a_page_offers_colab_and_three_files_below_its_title(
     book: Project, chromium: Browser
 ) -> None:

@@ -5,10 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.etree import ElementTree
 
@@ -62,25 +59,6 @@ Peel the layers with `1 < 2 & 3`, one by one.
 """
 
 
-class Served(SimpleHTTPRequestHandler):
-    """A site below its address's path, and its 404.html for everything else: GitHub Pages."""
-
-    base = "/"
-
-    def translate_path(self, path: str) -> str:
-        if not path.startswith(self.base):
-            return "/nowhere"
-        return super().translate_path(f"/{path.removeprefix(self.base)}")
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        self.send_response(code)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(Path(self.directory, "404.html").read_bytes())
-
-    def log_message(self, format: str, *args: object) -> None: ...
-
-
 @pytest.fixture
 def tab(chromium: Browser) -> Iterator[Page]:
     context: BrowserContext = chromium.new_context(viewport={"width": 390, "height": 800})
@@ -88,24 +66,11 @@ def tab(chromium: Browser) -> Iterator[Page]:
     context.close()
 
 
-@pytest.fixture(scope="module")
-def served(book: Project) -> Iterator[str]:
-    """The site's address on a server, below the same path as on the web."""
-    found = re.search('data-content_root="(/[^"]*)"', html(book, "404"))
-    base = found[1] if found else "/"
-    below = type("Below", (Served,), {"base": base})
-    handler = partial(below, directory=str(book.build / "html"))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}{base}"
-        server.shutdown()
-
-
 @pytest.fixture(params=["file", "http"])
 def site(book: Project, request: pytest.FixtureRequest) -> str:
     if request.param == "file":
         return f"{(book.build / 'html').as_uri()}/"
-    return str(request.getfixturevalue("served"))
+    return str(request.getfixturevalue("address"))
 
 
 def html(book: Project, name: str) -> str:
@@ -225,11 +190,11 @@ def test_every_section_that_the_search_knows_is_there(book: Project) -> None:
 
 
 @pytest.mark.site
-def test_the_search_is_light_and_free_of_barriers(book: Project, served: str, tab: Page) -> None:
+def test_the_search_is_light_and_free_of_barriers(book: Project, address: str, tab: Page) -> None:
     _, asked = listen(tab)
-    search(tab, served, "network")
+    search(tab, address, "network")
     assert tab.locator("#search-results li").count() > 5
-    root, base = book.build / "html", urlsplit(served).path
+    root, base = book.build / "html", urlsplit(address).path
     paths = {root / unquote(urlsplit(url).path).removeprefix(base) for url in asked}
     sizes = {p.name: len(gzip.compress(p.read_bytes())) for p in paths if p.is_file()}
     assert "search-texts.js" in sizes and "searchindex.js" not in sizes
@@ -340,14 +305,14 @@ def test_a_site_without_an_address_has_no_links_to_one(small: Small) -> None:
 
 @pytest.mark.site
 def test_an_address_that_leads_nowhere_shows_a_page_with_ways_on(
-    book: Project, served: str, tab: Page
+    book: Project, address: str, tab: Page
 ) -> None:
     failed: list[str] = []
     tab.on("requestfailed", lambda request: failed.append(request.url))
     tab.on("response", lambda r: failed.append(r.url) if r.status >= 400 else None)
     has_address = (book.build / "html" / "sitemap.xml").exists()  # without, links lead beside it
     for place in ("nowhere.html", "a/deep/place/")[: 1 + has_address]:
-        answer = tab.goto(f"{served}{place}")
+        answer = tab.goto(f"{address}{place}")
         assert answer and answer.status == 404
         assert [url for url in failed if url != tab.url and "favicon" not in url] == []
         failed.clear()
@@ -357,12 +322,12 @@ def test_an_address_that_leads_nowhere_shows_a_page_with_ways_on(
         lessons = [page.name for page in book.pages() if page.lesson]
         assert tab.locator("article li a").count() == len(lessons)
     tab.locator("article").get_by_role("link", name="Shrink it: pooling").click()
-    assert tab.url == f"{served}pooling.html"
-    tab.goto(f"{served}nowhere.html")
+    assert tab.url == f"{address}pooling.html"
+    tab.goto(f"{address}nowhere.html")
     tab.locator("#search-words").fill("dropout")
     tab.keyboard.press("Enter")
     tab.wait_for_selector("#search-results li")
-    assert tab.url == f"{served}search.html?q=dropout"
+    assert tab.url == f"{address}search.html?q=dropout"
     assert "404" not in html(book, "index")
 
 
