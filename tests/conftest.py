@@ -14,6 +14,7 @@ from onions.fingerprint import Build, fingerprint
 from onions.pages import Page, Project
 from onions.store import Store
 from playwright.sync_api import Browser
+from serve import served
 
 ROOT = Path(__file__).parents[1]
 # The repository that the book is built for, as GitHub's runners say it.
@@ -104,6 +105,13 @@ def entries(book: Project) -> dict[str, tuple[Page, object]]:
         for page in book.pages()
         if page.cells
     }
+
+
+@pytest.fixture(scope="session")
+def address(book: Project) -> Iterator[str]:
+    """Where a server like GitHub Pages has the book's site; it ends in a slash."""
+    with served(book.build / "html") as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

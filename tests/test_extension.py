@@ -11,7 +11,7 @@ import pytest
 from conftest import run_onions
 from onions import site
 from onions.claims import Training
-from onions.extension import results
+from onions.extension import images, results
 from onions.fingerprint import NO_PACKAGES, Build, versions
 from onions.pages import Project
 from PIL import Image
@@ -199,3 +199,25 @@ def test_a_picture_of_pixels_is_lossless_webp(small: Small) -> None:
     assert shown.suffix == ".webp" and shown.stat().st_size < len(stored)
     with Image.open(shown) as page, Image.open(BytesIO(stored)) as drawn:
         assert page.convert("RGB").tobytes() == drawn.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("root", "size"),
+    [
+        ('width="360pt" height="180.5pt" viewBox="0 0 360 180.5"', (480, 241)),
+        ('width="30" height="20px"', (30, 20)),
+        ('viewBox="0 0 448 500"', (448, 500)),
+        ('width="100%" height="100%" viewBox="0,0,40,50"', (40, 50)),
+    ],
+)
+def test_the_size_of_a_plot(tmp_path: Path, root: str, size: tuple[int, int]) -> None:
+    plot = tmp_path / "plot.svg"
+    plot.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" {root}><path d="M0 0"/></svg>')
+    assert images.size(plot) == size
+
+
+def test_a_picture_without_a_size_is_refused(tmp_path: Path) -> None:
+    plot = tmp_path / "plot.svg"
+    plot.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="50%"/>')
+    with pytest.raises(ValueError, match=r"plot\.svg: an SVG needs a width"):
+        images.size(plot)

@@ -10,6 +10,7 @@ page, ``search`` the search, ``meta`` what search engines and previews read, ``n
 for addresses that lead nowhere, ``policy`` what a browser may run. Read them in this order.
 """
 
+import re
 from hashlib import sha256
 from html import escape
 from pathlib import Path
@@ -53,9 +54,12 @@ MENDED = {
         '<div class="output text_html': '<div tabindex="0" class="output text_html',
         "<th></th>": "<td></td>",  # the corner of a pandas table heads nothing
         'role="doc-biblioentry"': 'role="listitem"',  # the role is deprecated
+        '<table border="1" class="dataframe">': '<table class="dataframe">',  # obsolete, too
     },
     "furo_navigation_tree": {'role="heading"': 'role="heading" aria-level="2"'},
 }
+# What pandas writes above a table, where HTML has no place for it. The look is site.css's.
+PANDAS_STYLE = re.compile("<style scoped>.*?</style>\n?", re.DOTALL)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
@@ -112,6 +116,7 @@ def _mend(
     for part, pairs in MENDED.items():
         for before, after in pairs.items():
             context[part] = context.get(part, "").replace(before, after)
+    context["body"] = PANDAS_STYLE.sub("", context["body"])
 
 
 def _add_banner(

@@ -5,7 +5,6 @@ A reader of EPUB files need not know ``<details>``, and in the PDF, which is mad
 nothing opens. Solutions in place would be read with their exercises, so they stand at the end.
 """
 
-import re
 from typing import Any
 
 from docutils import nodes
@@ -13,7 +12,6 @@ from sphinx.application import Sphinx
 from sphinx_exercise.nodes import is_exercise_node, solution_node
 
 STYLES = ("pygments.css", "bundle.css")
-PANDAS_STYLE = re.compile("<style scoped>.*?</style>", re.DOTALL)
 
 
 def is_offline(app: Sphinx) -> bool:
@@ -46,12 +44,9 @@ def _collect_solutions(app: Sphinx, doctree: nodes.document, docname: str) -> No
 def _mend(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Name the language, and keep no style sheets but ours: the others are for a site, and that
-    which pandas writes is no XHTML.
-    """
+    """Name the language, and keep no style sheets but ours: the others are for a site."""
     if not is_offline(app):
         return
     language = f'lang="{app.config.language}"'
     context["html_tag"] = context["html_tag"].replace(">", f" {language} xml:{language}>")
     context["css_files"] = [c for c in context["css_files"] if str(c.filename).endswith(STYLES)]
-    context["body"] = PANDAS_STYLE.sub("", context.get("body", ""))
