@@ -108,7 +108,7 @@ def entries(book: Project) -> dict[str, tuple[Page, object]]:
 
 
 @pytest.fixture(scope="session")
-def address(book: Project) -> Iterator[str]:
+def online(book: Project) -> Iterator[str]:
     """Where a server like GitHub Pages has the book's site; it ends in a slash."""
     with served(book.build / "html") as address:
         yield address
