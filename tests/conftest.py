@@ -109,12 +109,12 @@ def entries(book: Project) -> dict[str, tuple[Page, object]]:
 
 
 @pytest.fixture(scope="session")
-def address(book: Project) -> Iterator[str]:
+def online(book: Project) -> Iterator[str]:
     """Where a server like GitHub Pages has the book's site; it ends in a slash."""
     notfound = (book.build / "html" / "404.html").read_text("utf-8")
     built_for = re.search('data-content_root="(/[^"]*)"', notfound)  # none without an address
-    with served(book.build / "html", built_for[1] if built_for else UNDER) as address:
-        yield address
+    with served(book.build / "html", built_for[1] if built_for else UNDER) as place:
+        yield place
 
 
 @pytest.fixture(scope="session")

@@ -127,13 +127,13 @@ def visit(browser: Browser, url: str, width: int) -> Visit:
 
 
 @pytest.fixture(scope="module")
-def visits(book: Project, chromium: Browser, address: str) -> Visits:
+def visits(book: Project, chromium: Browser, online: str) -> Visits:
     """One visit to every page at every width: those of the book, and what is made besides."""
     root = book.build / "html"
     pages = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*.html"))]
     assert "search.html" in pages and len(pages) > len(book.pages())
     return {
-        (page, width): visit(chromium, address + page, width)
+        (page, width): visit(chromium, online + page, width)
         for page, width in product(pages, WIDTHS)
     }
 
@@ -172,8 +172,8 @@ def test_a_page_asks_for_little(visits: Visits) -> None:
 
 
 @pytest.mark.site
-def test_a_page_asks_nobody_else(visits: Visits, address: str) -> None:
-    assert found(visits, lambda seen: elsewhere(seen, address)) == {}
+def test_a_page_asks_nobody_else(visits: Visits, online: str) -> None:
+    assert found(visits, lambda seen: elsewhere(seen, online)) == {}
 
 
 @pytest.mark.site

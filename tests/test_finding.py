@@ -70,7 +70,7 @@ def tab(chromium: Browser) -> Iterator[Page]:
 def site(book: Project, request: pytest.FixtureRequest) -> str:
     if request.param == "file":
         return f"{(book.build / 'html').as_uri()}/"
-    return str(request.getfixturevalue("address"))
+    return str(request.getfixturevalue("online"))
 
 
 def html(book: Project, name: str) -> str:
@@ -190,11 +190,11 @@ def test_every_section_that_the_search_knows_is_there(book: Project) -> None:
 
 
 @pytest.mark.site
-def test_the_search_is_light_and_free_of_barriers(book: Project, address: str, tab: Page) -> None:
+def test_the_search_is_light_and_free_of_barriers(book: Project, online: str, tab: Page) -> None:
     _, asked = listen(tab)
-    search(tab, address, "network")
+    search(tab, online, "network")
     assert tab.locator("#search-results li").count() > 5
-    root, base = book.build / "html", urlsplit(address).path
+    root, base = book.build / "html", urlsplit(online).path
     paths = {root / unquote(urlsplit(url).path).removeprefix(base) for url in asked}
     sizes = {p.name: len(gzip.compress(p.read_bytes())) for p in paths if p.is_file()}
     assert "search-texts.js" in sizes and "searchindex.js" not in sizes
@@ -305,14 +305,14 @@ def test_a_site_without_an_address_has_no_links_to_one(small: Small) -> None:
 
 @pytest.mark.site
 def test_an_address_that_leads_nowhere_shows_a_page_with_ways_on(
-    book: Project, address: str, tab: Page
+    book: Project, online: str, tab: Page
 ) -> None:
     failed: list[str] = []
     tab.on("requestfailed", lambda request: failed.append(request.url))
     tab.on("response", lambda r: failed.append(r.url) if r.status >= 400 else None)
     has_address = (book.build / "html" / "sitemap.xml").exists()  # without, links lead beside it
     for place in ("nowhere.html", "a/deep/place/")[: 1 + has_address]:
-        answer = tab.goto(f"{address}{place}")
+        answer = tab.goto(f"{online}{place}")
         assert answer and answer.status == 404
         assert [url for url in failed if url != tab.url and "favicon" not in url] == []
         failed.clear()
@@ -322,12 +322,12 @@ def test_an_address_that_leads_nowhere_shows_a_page_with_ways_on(
         lessons = [page.name for page in book.pages() if page.lesson]
         assert tab.locator("article li a").count() == len(lessons)
     tab.locator("article").get_by_role("link", name="Shrink it: pooling").click()
-    assert tab.url == f"{address}pooling.html"
-    tab.goto(f"{address}nowhere.html")
+    assert tab.url == f"{online}pooling.html"
+    tab.goto(f"{online}nowhere.html")
     tab.locator("#search-words").fill("dropout")
     tab.keyboard.press("Enter")
     tab.wait_for_selector("#search-results li")
-    assert tab.url == f"{address}search.html?q=dropout"
+    assert tab.url == f"{online}search.html?q=dropout"
     assert "404" not in html(book, "index")
 
 

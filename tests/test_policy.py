@@ -49,7 +49,7 @@ def site(book: Project, request: pytest.FixtureRequest) -> str:
     """The address of the site's folder: where a server has it, and on the disk."""
     if request.param == "file":
         return (book.build / "html").as_uri()
-    return str(request.getfixturevalue("address")).rstrip("/")
+    return str(request.getfixturevalue("online")).rstrip("/")
 
 
 @pytest.fixture

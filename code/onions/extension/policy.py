@@ -45,8 +45,7 @@ def policy(page: str) -> str:
         "script-src": ["'self'", *dict.fromkeys(map(_hash, inline_scripts(page)))],
         "style-src": ["'self'", "'unsafe-inline'"],  # Furo, plots, tables have style attributes
         "img-src": ["'self'", "data:"],  # Furo's icons are in its stylesheet
-        # No page of ours asks for anything; Lighthouse asks every page for robots.txt.
-        "connect-src": ["'self'"],
+        "connect-src": ["'self'"],  # no script of ours: Lighthouse asks for robots.txt from a page
         "form-action": ["'self'"],  # the search; what asks for a number sends nothing
         "base-uri": ["'none'"],
     }
