@@ -30,7 +30,8 @@ book: install ## Execute the pages that changed, render the site, print its addr
 	@$(BIN)/onions execute
 	@$(BIN)/onions render
 
-bundle: install browser ## Make a PDF and an EPUB of the executed book in _build/bundle
+bundle: install browser ## Make a PDF, an EPUB and a zip of the executed book in _build/bundle
+	@$(BIN)/onions render
 	@$(BIN)/onions bundle
 
 test: install browser ## Run all tests, in a real browser

@@ -1,11 +1,7 @@
 """The pages themselves: executed in the smoke profile, with the stand-in."""
 
-import os
 import re
-import subprocess
-import sys
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from conftest import ROOT
@@ -14,7 +10,6 @@ from onions import prose, rules, store
 from onions.pages import Page, Project
 
 PAGES = Project(ROOT).pages()
-RUN = [page for page in PAGES if page.cells]
 Entries = dict[str, tuple[Page, NotebookNode]]
 
 
@@ -163,23 +158,3 @@ def test_the_plans_of_the_instructor_notes_leave_no_minute_out(whole: int) -> No
     times = [(int(a), int(b)) for a, b in re.findall(r"^\| (\d+)–(\d+) \|", plan, re.M)]
     assert times[0][0] == 0 and times[-1][1] == whole
     assert all(before[1] == after[0] for before, after in pairwise(times))
-
-
-@pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
-def test_the_visible_cells_run_as_a_plain_script(page: Page, tmp_path: Path) -> None:
-    cells = [cell.source for cell in page.cells if not rules.hidden(cell)]
-    script = "import onions.kernel\nonions.kernel.install()\n" + "\n".join(cells)
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "ONIONS_DATA": "sketches",
-            "ONIONS_PROFILE": "smoke",
-            "MPLBACKEND": "agg",
-        },
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]

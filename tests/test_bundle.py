@@ -1,4 +1,4 @@
-"""The book as an EPUB and as a PDF: a small one, and the whole."""
+"""The book as an EPUB, as a PDF and as a zip of its site: a small one, and the whole."""
 
 import re
 import zipfile
@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 import pytest
-from conftest import run_onions, small_project
+from conftest import run_onions, small_project, tree
 from onions.pages import Project
 from playwright.sync_api import Browser
 from pypdf import PdfReader
@@ -89,21 +89,23 @@ PAGES = {
 
 @pytest.fixture(scope="module", params=["small", "book"])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A book with both files."""
+    """A book with all three files."""
     if request.param == "book":
         root = request.getfixturevalue("book").root
     else:
         root = small_project(tmp_path_factory.mktemp("book"), **PAGES)
         assert run_onions(root, "execute").returncode == 0
+        assert run_onions(root, "render").returncode == 0
     done = run_onions(root, "bundle")
     assert done.returncode == 0, done.stderr
-    for kind in ("epub", "pdf"):
+    for kind in ("epub", "pdf", "zip"):
         path = root / "_build" / "bundle" / f"{NAME}.{kind}"
         assert re.search(rf"^{path} \([\d.]+ [KM]iB\)$", done.stdout, re.M), done.stdout
     assert done.stderr.splitlines() == [
         "Writing the pages.",
         "Packing the EPUB.",
         "Printing the PDF.",
+        "Zipping the site; its index.html opens in a browser, without a server or a network.",
     ]
     return Project(root)
 
@@ -319,6 +321,52 @@ def test_nothing_runs_off_the_paper_and_links_lead_somewhere(
     tab.close()
 
 
+def test_the_zip_is_the_site_without_its_store(made: Project) -> None:
+    site = made.build / "html"
+    with zipfile.ZipFile(made.build / "bundle" / f"{NAME}.zip") as archive:
+        names = archive.namelist()
+        assert names == sorted(names) and archive.testzip() is None
+        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        files = {name: archive.read(name) for name in names}
+    wanted = {f"{NAME}/{name}": data for name, data in tree(site).items()}
+    assert files == {k: v for k, v in wanted.items() if not k.startswith(f"{NAME}/store/")}
+    assert f"{NAME}/index.html" in files and len(files) < len(wanted)
+
+
+def test_the_unzipped_site_opens_without_a_server(
+    made: Project, chromium: Browser, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(made.build / "bundle" / f"{NAME}.zip") as archive:
+        archive.extractall(tmp_path)
+    tab = chromium.new_page()
+    said: list[str] = []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("requestfailed", lambda request: said.append(request.url))
+    tab.goto((tmp_path / NAME / "index.html").as_uri())
+    _, second, *_ = made.pages()
+    tab.locator(f'article a[href="{second.name}.html"]').first.click()
+    tab.wait_for_url((tmp_path / NAME / f"{second.name}.html").as_uri())  # and until it is loaded
+    assert tab.locator("h1").inner_text().startswith(re.sub(r"[*`]", "", second.title))
+    tab.goto((tmp_path / NAME / "search.html").as_uri())
+    assert tab.locator("h1").count() == 1
+    assert said == []
+    tab.close()
+
+
+def test_a_site_of_other_runs_is_refused(small: Small) -> None:
+    root = small(index="# Title\n\n```{code-cell} python\n1\n```\n")
+    for command in ("execute", "bundle"):
+        done = run_onions(root, command)
+    assert done.returncode == 1 and "Run `onions render` first" in done.stderr
+    assert run_onions(root, "render").returncode == 0
+    small(index="# Title\n\n```{code-cell} python\n2\n```\n")
+    for command in ("execute", "bundle"):
+        done = run_onions(root, command)
+    assert done.returncode == 1 and "Run `onions render` first" in done.stderr
+    assert not (root / "_build" / "bundle").exists()
+
+
 def test_a_stale_page_is_refused(small: Small) -> None:
     root = small(index="# Title\n\n```{code-cell} python\n1\n```\n")
     assert "nothing is executed yet" in run_onions(root, "bundle").stderr
@@ -331,12 +379,15 @@ def test_a_stale_page_is_refused(small: Small) -> None:
 
 def test_a_warning_and_a_page_that_is_no_xhtml_are_refused(small: Small) -> None:
     cell = "from IPython.display import HTML\n\nHTML('<p>one<br>two</p>')"
-    for page, said in {
-        "See {doc}`nowhere`.\n": "unknown document",
-        f"```{{code-cell}} python\n{cell}\n```\n": "index.xhtml: not XHTML",
+    page = f"# Title\n\n```{{code-cell}} python\n{cell}\n```\n"
+    root = small(index=page)
+    assert run_onions(root, "execute").returncode == 0
+    assert run_onions(root, "render").returncode == 0
+    for text, said in {
+        f"{page}\nSee {{doc}}`nowhere`.\n": "unknown document",
+        page: "index.xhtml: not XHTML",
     }.items():
-        root = small(index=f"# Title\n\n{page}")
-        assert run_onions(root, "execute").returncode == 0
+        small(index=text)
         done = run_onions(root, "bundle")
         assert done.returncode == 1 and said in done.stderr
         assert "Traceback" not in done.stderr
@@ -354,6 +405,7 @@ def test_without_chromium_the_remedy_is_named(small: Small) -> None:
 def test_a_book_without_code_or_exercises(small: Small) -> None:
     root = small(index="# Title\n")
     assert run_onions(root, "execute").returncode == 0
+    assert run_onions(root, "render").returncode == 0
     done = run_onions(root, "bundle")
     assert done.returncode == 0, done.stderr
     pdf = PdfReader(root / "_build" / "bundle" / f"{NAME}.pdf")

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -207,10 +206,10 @@ def test_the_locks_agree() -> None:
 def test_the_notebooks_get_a_branch_without_a_history(tmp_path: Path) -> None:
     remote, notebooks = tmp_path / "remote", tmp_path / "notebooks"
     subprocess.run(["git", "init", "--quiet", "--bare", remote], check=True)
-    (notebooks / "executed").mkdir(parents=True)
+    (notebooks / "solutions").mkdir(parents=True)
     for number in range(2):
-        for folder in (notebooks, notebooks / "executed"):
-            (folder / "dropout.ipynb").write_text(f"{number}")
+        for name in ("dropout.ipynb", "solutions/dropout.ipynb", "dropout.py"):
+            (notebooks / name).write_text(f"{number}")
         command = [str(SCRIPTS / "push_notebooks.sh"), str(notebooks), remote.as_uri()]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         assert done.stdout == "Pushed 2 notebooks to the branch notebooks.\n"
@@ -220,16 +219,15 @@ def test_the_notebooks_get_a_branch_without_a_history(tmp_path: Path) -> None:
         return done.stdout
 
     assert git("rev-list", "--count", "notebooks") == "1\n"
-    assert git("show", "notebooks:executed/dropout.ipynb") == "1"
+    assert git("show", "notebooks:dropout.py") == "1"
+    assert git("show", "notebooks:solutions/dropout.ipynb") == "1"
 
 
-def test_a_release_has_the_site_the_facts_of_its_build_and_the_bundle(
-    site: Path, tmp_path: Path
-) -> None:
+def test_a_release_has_the_facts_of_its_build_and_the_bundle(site: Path, tmp_path: Path) -> None:
     made = []
     bundle = tmp_path / "bundle"
     bundle.mkdir()
-    for kind in ("epub", "pdf"):
+    for kind in ("epub", "pdf", "zip"):
         (bundle / f"networks-are-like-onions.{kind}").write_text(kind)
     for folder in (tmp_path / "a", tmp_path / "b"):
         html = site / "_build" / "html"
@@ -238,10 +236,7 @@ def test_a_release_has_the_site_the_facts_of_its_build_and_the_bundle(
         subprocess.run(command, check=True, capture_output=True)
         made.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert made[0] == made[1]
-    with zipfile.ZipFile(tmp_path / "a" / "networks-are-like-onions-v1.0.zip") as archive:
-        assert "networks-are-like-onions/index.html" in archive.namelist()
-        assert "networks-are-like-onions/.nojekyll" in archive.namelist()
-    for kind in ("epub", "pdf"):
+    for kind in ("epub", "pdf", "zip"):
         assert made[0][f"networks-are-like-onions-v1.0.{kind}"] == kind.encode()
     facts = json.loads(made[0]["networks-are-like-onions-v1.0.json"])
     assert facts["build"]["profile"] == "full" and facts["pages"]["index"]["device"]

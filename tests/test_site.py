@@ -15,7 +15,7 @@ import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import GITHUB, ROOT, copy_project, run_onions, tree
-from onions.downloads import EXECUTED, FOLDER
+from onions.downloads import FOLDER, SOLUTIONS
 from onions.pages import Project
 from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -301,7 +301,7 @@ def test_a_prose_edit_is_rendered_without_running_anything(book: Project) -> Non
         page.write_text(before + "\nA new sentence.\n")
         done = run_onions(book.root, "render")
         assert done.returncode == 0, done.stderr
-        for name in ("setup.html", f"{FOLDER}/setup.ipynb", f"{EXECUTED}/setup.ipynb"):
+        for name in ("setup.html", f"{FOLDER}/setup.ipynb", f"{SOLUTIONS}/setup.ipynb"):
             assert "A new sentence." in (book.build / "html" / name).read_text("utf-8"), name
         assert other.read_bytes() == untouched
     finally:
@@ -326,7 +326,8 @@ def test_new_outputs_of_an_unchanged_page_reach_the_site(book: Project) -> None:
         assert run_onions(book.root, "render").returncode == 0
         for name in ("layer_types", "reference/results"):
             assert "307,301" in (book.build / "html" / f"{name}.html").read_text("utf-8"), name
-        assert "307301" in (book.build / "html" / EXECUTED / "layer_types.ipynb").read_text("utf-8")
+        notebook = book.build / "html" / SOLUTIONS / "layer_types.ipynb"
+        assert "307301" in notebook.read_text("utf-8")
     finally:
         path.write_text(before)
         assert run_onions(book.root, "render").returncode == 0

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Put a site's notebooks onto the branch `notebooks`, where Colab opens them: one commit, without a
-# history, so that the repository does not grow with every publication.
+# Put a site's notebooks and scripts onto the branch `notebooks`, where Colab opens them: one commit,
+# without a history, so that the repository does not grow with every publication.
 #
 #     TOKEN=… .github/scripts/push_notebooks.sh _build/html/notebooks https://github.com/OWNER/NAME
 set -euo pipefail
@@ -20,4 +20,4 @@ credentials=$(printf 'x-access-token:%s' "${TOKEN:-}" | base64 --wrap=0)
 GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0="http.$remote.extraheader" \
   GIT_CONFIG_VALUE_0="AUTHORIZATION: basic $credentials" \
   git -C "$work" push --force --quiet "$remote" notebooks
-echo "Pushed $(git -C "$work" ls-files | wc -l) notebooks to the branch notebooks."
+echo "Pushed $(git -C "$work" ls-files '*.ipynb' | wc -l) notebooks to the branch notebooks."

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the files of a release: the site as a zip, the facts of its build, the PDF and the EPUB.
+"""Make the files of a release: the PDF, the EPUB, the site as a zip, and the facts of its build.
 
 .github/scripts/release_files.py _build/html _build/bundle _build/release v1.0
 """
@@ -7,22 +7,16 @@
 import json
 import shutil
 import sys
-import zipfile
 from pathlib import Path
 
 NAME = "networks-are-like-onions"
-THEN = (1980, 1, 1, 0, 0, 0)  # for every file, so that the same site makes the same zip
 
 
 def main(site: Path, bundle: Path, target: Path, tag: str) -> None:
     """Write all files into `target`, and print their names."""
     target.mkdir(parents=True, exist_ok=True)
-    files = [target / f"{NAME}-{tag}.zip", target / f"{NAME}-{tag}.json"]
-    with zipfile.ZipFile(files[0], "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(path for path in site.rglob("*") if path.is_file()):
-            member = zipfile.ZipInfo(f"{NAME}/{path.relative_to(site)}", THEN)
-            archive.writestr(member, path.read_bytes(), zipfile.ZIP_DEFLATED)
-    files[1].write_text(json.dumps(facts(site / "store"), indent=1, sort_keys=True) + "\n")
+    files = [target / f"{NAME}-{tag}.json"]
+    files[0].write_text(json.dumps(facts(site / "store"), indent=1, sort_keys=True) + "\n")
     for path in sorted(bundle.iterdir()):
         files.append(target / f"{path.stem}-{tag}{path.suffix}")
         shutil.copyfile(path, files[-1])

@@ -7,7 +7,7 @@ In the order in which the modules may import one another:
 - ``files``, ``pages``, ``prose``, ``reference``, ``rules``, ``fingerprint``, ``store``, ``pool``,
   ``runner``, ``status``, ``progress``, ``plan``, ``execute``, ``seeds``, ``doctor``, ``downloads``,
   ``site`` make the book, and ``gate`` says whether it may be published;
-- ``extension`` is the Sphinx extension; ``browser`` starts Chromium, ``bundle`` makes the PDF and
-  the EPUB;
+- ``extension`` is the Sphinx extension; ``browser`` starts Chromium, ``bundle`` makes the PDF, the
+  EPUB and the zip;
 - ``builds``, ``pictures``, ``diff``, ``report`` compare two builds; ``cli`` is the command line.
 """

@@ -1,4 +1,4 @@
-"""The bundle: the book as an EPUB and as a PDF, made from the store.
+"""The bundle: the book as an EPUB and as a PDF, made from the store, and its site as a zip.
 
 Sphinx's epub builder writes the pages as XHTML, with what `onions.extension.offline` changes. The
 EPUB is these pages; the PDF is the same pages as one, with the solutions last, printed by Chromium.
@@ -11,25 +11,30 @@ from posixpath import dirname, join, normpath
 from urllib.parse import unquote, urlsplit
 from xml.dom.minidom import Document, Element, Node, Text, parse
 from xml.parsers.expat import ExpatError
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from onions.browser import chromium, find
 from onions.pages import Project
-from onions.site import SiteError, check_fresh, sphinx
+from onions.site import STORE, SiteError, check_fresh, sphinx
+from onions.status import State
 
 NAME = "networks-are-like-onions"
 CONTENTS, COVER = "nav.xhtml", "_static/cover.svg"
 PROPERTIES = {"svg": "svg", "math": "mathml"}  # what an EPUB must say of a page with such elements
+THEN = (1980, 1, 1, 0, 0, 0)  # for every file of the zip, so that the same site makes the same zip
 FOOTER = '<p style="width: 100%; font: 9px sans-serif; text-align: center" class="pageNumber"></p>'
 
 
 def bundle(project: Project, say: Callable[[str], None]) -> list[Path]:
-    """Make both files in ``_build/bundle`` and return their paths.
+    """Make the three files in ``_build/bundle`` and return their paths.
 
-    Raises SiteError where a page is stale, is not well-formed, or Sphinx warns; and NoBrowser.
+    Raises SiteError where a page is stale, is not well-formed, Sphinx warns, or the site in
+    ``_build/html`` is not of these runs; and NoBrowser.
     """
-    runs = [state.facts["executed"][:10] for state in check_fresh(project)]
+    found = check_fresh(project)
+    runs = [state.facts["executed"][:10] for state in found]
     find()  # before everything that takes long
+    site = _site(project, found)
     work = project.build / "offline"
     shutil.rmtree(work, ignore_errors=True)
     say("Writing the pages.")
@@ -42,16 +47,27 @@ def bundle(project: Project, say: Callable[[str], None]) -> list[Path]:
     }
     if sphinx(project, work, "epub", **options) != 0:
         raise SiteError("the pages could not be written (see above).")
-    folder, made = work / "epub", [work / f"{NAME}.epub", work / f"{NAME}.pdf"]
+    folder, made = work / "epub", [work / f"{NAME}.{kind}" for kind in ("epub", "pdf", "zip")]
     package = _read(folder, "content.opf")
     pages = {name: _read(folder, name) for name in _order(package)}
     say("Packing the EPUB.")
     _pack(folder, package, pages, made[0])
     say("Printing the PDF.")
     _print(_join(pages), folder / "book.xhtml", made[1])
+    say("Zipping the site; its index.html opens in a browser, without a server or a network.")
+    _zip(site, made[2])
     target = project.build / "bundle"
     target.mkdir(exist_ok=True)
     return [path.replace(target / path.name) for path in made]
+
+
+def _site(project: Project, found: list[State]) -> Path:
+    """Return the site's folder. Raises SiteError unless it was made from these runs."""
+    site = project.build / "html"
+    shown = {path.stem for path in (site / STORE).glob("*.ipynb")}
+    if not (site / "index.html").exists() or shown != {state.fingerprint for state in found}:
+        raise SiteError(f"{site}: not the site of these runs. Run `onions render` first.")
+    return site
 
 
 def _read(folder: Path, name: str) -> Document:
@@ -176,3 +192,12 @@ def _print(book: Document, page: Path, target: Path) -> None:
             outline=True,
             tagged=True,
         )
+
+
+def _zip(site: Path, target: Path) -> None:
+    """Zip the site without its store, in a folder of the book's name."""
+    files = (path.relative_to(site) for path in site.rglob("*") if path.is_file())
+    with ZipFile(target, "w") as archive:
+        for path in sorted(path for path in files if path.parts[0] != STORE):
+            member = ZipInfo(f"{NAME}/{path.as_posix()}", THEN)
+            archive.writestr(member, (site / path).read_bytes(), ZIP_DEFLATED)

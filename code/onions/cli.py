@@ -34,7 +34,7 @@ examples:
   onions store prune --days 30                   forget old runs
   ONIONS_DATA=sketches onions execute --profile smoke
   onions render                                  make the site from the store
-  onions bundle                                  make a PDF and an EPUB from the store
+  onions bundle                                  make a PDF, an EPUB and a zip of the site
   onions reference --seeds 10                    measure what other seeds bring
   onions doctor                                  hold this build against those
   onions gate                                    tell whether the site may be published
@@ -90,9 +90,9 @@ def _parser() -> argparse.ArgumentParser:
         commands,
         "bundle",
         _bundle,
-        "make a PDF and an EPUB in _build/bundle from the store",
-        "Make the book as a PDF and as an EPUB from the executed pages; needs Chromium "
-        "(`make browser`), which prints the PDF.",
+        "make a PDF, an EPUB and a zip of the site in _build/bundle",
+        "Make the book as a PDF and as an EPUB from the executed pages, and zip the rendered site. "
+        "Needs Chromium (`make browser`), which prints the PDF.",
         "onions bundle",
     )
     _command(

@@ -134,11 +134,8 @@ def components(page: Page, project: Project, build: Build) -> dict[str, str]:
             raise PageError(f"{page.path}: it imports {name}, which is no module for pages")
     modules = _closure(own) | _closure({KERNEL_MODULE, build.source.module})
     parts |= {f"{name.replace('.', '/')}.py": _hash(_source(name)) for name in sorted(modules)}
-    packages = {
-        name.partition(".")[0]
-        for name in own | _needed_by(_closure(own), nested=True) | _needed_by(modules, nested=False)
-    }
-    parts |= _versions(packages, project, build)
+    imported = own | _needed_by(_closure(own), nested=True) | _needed_by(modules, nested=False)
+    parts |= _versions(imported, project, build)
     return parts | {
         "data": f"{build.source.name} {build.source.identity}",
         "profile": build.profile,
@@ -160,6 +157,11 @@ def versions(parts: dict[str, str]) -> dict[str, str]:
 def code(parts: dict[str, str]) -> str:
     """Return a hash of those of a page's components that are its cells."""
     return digest({name: part for name, part in parts.items() if name.startswith("cell ")})
+
+
+def packages(sources: Iterable[str]) -> set[str]:
+    """Return the packages that code imports, by the names that they are installed by."""
+    return _installed_as(_imports(map(ast.parse, sources)))
 
 
 def locked(project: Project, python: str) -> dict[str, str]:
@@ -210,12 +212,8 @@ def _parse_lock(text: str, python: str) -> dict[str, str]:
     return versions
 
 
-def _versions(packages: set[str], project: Project, build: Build) -> dict[str, str]:
-    names: set[str] = {
-        canonicalize_name(INSTALLED_AS.get(name, name))
-        for name in packages
-        if name not in sys.stdlib_module_names and name not in ("onions", "__future__")
-    }
+def _versions(modules: set[str], project: Project, build: Build) -> dict[str, str]:
+    names = _installed_as(modules)
     if "keras" in names:
         names.add(build.backend)
     if build.unlocked is not None:
@@ -228,6 +226,14 @@ def _versions(packages: set[str], project: Project, build: Build) -> dict[str, s
             "requirements.txt and run `make lock`, or execute with --unlocked."
         )
     return {name: known[name] for name in sorted(names)}
+
+
+def _installed_as(modules: Iterable[str]) -> set[str]:
+    tops = {name.partition(".")[0] for name in modules}
+    return {
+        canonicalize_name(INSTALLED_AS.get(name, name))
+        for name in tops - sys.stdlib_module_names - {"onions", "__future__"}
+    }
 
 
 def _trees(page: Page) -> Iterator[ast.AST]:

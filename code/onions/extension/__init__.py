@@ -2,8 +2,9 @@
 
 ``reader`` lays the stored outputs onto the cells, ``lesson`` renders the front matter, ``results``
 what the run says, ``normal`` how that lies among the reference runs, ``details`` everything that
-folds, ``offline`` what an EPUB has instead, ``images`` lighter pictures, ``address`` where the site
-and its sources are, ``policy`` what a browser may run. Read them in this order.
+folds, ``offline`` what an EPUB has instead, ``plain`` a page as plain Markdown, ``downloads`` the
+notebooks and the script that are made of that, ``images`` lighter pictures, ``address`` where the
+site and its sources are, ``policy`` what a browser may run. Read them in this order.
 """
 
 from html import escape
@@ -16,8 +17,17 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
 
-from onions.downloads import EXECUTED, FOLDER, write_downloads
-from onions.extension import address, details, images, lesson, normal, offline, reader, results
+from onions.extension import (
+    address,
+    details,
+    downloads,
+    images,
+    lesson,
+    normal,
+    offline,
+    reader,
+    results,
+)
 from onions.fingerprint import Build
 from onions.pages import Project
 
@@ -42,7 +52,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", _configure)
     app.connect("builder-inited", _choose_dark_code, priority=100)
     app.connect("html-page-context", _mend, priority=900)  # after Furo has made its navigation
-    app.connect("html-page-context", _add_downloads)
     app.connect("html-page-context", _add_banner)
     app.connect("build-finished", _drop_old_images)
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
@@ -52,6 +61,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     results.setup(app)
     normal.setup(app)
     details.setup(app)
+    downloads.setup(app)
     images.setup(app)
     offline.setup(app)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
@@ -92,24 +102,6 @@ def _mend(
     for part, pairs in MENDED.items():
         for before, after in pairs.items():
             context[part] = context.get(part, "").replace(before, after)
-
-
-def _add_downloads(
-    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
-) -> None:
-    """Write a page's notebooks whenever the page is written, and link to them."""
-    if pagename not in app.env.found_docs or offline.is_offline(app):
-        return  # the index, the search
-    page = reader.site().project.page(pagename)
-    if page.cells:
-        write_downloads(page, reader.site().entry(page), Path(app.outdir))
-        up = "../" * pagename.count("/")
-        clean, executed = (f"{up}{folder}/{pagename}.ipynb" for folder in (FOLDER, EXECUTED))
-        context["body"] += (
-            '<p class="downloads">This page as a notebook: '
-            f'<a href="{clean}" download>without outputs</a>, '
-            f'<a href="{executed}" download>with its outputs</a>.</p>'
-        )
 
 
 def _add_banner(

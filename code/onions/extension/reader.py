@@ -56,7 +56,11 @@ def site() -> Site:
 
 def read(text: str) -> NotebookNode:
     """Read a page; called by MyST-NB through ``nb_custom_formats``."""
-    page = Page(site().docname, site().project.book / f"{site().docname}.md", text)
+    return notebook(Page(site().docname, site().project.book / f"{site().docname}.md", text))
+
+
+def notebook(page: Page) -> NotebookNode:
+    """Return the cells that are rendered, with the store's outputs. Raises as `Site.entry`."""
     if page.cells:
         page.notebook.metadata["language_info"] = {"name": "python"}  # for the colours of the code
         executed = iter(site().entry(page).cells)
