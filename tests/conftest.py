@@ -69,8 +69,9 @@ def small_project(root: Path, **pages: str) -> Path:
     (root / "_toc.yml").write_text(toc)
     shutil.copy(ROOT / "_config.yml", root)
     shutil.copy(ROOT / "requirements.lock", root)
-    (root / "book").mkdir(exist_ok=True)
-    shutil.copy(ROOT / "book" / "references.bib", root / "book")
+    (root / "book" / "_static").mkdir(parents=True, exist_ok=True)
+    for name in ("references.bib", "_static/onion.svg"):
+        shutil.copy(ROOT / "book" / name, root / "book" / name)
     for name, text in pages.items():
         (root / "book" / f"{name}.md").write_text(text)
     return root
