@@ -38,8 +38,8 @@ test: install browser ## Run all tests, in a real browser
 	@$(BIN)/python -m pytest
 
 check: install ## Format, lint, types, import layers, spelling, page rules, workflows
-	@$(BIN)/ruff format --check code tests benchmarks .github
-	@$(BIN)/ruff check code tests benchmarks .github
+	@$(BIN)/ruff format --check code tests benchmarks docs .github
+	@$(BIN)/ruff check code tests benchmarks docs .github
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/codespell
