@@ -35,7 +35,7 @@ one = 1
 `````{exercise-start} Add
 :label: exercise-add
 `````
-Add $1$ and *one*. See {ref}`fig-line`.
+Add $1$ and *one*. See {numref}`fig-line`.
 `````{exercise-end}
 `````
 
@@ -113,7 +113,7 @@ def test_what_a_page_becomes(small_book: Project) -> None:
     assert "(https://founders.github.io/onions/index.html)" in head.source
     assert check.source.startswith("# Is everything here?") and not check.outputs
     assert first.source == "one = 1" and first.execution_count == 1
-    assert exercise.source == "**Exercise 1 (Add)**\n\nAdd $1$ and *one*. See A caption."
+    assert exercise.source == "**Exercise 1 (Add)**\n\nAdd $1$ and *one*. See Fig. 1."
     assert solution.source == "**Solution**\n\nIt is this:"
     assert answer.outputs[0]["data"]["text/plain"] == "2"
     assert rest.source == (

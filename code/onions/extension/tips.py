@@ -10,7 +10,6 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from onions.extension.offline import is_offline
-from onions.prose import GLOSSARY
 
 
 class explanation(nodes.inline):
@@ -31,7 +30,7 @@ def _add(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for link in list(doctree.findall(nodes.reference)):
         _, _, anchor = link.get("refuri", "").partition("#")
         text = link.attributes.pop("reftitle", "")  # of a citation: what a mouse alone would show
-        if anchor.startswith("term-") and docname != GLOSSARY:
+        if anchor.startswith("term-") and link["refuri"] != f"#{anchor}":
             definitions = definitions or dict(_definitions(app))
             text = definitions[anchor]
         if text:
@@ -41,10 +40,12 @@ def _add(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def _definitions(app: Sphinx) -> Iterator[tuple[str, str]]:
-    """Yield the anchor of every term in the glossary with its explanation."""
-    for item in app.env.get_doctree(GLOSSARY).findall(nodes.definition_list_item):
-        for term in item.findall(nodes.term):
-            yield from ((anchor, item[-1].astext()) for anchor in term["ids"])
+    """Yield the anchor of every term in a glossary with its explanation."""
+    known = app.env.get_domain("std").get_objects()
+    for docname in {where for _, _, kind, where, _, _ in known if kind == "term"}:
+        for item in app.env.get_doctree(docname).findall(nodes.definition_list_item):
+            for term in item.findall(nodes.term):
+                yield from ((anchor, item[-1].astext()) for anchor in term["ids"])
 
 
 def _open(translator: Any, node: nodes.Element) -> None:
