@@ -270,7 +270,7 @@ def test_previews_name_the_page_and_its_address(small: Small) -> None:
         "description": "The first.",
         "url": "https://founders.github.io/onions/index.html",
     }
-    (root / "book" / "_static").mkdir()
+    (root / "book" / "_static").mkdir(exist_ok=True)
     (root / "book" / "_static" / "card.png").write_bytes(b"")
     small(index="# One\n\nThe first.\n")
     page = html(render(root), "index")

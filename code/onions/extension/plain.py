@@ -170,6 +170,8 @@ class _Page:
                 return f"`{node.astext()}`"
             case nodes.math():
                 return f"${node.astext()}$"
+            case nodes.raw():  # HTML within a line, which Markdown takes as well
+                return str(node.astext())
             case nodes.reference():
                 return self._link(node)
             case nodes.inline() if "bibtex-citation" in node["classes"]:
