@@ -7,6 +7,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Two tests at a time, each file's one after another: a runner of GitHub's has two cores or more.
+SIDE_BY_SIDE := --numprocesses 2 --dist loadscope
+
 .PHONY: help install book bundle test check look report rehearse browser gpu lock clean
 .DEFAULT_GOAL := help
 
@@ -35,7 +38,7 @@ bundle: install browser ## Make a PDF, an EPUB and a zip of the executed book in
 	@$(BIN)/onions bundle
 
 test: install browser ## Run all tests, in a real browser
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 check: install ## Format, lint, types, import layers, spelling, page rules, workflows
 	@$(BIN)/ruff format --check code tests benchmarks docs .github
@@ -49,7 +52,7 @@ check: install ## Format, lint, types, import layers, spelling, page rules, work
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 
 look: install browser ## Look at the site in _build/html in a real browser
-	@$(BIN)/python -m pytest -m site --built .
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m site --built .
 
 report: install ## Write _build/report.md: what this build says differently (BASE=main)
 	@$(BIN)/onions status --markdown > _build/report.md

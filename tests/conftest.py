@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from onions.browser import chromium as start
 from onions.fingerprint import Build, fingerprint
 from onions.pages import Page, Project
@@ -91,10 +92,20 @@ def book(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
     """
     if built := request.config.getoption("--built"):
         return Project(built.resolve())
+    # Two processes run the tests. The first to come here executes the pages; each renders its own
+    # copy, since some tests edit it.
     root = copy_project(tmp_path_factory.mktemp("book"))
-    for command in (["execute", "--profile", "smoke"], ["render"]):
-        done = run_onions(root, *command)
-        assert done.returncode == 0, done.stdout + done.stderr
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with FileLock(shared / "executed.lock"):
+        if not (shared / "store").exists():
+            done = run_onions(root, "execute", "--profile", "smoke")
+            assert done.returncode == 0, done.stdout + done.stderr
+            shutil.copytree(root / "_build" / "store", shared / "store")
+    shutil.copytree(shared / "store", root / "_build" / "store", dirs_exist_ok=True)
+    done = run_onions(root, "render")
+    assert done.returncode == 0, done.stdout + done.stderr
     return Project(root)
 
 

@@ -49,10 +49,12 @@ PAGES = {
 
 def write(root: Path) -> None:
     """Put it in the place of a project's book."""
-    bibliography = (root / "book" / "references.bib").read_text("utf-8")
+    needed = ("references.bib", "_static/onion.svg")  # which _config.yml names
+    kept = {name: (root / "book" / name).read_bytes() for name in needed}
     shutil.rmtree(root / "book")
-    (root / "book").mkdir()
-    (root / "book" / "references.bib").write_text(bibliography)
+    for name, content in kept.items():
+        (root / "book" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "book" / name).write_bytes(content)
     (root / "_toc.yml").write_text(TOC)
     for name, text in PAGES.items():
         (root / "book" / f"{name}.md").write_text(text)
