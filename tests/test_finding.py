@@ -244,7 +244,7 @@ def test_a_page_has_a_description(book: Project, name: str) -> None:
     said = re.findall('<meta name="description" content="([^"]+)">', html(book, name))
     assert len(said) == 1 and 10 < len(said[0]) <= 200 + said[0].count("&") * 5
     is_hidden = '<meta name="robots" content="noindex">' in html(book, name)
-    assert is_hidden == (name in ("search", "404"))
+    assert is_hidden == (name == "404")
 
 
 def test_a_description_is_what_a_reader_can_do_or_the_first_paragraph() -> None:
