@@ -5,6 +5,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from conftest import run_onions
 from onions.pages import Project
 from playwright.sync_api import Browser, Page
@@ -174,6 +175,25 @@ def test_the_instructor_view_is_kept_from_page_to_page(book: Project, tab: Page)
 
 
 @pytest.mark.site
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_in_the_instructor_view_and_in_tips(
+    book: Project, chromium: Browser, width: int, scheme: str
+) -> None:
+    context = chromium.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    tab = context.new_page()
+    tab.goto(address(book, "dropout") + INSTRUCTOR)
+    tab.locator("article a:has(.std-term):visible").first.hover()
+    assert tab.locator(".instructor").first.is_visible() and tab.locator(".tip.open").count() == 1
+    report = Axe().run(tab)
+    assert report.violations_count == 0, report.generate_report()
+    context.close()
+
+
+@pytest.mark.site
 def test_all_notes_are_read_without_javascript(book: Project, plain: Page) -> None:
     """On their pages they are hidden, for want of a switch; on the instructors' page they stand."""
     notes = []
@@ -251,6 +271,8 @@ def test_what_other_pages_show_of_a_page_changes_with_it(book: Project, edit: Ed
 
     edit("reference/glossary.md", "The share of answers that are right", "How often it is right")
     assert "How often it is right" in html("training")  # in a tip
+    edit("references.bib", "Nitish", "Nora")
+    assert "Nora Srivastava" in html("dropout")  # in another
     edit("dropout.md", "Check both with Keras.", "Check them with Keras.")
     assert "Check them with Keras." in html("reference/exercises")
     edit("layer_types.md", "teaching: 4", "teaching: 5")

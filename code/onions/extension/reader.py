@@ -17,7 +17,7 @@ from onions.prose import GLOSSARY
 from onions.reference import Reference
 from onions.store import Store
 
-BUILD, COURSE = "build.json", "course.json"  # no pages, but what pages show
+BUILD, COURSE, SOURCES = "build.json", "course.json", "references.bib"  # no pages, but in pages
 
 
 class PageIsStale(Exception):
@@ -113,12 +113,13 @@ def _outdated(
 ) -> set[str]:
     """Name the pages whose entry in the store changed; without this Sphinx keeps the old HTML."""
     now = {page.name: site().state(page) for page in site().project.pages()}
-    now |= {BUILD: repr(site().build), COURSE: repr(site().course)}
+    cited = (Path(app.srcdir, name).read_text("utf-8") for name in app.config.bibtex_bibfiles)
+    now |= {BUILD: repr(site().build), COURSE: repr(site().course), SOURCES: "".join(cited)}
     before = getattr(env, "onions_states", {})
     env.onions_states = now  # type: ignore[attr-defined]
     different = {name for name in now if now[name] != before.get(name)}
     if different:
         different |= getattr(env, "onions_readers", set())
-    if {GLOSSARY, COURSE} & different:  # the one is in every page's tips, the other in its head
+    if {GLOSSARY, SOURCES, COURSE} & different:  # in the tips of many pages, and in their heads
         different |= env.found_docs
     return different & set(env.found_docs)
