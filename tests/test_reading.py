@@ -183,6 +183,7 @@ def test_axe_finds_nothing_in_the_instructor_view_and_in_tips(
     context = chromium.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",
+        reduced_motion="reduce",  # or the page would scroll away under the pointer
     )
     tab = context.new_page()
     tab.goto(address(book, "dropout") + INSTRUCTOR)
