@@ -109,7 +109,9 @@ def render(root: Path, **environment: str) -> Project:
 
 def git(root: Path, *arguments: str) -> str:
     who = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgSign=false"]
-    done = subprocess.run(["git", *who, *arguments], cwd=root, check=True, capture_output=True)
+    env = {"PATH": "/usr/bin:/bin"}  # not the repository that a hook runs these tests for
+    command = ["git", *who, *arguments]
+    done = subprocess.run(command, cwd=root, check=True, capture_output=True, env=env)
     return done.stdout.decode().strip()
 
 

@@ -295,3 +295,17 @@ def test_a_changed_style_reaches_every_page(book: Project, edit: Edit) -> None:
     edit("_static/site.css", "/* Folded parts. */", "/* Folded. */")
     assert style("index") == style("dropout") != before
     assert "/* Folded. */" in (book.build / "html/_static/site.css").read_text("utf-8")
+
+
+def test_odd_titles_and_links_to_other_glossaries(small: Callable[..., Path]) -> None:
+    exercise = "`````{exercise} The number of {layers}, 70 %\n:label: e\n\nHow many?\n`````\n"
+    links = "[One](https://example.org/glossary.html#term-layer), {ref}`term-weights`.\n"
+    glossary = "```{glossary}\nlayer\n  A part.\n```\n"
+    other = f"# Other\n\n(term-weights)=\n\n## Weights\n\nA heading.\n\n{glossary}"
+    root = small(index=f"# T\n\n{links}\n{exercise}\n```{{all-exercises}}\n```\n", other=other)
+    for command in ("execute", "render"):
+        done = run_onions(root, command)
+        assert done.returncode == 0, done.stderr
+    page = (root / "_build" / "html" / "index.html").read_text("utf-8")
+    assert "Exercise 1: The number of {layers}, 70 %" in page
+    assert 'class="tip"' not in page

@@ -116,7 +116,7 @@ def test_every_page_is_valid_html(book: Project, tmp_path: Path) -> None:
     done = subprocess.run([*checker, *arguments], capture_output=True, text=True)
     found = done.stderr.splitlines()  # "file:/a/page.html":1.2-3.4: error: what is wrong
     assert [line for line in found if wrong.name not in line] == []
-    assert "No “p” element in scope" in done.stderr
+    assert "element in scope" in done.stderr  # Java writes the quotes before it as it can
 
 
 @pytest.mark.site

@@ -9,7 +9,7 @@
 
   /** Let a link to another page of this site lead to the same view of it. */
   const keepView = (link) => {
-    const ours = link?.href.startsWith(root) && !link.download && link !== view;
+    const ours = link?.href.startsWith(root) && !link.hasAttribute("download") && link !== view;
     if (ours && !new URLSearchParams(link.search).has(VIEW)) {
       link.search += `${link.search ? "&" : "?"}${VIEW}`;
     }
@@ -22,9 +22,11 @@
     for (const form of document.querySelectorAll("form[role=search]")) {
       form.append(Object.assign(document.createElement("input"), { type: "hidden", name: VIEW }));
     }
+  }
+  if (view && teaching) {
     view.textContent = "Learner view";
     view.href = location.pathname;
-  } else {
+  } else if (view) {
     view.hash = location.hash;
   }
 

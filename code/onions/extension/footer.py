@@ -39,7 +39,7 @@ def _add(
             source = f"book/{pagename}.md"
             foot["edit"] = f"{repository}/edit/{app.config.onions_branch}/{source}"
             place = context["pageurl"] or source
-            foot["report"] = f"{repository}/issues/new?{_issue(context['title'], place, commit)}"
+            foot["report"] = f"{repository}/issues/new?{_issue(page.title, place, commit)}"
     context["foot"] = foot
 
 

@@ -77,7 +77,8 @@ class Gather(SphinxPostTransform):
 def _exercises(doctree: nodes.document) -> Iterator[nodes.Element]:
     """Yield what each exercise asks, below its number and title, which lead to it."""
     for exercise in doctree.findall(is_exercise_node):
-        title = nodes.inline(text=f"Exercise %s: {exercise[0][-1].astext()}")
+        name = exercise[0][-1].astext().replace("{", "{{").replace("}", "}}")
+        title = nodes.inline(text=f"Exercise {{number}}: {name}")  # Sphinx fills in the number
         target = {"refdomain": "std", "reftype": "numref", "reftarget": exercise["label"]}
         link = addnodes.pending_xref("", title, refexplicit=True, refwarn=True, **target)
         parts = (part for part in exercise[1] if not isinstance(part, nodes.hint))

@@ -20,7 +20,7 @@ LAYER = "M0-410C20-300 240-230 240-30S130 190 0 190-240 110-240-30-20-300 0-410Z
 
 
 class Stage(NamedTuple):
-    """A page's place in the course: the how manieth of how many, and its minutes in class."""
+    """A page's place in the course: its number, of how many, and its minutes in class."""
 
     number: int
     of: int
@@ -116,7 +116,7 @@ class CourseTime(SphinxDirective):
         time = nodes.strong(text=f"{whole} minutes")
         words = f" on {len(stages)} pages, exercises included."
         if more := lessons - len(stages):
-            words += f" If you like it, {more} more pages."
+            words += f" If you like it, {more} more page{'s' if more > 1 else ''}."
         return [nodes.paragraph("", "", time, nodes.Text(words))]
 
 

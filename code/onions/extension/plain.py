@@ -204,7 +204,9 @@ class _Page:
         found = []
         for link in node.findall(nodes.reference):
             source = self.sources[urldefrag(link.get("refuri", "")).fragment or link["refid"]]
-            names = [" ".join(person.last_names) for person in source.persons["author"]]
+            people = source.persons.get("author") or source.persons.get("editor") or []
+            names = [" ".join(map(str, p.rich_prelast_names + p.rich_last_names)) for p in people]
+            names = names or [source.key]
             who = f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
             found.append(_escape(f"{who}, {source.fields.get('year', 'no year')}"))
         return f"({'; '.join(found)})"

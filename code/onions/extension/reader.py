@@ -117,9 +117,12 @@ def _outdated(
     now |= {BUILD: repr(site().build), COURSE: repr(site().course), SOURCES: "".join(cited)}
     before = getattr(env, "onions_states", {})
     env.onions_states = now  # type: ignore[attr-defined]
-    different = {name for name in now if now[name] != before.get(name)}
+    different = changed | {name for name in now if now[name] != before.get(name)}
     if different:
         different |= getattr(env, "onions_readers", set())
-    if {GLOSSARY, SOURCES, COURSE} & different:  # in the tips of many pages, and in their heads
+    objects = env.get_domain("std").get_objects()
+    glossaries = {where for _, _, kind, where, _, _ in objects if kind == "term"}
+    # What is in the tips of many pages, and in their heads.
+    if (glossaries | {GLOSSARY, SOURCES, COURSE}) & different:
         different |= env.found_docs
     return different & set(env.found_docs)

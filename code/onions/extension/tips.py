@@ -30,9 +30,10 @@ def _add(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for link in list(doctree.findall(nodes.reference)):
         _, _, anchor = link.get("refuri", "").partition("#")
         text = link.attributes.pop("reftitle", "")  # of a citation: what a mouse alone would show
-        if anchor.startswith("term-") and link["refuri"] != f"#{anchor}":
+        leads_on = link.get("internal") and link.get("refuri") != f"#{anchor}"
+        if leads_on and anchor.startswith("term-"):
             definitions = definitions or dict(_definitions(app))
-            text = definitions[anchor]
+            text = definitions.get(anchor, text)  # a heading may begin with “term”, too
         if text:
             number += 1
             after = explanation("", text, ids=[f"tip-{number}"])
