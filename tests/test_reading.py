@@ -278,6 +278,8 @@ def test_what_other_pages_show_of_a_page_changes_with_it(book: Project, edit: Ed
 
     edit("reference/glossary.md", "The share of answers that are right", "How often it is right")
     assert "How often it is right" in html("training")  # in a tip
+    edit("setup.md", "# Set up", "# Begin here")
+    assert "Begin here" in html("dropout")  # in the list of pages
     edit("references.bib", "Nitish", "Nora")
     assert "Nora Srivastava" in html("dropout")  # in another
     edit("dropout.md", "Check both with Keras.", "Check them with Keras.")

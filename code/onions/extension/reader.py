@@ -1,5 +1,6 @@
 """The reader that MyST-NB calls for every page: the page's cells with the store's outputs."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -114,7 +115,10 @@ def _outdated(
     """Name the pages whose entry in the store changed; without this Sphinx keeps the old HTML."""
     now = {page.name: site().state(page) for page in site().project.pages()}
     cited = (Path(app.srcdir, name).read_text("utf-8") for name in app.config.bibtex_bibfiles)
-    now |= {BUILD: repr(site().build), COURSE: repr(site().course), SOURCES: "".join(cited)}
+    # Titles by their look, since reading every page of a large book takes its time.
+    titles = [re.search("^# .*$", page.text, re.M) for page in site().project.pages()]
+    course = repr((site().course, [title and title[0] for title in titles]))
+    now |= {BUILD: repr(site().build), COURSE: course, SOURCES: "".join(cited)}
     before = getattr(env, "onions_states", {})
     env.onions_states = now  # type: ignore[attr-defined]
     different = changed | {name for name in now if now[name] != before.get(name)}
