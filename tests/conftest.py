@@ -52,6 +52,11 @@ def copy_project(target: Path) -> Path:
     return target
 
 
+def address(book: Project, name: str) -> str:
+    """Return where a page of the site is, as a file."""
+    return (book.build / "html" / f"{name}.html").as_uri()
+
+
 def tree(folder: Path) -> dict[str, bytes]:
     """Return the bytes of every file in a folder."""
     return {

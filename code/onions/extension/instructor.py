@@ -45,11 +45,17 @@ def setup(app: Sphinx) -> None:
     app.connect("doctree-resolved", _leave_out)
 
 
+def for_instructors(node: nodes.Node) -> bool:
+    """Tell whether a part of a page shows in the instructor view only."""
+    classes = node.get("classes", ()) if isinstance(node, nodes.Element) else ()
+    return isinstance(node, instructor_note) or ONLY in classes
+
+
 def _leave_out(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Take everything that belongs to the view out of an EPUB's page, which has no switch."""
     if is_offline(app):
         for element in list(doctree.findall(nodes.Element)):
-            if isinstance(element, instructor_note) or ONLY in element["classes"]:
+            if for_instructors(element):
                 element.parent.remove(element)
 
 

@@ -17,14 +17,14 @@ from sphinx.util import logging
 from sphinx_exercise.nodes import is_exercise_node, solution_node
 
 from onions.downloads import Part
-from onions.extension.instructor import ONLY, instructor_note
+from onions.extension.instructor import for_instructors
 from onions.extension.tips import explanation
 from onions.prose import BUILD_ONLY
 
 LOGGER = logging.getLogger(__name__)
 MARKUP = re.compile(r"[\\*`$<]")  # what Markdown would not take as text
 # The compound is the list of pages below this one; the others are for the site alone.
-UNSEEN = (nodes.comment, nodes.target, nodes.compound, instructor_note, explanation)
+UNSEEN = (nodes.comment, nodes.target, nodes.compound, explanation)
 
 
 def parts(
@@ -66,9 +66,7 @@ class _Page:
             elif isinstance(node, solution_node):
                 yield Part("**Solution**", solution=True)
                 yield from self.blocks(node, level, True)
-            elif isinstance(node, UNSEEN) or (
-                isinstance(node, nodes.container) and ONLY in node["classes"]
-            ):
+            elif isinstance(node, UNSEEN) or for_instructors(node):
                 continue
             elif isinstance(node, nodes.section | nodes.container | nodes.Admonition):
                 if isinstance(node, nodes.hint):

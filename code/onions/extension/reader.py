@@ -113,10 +113,11 @@ def _outdated(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> set[str]:
     """Name the pages whose entry in the store changed; without this Sphinx keeps the old HTML."""
-    now = {page.name: site().state(page) for page in site().project.pages()}
+    pages = site().project.pages()
+    now = {page.name: site().state(page) for page in pages}
     cited = (Path(app.srcdir, name).read_text("utf-8") for name in app.config.bibtex_bibfiles)
     # Titles by their look, since reading every page of a large book takes its time.
-    titles = [re.search("^# .*$", page.text, re.M) for page in site().project.pages()]
+    titles = [re.search("^# .*$", page.text, re.M) for page in pages]
     course = repr((site().course, [title and title[0] for title in titles]))
     now |= {BUILD: repr(site().build), COURSE: course, SOURCES: "".join(cited)}
     before = getattr(env, "onions_states", {})

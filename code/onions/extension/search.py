@@ -16,7 +16,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from onions.extension.details import folds
-from onions.extension.instructor import ONLY, instructor_note
+from onions.extension.instructor import for_instructors
 from onions.extension.offline import is_offline
 from onions.extension.reader import site
 
@@ -42,8 +42,7 @@ def sections(doctree: nodes.document) -> list[Section]:
 
 
 def _collect(node: nodes.Node, current: Section, found: list[Section]) -> None:
-    unseen = isinstance(node, nodes.Invisible | nodes.raw | instructor_note)
-    unseen |= isinstance(node, nodes.Element) and ONLY in node.get("classes", ())
+    unseen = isinstance(node, nodes.Invisible | nodes.raw) or for_instructors(node)
     if unseen or folds(node) or _is_output(node):
         return
     if isinstance(node, nodes.title) and isinstance(node.parent, nodes.section):
