@@ -1,5 +1,5 @@
-// What a page can do besides being read: the instructor view, all folded parts at once, tips by
-// keyboard and tap, print. Without it the page still shows everything, one click further away.
+// What a page can do besides being read: the instructor view, all folded parts at once, explorers,
+// tips by keyboard and tap, print. Without it the page still shows everything, one click further away.
 {
   const VIEW = "instructor"; // in the address, and nowhere else: a link can be passed on
   const teaching = new URLSearchParams(location.search).has(VIEW);
@@ -48,6 +48,21 @@
   addEventListener("afterprint", () => {
     for (const part of closed) part.open = false;
   });
+
+  // An explorer's module is fetched when its place comes near.
+  if (document.documentElement.classList.contains("explorable")) {
+    const near = new IntersectionObserver(
+      (seen) => {
+        for (const { isIntersecting, target } of seen) {
+          if (!isIntersecting) continue;
+          near.unobserve(target);
+          import(new URL(target.dataset.module, location));
+        }
+      },
+      { rootMargin: "50% 0px" },
+    );
+    for (const explorer of document.querySelectorAll("[data-module]")) near.observe(explorer);
+  }
 
   let pointer = "mouse";
   addEventListener("pointerdown", (event) => (pointer = event.pointerType), true);

@@ -3,7 +3,8 @@
 In the order in which the modules may import one another:
 
 - ``batches``, ``data``, ``shapes``, ``sketches`` read, find and draw the images;
-- ``claims``, ``figures``, ``kernel`` are what a page's kernel gets, ``diagrams`` what some draw;
+- ``claims``, ``exports``, ``figures``, ``kernel`` are what a page's kernel gets, ``diagrams`` what
+  some draw;
 - ``files``, ``pages``, ``prose``, ``reference``, ``rules``, ``fingerprint``, ``store``, ``pool``,
   ``runner``, ``status``, ``progress``, ``plan``, ``execute``, ``seeds``, ``doctor``, ``downloads``,
   ``site`` make the book, and ``gate`` says whether it may be published;

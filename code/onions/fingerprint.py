@@ -21,8 +21,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from onions.data import Source
+from onions.exports import TAG
 from onions.files import write_whole
-from onions.pages import RUN_TAGS, Page, PageError, Project
+from onions.pages import RUN_TAGS, CodeCell, Page, PageError, Project
 
 BUILD = "build.json"
 KERNEL_MODULE = "onions.kernel"
@@ -33,6 +34,7 @@ INSTALLED_AS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-l
 
 # What `components` names besides cells, modules of ours and packages.
 NO_PACKAGES = ("data", "profile", "seed offset", "backend", "python", "unlocked")
+CELLS = ("cell ", "export ")
 
 
 class LockError(Exception):
@@ -124,11 +126,22 @@ def digest(parts: dict[str, str]) -> str:
 
 def components(page: Page, project: Project, build: Build) -> dict[str, str]:
     """Return what the page's outputs depend on, by name, each with a hash or a version."""
+    cells: dict[bool, list[CodeCell]] = {
+        False: [],
+        True: [],
+    }  # those that export only read, and are counted by themselves
+    for cell in page.cells:
+        cells[TAG in cell.tags].append(cell)
+    if build.seed_offset:
+        cells[True] = []  # so a reference run does without them
     parts = {
-        f"cell {number}": _hash(cell.source, *sorted(RUN_TAGS.intersection(cell.tags)))
-        for number, cell in enumerate(page.cells, 1)
+        f"{'export' if exports else 'cell'} {number}": _hash(
+            cell.source, *sorted(RUN_TAGS.intersection(cell.tags))
+        )
+        for exports, found in cells.items()
+        for number, cell in enumerate(found, 1)
     }
-    own = _imports(_trees(page))
+    own = _imports(_trees(page, cells[False] + cells[True]))
     for name in sorted(own):
         if name.startswith("onions.") and name.count(".") == 1 and not _is_ours(name):
             raise PageError(f"{page.path}: it imports {name}, which is no module for pages")
@@ -150,12 +163,12 @@ def versions(parts: dict[str, str]) -> dict[str, str]:
     return {
         name: part
         for name, part in parts.items()
-        if name not in NO_PACKAGES and not name.startswith("cell ") and not name.endswith(".py")
+        if name not in NO_PACKAGES and not name.startswith(CELLS) and not name.endswith(".py")
     }
 
 
 def code(parts: dict[str, str]) -> str:
-    """Return a hash of those of a page's components that are its cells."""
+    """Return a hash of those of a page's components that are its cells, less those that export."""
     return digest({name: part for name, part in parts.items() if name.startswith("cell ")})
 
 
@@ -236,8 +249,8 @@ def _installed_as(modules: Iterable[str]) -> set[str]:
     }
 
 
-def _trees(page: Page) -> Iterator[ast.AST]:
-    for cell in page.cells:
+def _trees(page: Page, cells: Iterable[CodeCell]) -> Iterator[ast.AST]:
+    for cell in cells:
         try:
             yield ast.parse(cell.source)
         except SyntaxError as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from statistics import median
 from typing import NamedTuple
 
+from onions.exports import TAG
 from onions.pages import RUN_TAGS, CodeCell, Page
 from onions.prose import BUILD_ONLY, paragraphs, plain, reading_minutes, terms, uses
 from onions.reference import Reference
@@ -85,6 +86,21 @@ def _own_code_is_hidden(page: Page) -> Iterator[Finding]:
             yield Finding(cell.line, "own-code", message)
         if hidden(cell) and not {"remove-cell", "remove-input"}.intersection(cell.tags):
             yield Finding(cell.line, "own-code", "a build-only cell must be tagged remove-cell too")
+
+
+def _exports_only_read(page: Page) -> Iterator[Finding]:
+    """A cell that exports does nothing else: reference runs do without it, so nothing that is
+    measured or claimed may depend on it.
+    """
+    for cell in page.cells:
+        if (TAG in cell.tags) != bool(re.search(r"\bexport\(", cell.source)):
+            message = f"tag the cells that call export(), and no others, with {TAG}"
+            yield Finding(cell.line, "exports", message)
+        if TAG in cell.tags and not hidden(cell):
+            yield Finding(cell.line, "exports", "a cell that exports must be tagged build-only too")
+        if TAG in cell.tags and re.search(r"\b(claim|measure|trained)\(", cell.source):
+            message = "a cell that exports can't claim or measure; do that in another"
+            yield Finding(cell.line, "exports", message)
 
 
 def _cells_are_short(page: Page) -> Iterator[Finding]:
@@ -181,6 +197,7 @@ def _words_are_kind(page: Page) -> Iterator[Finding]:
 
 RULES: tuple[Callable[[Page], Iterator[Finding]], ...] = (
     _own_code_is_hidden,
+    _exports_only_read,
     _cells_are_short,
     _claims_stand_in_the_text,
     _minutes_are_true,

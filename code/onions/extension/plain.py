@@ -17,6 +17,7 @@ from sphinx.util import logging
 from sphinx_exercise.nodes import is_exercise_node, solution_node
 
 from onions.downloads import Part
+from onions.extension.explorers import explorer
 from onions.extension.instructor import for_instructors
 from onions.extension.tips import explanation
 from onions.prose import BUILD_ONLY
@@ -68,6 +69,10 @@ class _Page:
                 yield from self.blocks(node, level, True)
             elif isinstance(node, UNSEEN) or for_instructors(node):
                 continue
+            elif isinstance(node, explorer):
+                yield Part(
+                    f"**{_escape(node['title'])}** {self._elsewhere(node)}", solution=solution
+                )
             elif isinstance(node, nodes.section | nodes.container | nodes.Admonition):
                 if isinstance(node, nodes.hint):
                     yield Part("**Hint**", solution=solution)
