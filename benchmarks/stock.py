@@ -33,8 +33,8 @@ CONFIG = {
     "sphinx": {"extra_extensions": ["sphinx_exercise"]},
 }
 OURS = (
-    *("all-exercises", "claims", "cost", "course-time", "data-used", "instructor"),
-    *("instructor-notes", "is-my-result-normal", "key-points", "measures", "models"),
+    *("all-exercises", "claims", "cost", "course-time", "data-used", "explorer"),
+    *("instructor", "instructor-notes", "is-my-result-normal", "key-points", "measures", "models"),
     *("reference-curves", "run-figure", "runs", "schedule", "versions"),
 )
 DIRECTIVE = re.compile(rf"^(`{{3,}}|:{{3,}})\{{(?:{'|'.join(OURS)})\}}.*?^\1\s*$", re.M | re.S)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -16,9 +17,11 @@ from onions.fingerprint import Build, fingerprint
 from onions.pages import Page, Project
 from onions.store import Store
 from playwright.sync_api import Browser
+from playwright.sync_api import Page as Tab
 from serve import UNDER, served
 
 ROOT = Path(__file__).parents[1]
+EXPLORERS = ROOT / "code" / "onions" / "extension" / "scripts" / "explorers"
 # The repository that the book is built for, as GitHub's runners say it.
 GITHUB = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "Founders/onions"}
 
@@ -139,3 +142,36 @@ def chromium() -> Iterator[Browser]:
     """A real browser; its absence is a failure."""
     with start() as browser:
         yield browser
+
+
+@pytest.fixture
+def tab(chromium: Browser) -> Iterator[Tab]:
+    context = chromium.new_context(reduced_motion="reduce")  # no smooth scrolling
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def plain(chromium: Browser) -> Iterator[Tab]:
+    """A tab without JavaScript."""
+    context = chromium.new_context(java_script_enabled=False, reduced_motion="reduce")
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture
+def module(chromium: Browser) -> Iterator[Callable[..., Any]]:
+    """Run JavaScript beside the explorers' modules: `module(script, argument)`.
+
+    The script is an async function of the argument; `import("./layers.js")` works in it.
+    """
+    context = chromium.new_context()
+    tab = context.new_page()
+    with served(EXPLORERS, "/") as place:
+        tab.goto(place + "shared.js")  # any address of theirs, so that imports are allowed
+
+        def run(script: str, argument: object = None) -> Any:
+            return tab.evaluate(script, argument)
+
+        yield run
+    context.close()

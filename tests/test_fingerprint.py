@@ -9,7 +9,16 @@ import pytest
 from conftest import ROOT
 from onions import fingerprint as module
 from onions.data import Source
-from onions.fingerprint import Build, Fingerprints, LockError, components, fingerprint, locked
+from onions.fingerprint import (
+    Build,
+    Fingerprints,
+    LockError,
+    code,
+    components,
+    fingerprint,
+    locked,
+    versions,
+)
 from onions.pages import PageError, Project
 
 Small = Callable[..., Path]
@@ -247,3 +256,26 @@ def test_nothing_is_remembered_of_code_that_changed_meanwhile(
     prints.of(project.page("index"))
     prints.remember()
     assert not (project.build / "fingerprints.json").exists()
+
+
+EXPORTING = (
+    PAGE
+    + """
+```{code-cell} python
+:tags: [remove-cell, build-only, export]
+from onions.exports import export
+export("one", value=1)
+```
+"""
+)
+
+
+def test_what_a_cell_exports_concerns_the_book_and_no_reference_run(small: Small) -> None:
+    project = Project(small(index=PAGE, with_export=EXPORTING))
+    pages = [project.page(name) for name in ("index", "with_export")]
+    of_book = [components(page, project, BUILD) for page in pages]
+    assert of_book[1].keys() - of_book[0].keys() == {"export 1", "onions/exports.py"}
+    assert versions(of_book[0]) == versions(of_book[1])
+    assert code(of_book[0]) == code(of_book[1])
+    reference = replace(BUILD, seed_offset=1)
+    assert components(pages[0], project, reference) == components(pages[1], project, reference)

@@ -14,21 +14,6 @@ from pypdf import PdfReader
 INSTRUCTOR = "?instructor"
 
 
-@pytest.fixture
-def tab(chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(reduced_motion="reduce")  # no smooth scrolling
-    yield context.new_page()
-    context.close()
-
-
-@pytest.fixture
-def plain(chromium: Browser) -> Iterator[Page]:
-    """A tab without JavaScript."""
-    context = chromium.new_context(java_script_enabled=False, reduced_motion="reduce")
-    yield context.new_page()
-    context.close()
-
-
 def lessons(book: Project) -> list[str]:
     return [page.name for page in book.pages() if page.lesson]
 

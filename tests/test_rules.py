@@ -18,6 +18,7 @@ GOOD = "# Title\n\nIt grows.\n\n" + cell(
     ":tags: [remove-cell, build-only]\n",
 )
 BUILD = ":tags: [remove-cell, build-only]\n"
+EXPORT = ":tags: [remove-cell, build-only, export]\n"
 
 
 def test_a_good_page(small: Small) -> None:
@@ -29,6 +30,9 @@ def test_a_good_page(small: Small) -> None:
     [
         (cell("import onions.claims"), 4, "own-code", "visible cell imports onions"),
         (cell("x = 1", ":tags: [build-only]\n"), 5, "own-code", "remove-cell too"),
+        (cell("from onions.exports import export", BUILD), 5, "exports", "with export"),
+        (cell("x = 1", EXPORT), 5, "exports", "no others"),
+        (cell("from onions.exports import export\nmeasure('x', 1)", EXPORT), 5, "exports", "can't"),
         (cell("x = 1\n" * 21) + 2 * cell("y = 1"), 4, "short-cells", "cell of 21 lines"),
         (cell("x = 1\n" * 7), 4, "short-cells", "more than 6 lines"),
         (cell("x = 1\ny = '" + "a" * 90 + "'"), 5, "short-cells", "characters"),

@@ -14,7 +14,7 @@ TERM = re.compile(r"\{term\}`([^`<]+?)(?:\s*<([^>]+)>)?`")
 ROLE = re.compile(r"(\{[\w:-]+\})?`[^`]*`|\]\([^)]*\)|\$[^$]*\$|<!--.*?-->", re.S)
 FENCED = re.compile(r"^(```+).*?^\1$", re.M | re.S)
 GATE = re.compile(r"\{(exercise|solution)-(start|end)\}")
-NOTE = re.compile(r"^(:::+)\{instructor\}.*?^\1$", re.M | re.S)
+NOTE = re.compile(r"^(:::+)\{(?:instructor|explorer)\}.*?^\1$", re.M | re.S)
 
 
 class Use(NamedTuple):

@@ -94,12 +94,16 @@ export const choice = (label, options, onchange) => {
 export const slider = (label, { min, max, step = 1, value, say = String }, onchange) => {
   const control = make("input", { type: "range", min, max, step, value });
   const field = labelled(label, control);
-  const said = make("output", { for: control.id }, say(value));
-  control.oninput = () => {
+  const said = make("span", { className: "explorer-value", "aria-hidden": true }); // the slider says it
+  const show = () => {
     said.textContent = say(control.valueAsNumber);
     control.setAttribute("aria-valuetext", said.textContent);
+  };
+  control.oninput = () => {
+    show();
     onchange(control.valueAsNumber);
   };
+  show();
   field.append(said);
   /** Move it from elsewhere. */
   field.set = (number) => {

@@ -1,0 +1,350 @@
+"""The frame of the explorers, and those of the pages on pooling and dropout."""
+
+import gzip
+import json
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import EXPLORERS, address, run_onions
+from onions.extension.explorers import NAMES
+from onions.fingerprint import Build, fingerprint
+from onions.pages import Project
+from onions.store import Store, measures
+from playwright.sync_api import Locator, Page, expect
+from pypdf import PdfReader
+
+Small = Callable[..., Path]
+WEIGHT = 30 * 1024  # of an explorer's module with all that it imports, gzipped
+
+EXPORT = """```{code-cell} python
+:tags: [remove-cell, build-only, export]
+from onions.exports import export
+export("numbers", values=[1, 2])
+```
+"""
+DRAWN = """```{code-cell} python
+---
+tags: [remove-cell, build-only]
+mystnb:
+  figure:
+    name: fig-line
+  image:
+    alt: "A line that rises from the left to the right, as far as the figure goes."
+---
+import matplotlib.pyplot as plt
+plt.plot([1, 2]);
+```
+"""
+EXPLORER = """# Title
+
+{cells}
+
+::::{{explorer}} {name}
+{options}
+
+{content}
+::::
+"""
+STILL = ":::{run-figure} index fig-line\nA line.\n:::"
+
+
+def page(
+    name: str = "dropout", options: str = ":title: Look", content: str = STILL, cells: str = DRAWN
+) -> str:
+    return EXPLORER.format(name=name, options=options, content=content, cells=cells)
+
+
+def rendered(root: Path) -> Any:
+    assert run_onions(root, "execute").returncode == 0
+    return run_onions(root, "render")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (page("nothing"), "there is no explorer nothing; there are "),
+        (page(options=":export: x"), "the explorer dropout has no :title:"),
+        (page(options=":title: Look\n:export: x"), "no cell of this page exports x; call export"),
+        (page(content="Words."), "needs a figure for readers without JavaScript"),
+        (page(content=""), "Content block expected"),
+    ],
+)
+def test_an_explorer_that_lacks_something_stops_the_build(
+    small: Small, text: str, says: str
+) -> None:
+    done = rendered(small(index=text))
+    assert done.returncode == 1
+    said = " ".join((done.stdout + done.stderr).split())
+    assert says in said and "index.md" in said
+
+
+def test_the_page_names_module_and_export_by_version_and_the_bundle_has_the_figure(
+    small: Small,
+) -> None:
+    options = ":title: Look & see\n:export: numbers"
+    root = small(index=page(options=options, cells=DRAWN + EXPORT), other="# Other\n\nText.\n")
+    assert (done := rendered(root)).returncode == 0, done.stderr
+    site = root / "_build" / "html"
+    html = (site / "index.html").read_text("utf-8")
+    assert re.search(r'<onion-dropout class="explorer"[^>]*>', html)
+    assert "Look &amp; see" in html
+    module = re.search(r'data-module="(_static/explorers/dropout\.js)\?v=\w{8}"', html)
+    data = re.search(r'data-export="(_exports/index/numbers\.json)\?v=\w{8}"', html)
+    assert module and data
+    assert 'from "./shared.js?v=' in (site / module[1]).read_text("utf-8")
+    assert json.loads((site / data[1]).read_text("utf-8")) == {"values": [1, 2]}
+    assert "The figure" not in html
+    script = (site / "_downloads").rglob("*.py") if (site / "_downloads").exists() else ()
+    assert all("onions" not in path.read_text("utf-8") for path in script)
+
+
+def test_each_module_is_light_with_all_that_it_imports() -> None:
+    assert {"dropout", "pooling", "replay"} <= set(NAMES)
+    for name in NAMES:
+        needed, waiting = set[str](), {f"{name}.js"}
+        while waiting:
+            needed |= waiting
+            texts = [(EXPLORERS / one).read_text("utf-8") for one in waiting]
+            waiting = {m for text in texts for m in re.findall(r'from "\./(.+)"', text)} - needed
+        sizes = {one: len(gzip.compress((EXPLORERS / one).read_bytes())) for one in needed}
+        assert sum(sizes.values()) <= WEIGHT, sizes
+
+
+@pytest.mark.site
+def test_without_javascript_a_figure_stands_there(book: Project, online: str, plain: Page) -> None:
+    for name in ("pooling", "dropout"):
+        plain.goto(f"{online}{name}.html")
+        explorers = plain.locator(".explorer")
+        assert explorers.count() >= 1
+        for number in range(explorers.count()):
+            one = explorers.nth(number)
+            one.scroll_into_view_if_needed()
+            expect(one.locator("figure img")).to_be_visible()
+            assert one.locator(".explorer-panel").count() == 0
+
+
+@pytest.mark.site
+def test_of_a_file_the_figures_stay(book: Project, tab: Page) -> None:
+    said: list[str] = []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.goto(address(book, "pooling"))
+    explorer = tab.locator("onion-pooling")
+    explorer.scroll_into_view_if_needed()
+    expect(explorer.locator("figure img")).to_be_visible()
+    assert explorer.evaluate("element => getComputedStyle(element).minHeight") == "0px"
+    assert said == []
+
+
+@pytest.mark.site
+def test_a_module_is_loaded_when_its_place_comes_near(online: str, tab: Page) -> None:
+    asked: list[str] = []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(f"{online}pooling.html")
+    assert not [url for url in asked if "explorers" in url or "_exports" in url]
+    explorer = tab.locator("onion-pooling")
+    explorer.scroll_into_view_if_needed()
+    expect(explorer).to_have_class("explorer ready")
+    assert sum("_exports" in url for url in asked) == 1
+    assert not explorer.locator(".explorer-still").is_visible()
+
+
+@pytest.mark.site
+def test_where_the_data_does_not_come_the_figure_stays(online: str, tab: Page) -> None:
+    tab.route("**/_exports/**", lambda route: route.abort())
+    said: list[str] = []
+    tab.on("console", lambda message: said.append(message.text))
+    tab.goto(f"{online}pooling.html")
+    explorer = tab.locator("onion-pooling")
+    explorer.scroll_into_view_if_needed()
+    tab.wait_for_event("console", lambda message: "onion-pooling" in message.text)
+    expect(explorer.locator(".explorer-still img")).to_be_visible()
+    assert explorer.locator(".explorer-panel").count() == 0
+    assert any("onion-pooling: TypeError" in text for text in said)
+
+
+@pytest.mark.site
+def test_on_paper_the_figure_stands_there(online: str, tab: Page) -> None:
+    tab.goto(f"{online}dropout.html")
+    explorer = tab.locator("onion-dropout")
+    explorer.scroll_into_view_if_needed()
+    expect(explorer).to_have_class("explorer ready")
+    paper = PdfReader(BytesIO(tab.pdf()))
+    text = " ".join(sheet.extract_text() for sheet in paper.pages)
+    assert "Sixteen outputs of a layer" in " ".join(text.split())
+    assert "A hundred steps" not in text
+
+
+def open_explorer(tab: Page, online: str, name: str, where: str) -> Locator:
+    tab.goto(f"{online}{where}.html")
+    explorer = tab.locator(f"onion-{name}")
+    explorer.scroll_into_view_if_needed()
+    expect(explorer).to_have_class("explorer ready")
+    return explorer
+
+
+def test_half_precision_numbers_come_through(module: Callable[..., Any]) -> None:
+    halves = np.array([0, -0.0, 1, -2.5, 65504, 6e-8, 6.1e-5, 0.1, 1 / 3], "float16")
+    found = module(
+        "async (value) => Array.from((await import('./shared.js')).unpack(value).values)",
+        {"dtype": "float16", "shape": [9], "base64": b64encode(halves.tobytes()).decode()},
+    )
+    assert np.array_equal(np.array(found, "float16"), halves)
+
+
+# Pooling
+
+
+@pytest.mark.site
+def test_a_window_is_pooled_by_pointer_and_by_keys(online: str, tab: Page) -> None:
+    explorer = open_explorer(tab, online, "pooling", "pooling")
+    says = explorer.get_by_role("status")
+    canvas = explorer.get_by_role("application")
+    canvas.focus()
+    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowUp", "ArrowUp", "ArrowLeft"):
+        tab.keyboard.press(key)
+    expect(says).to_contain_text("Row 1, column 2: the max of")
+    pooled = shares(says)
+    assert len(pooled) == 5 and pooled[4] == max(pooled[:4])
+    explorer.get_by_label("Kind").select_option("mean")
+    expect(says).to_contain_text("Row 1, column 2: the mean of")
+    pooled = shares(says)
+    assert abs(pooled[4] - np.mean(pooled[:4])) <= 0.011
+    box = canvas.bounding_box()
+    assert box
+    tab.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 2)
+    expect(says).to_contain_text("Row 15, column 15")
+    explorer.get_by_label("Size").focus()
+    tab.keyboard.press("ArrowRight")
+    expect(explorer.locator(".explorer-value").first).to_have_text("3 × 3")
+    assert len(shares(says)) == 10
+
+
+def test_a_shift_changes_the_maps_as_much_as_the_page_says(
+    book: Project, online: str, tab: Page, module: Callable[..., Any]
+) -> None:
+    """The page's mean is over 64 images; here NumPy computes it for the one that is shown."""
+    explorer = open_explorer(tab, online, "pooling", "pooling")
+    text = explorer.locator("p", has_text="Shift the picture by").inner_text()
+    said = [float(n) for n in re.findall(r"\d\.\d\d", text)]
+    given = json.loads((book.build / "html/_exports/pooling/pooling.json").read_text("utf-8"))
+    images, kernel, bias = (array(given[name]) for name in ("images", "kernel", "bias"))
+    image = images[0] / 255
+    maps = [np.maximum(convolve(part, kernel) + bias, 0) for part in (image[:, 1:], image[:, :-1])]
+    pooled = [m[:30, :28].reshape(15, 2, 14, 2, -1).max(axis=(1, 3)) for m in maps]
+    expected = [np.abs(b - a).mean() / a.mean() for a, b in (maps, pooled)]
+    assert np.allclose(said, expected, atol=0.0051)
+    build, where = Build.read(book), book.page("pooling")
+    entry = Store(book.store).read(fingerprint(where, book, build))
+    assert entry is not None
+    measured = {m["name"]: m["value"] for _, m in measures(entry)}
+    assert 0.3 < said[0] / float(measured["unpooled_change"]) < 3  # the same quantity
+
+
+def array(packed: dict[str, Any]) -> np.ndarray[Any, Any]:
+    data = b64decode(packed["base64"])
+    return np.frombuffer(data, packed["dtype"]).reshape(packed["shape"]).astype("float64")
+
+
+def convolve(image: np.ndarray[Any, Any], kernel: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    windows = np.lib.stride_tricks.sliding_window_view(image, kernel.shape[:2], (0, 1))
+    found: np.ndarray[Any, Any] = np.einsum("yxcij,ijck->yxk", windows, kernel)
+    return found
+
+
+# Dropout
+
+
+def test_dropout_silences_and_scales(module: Callable[..., Any]) -> None:
+    values = [1.0, 2.0, 0.5] * 2000
+    found = module(
+        """async (values) => {
+          const { dropout, randomFrom } = await import("./dropout.js");
+          return dropout(values, 0.2, randomFrom(1));
+        }""",
+        values,
+    )
+    out = np.array(found)
+    kept = out != 0
+    assert np.allclose(out[kept], np.array(values)[kept] / 0.8)
+    assert abs(kept.mean() - 0.8) < 0.02  # four standard deviations
+    assert abs(out.mean() - np.mean(values)) < 0.03
+
+
+@pytest.mark.site
+def test_the_mean_of_many_steps_comes_near_the_prediction(online: str, tab: Page) -> None:
+    explorer = open_explorer(tab, online, "dropout", "dropout")
+    says = explorer.get_by_role("status")
+
+    def off() -> float:
+        match = re.search(r"off by (\d\.\d\d)", says.inner_text())
+        assert match
+        return float(match[1])
+
+    expect(says).to_contain_text("Step 1:")
+    first = off()
+    explorer.get_by_role("button", name="A hundred steps").click()
+    expect(says).to_contain_text("Step 101:")
+    assert off() < 0.1 < first
+    explorer.get_by_role("button", name="One step").press("Enter")
+    expect(says).to_contain_text("Step 102:")
+    explorer.get_by_label("Rate").focus()
+    tab.keyboard.press("ArrowRight")
+    expect(says).to_contain_text("Step 1:")
+    expect(says).to_contain_text("multiplied by 1.43")
+    explorer.get_by_label("Mode").select_option("prediction")
+    expect(says).to_contain_text("none is silenced")
+    assert off() == 0
+    crosses = explorer.locator("svg .cross")
+    assert crosses.count() == 0
+
+
+# Training replay
+
+
+@pytest.mark.site
+def test_each_epoch_shows_what_the_run_recorded(book: Project, online: str, tab: Page) -> None:
+    given = json.loads((book.build / "html/_exports/dropout/replay.json").read_text("utf-8"))
+    explorer = open_explorer(tab, online, "replay", "dropout")
+    says, scrub = explorer.get_by_role("status"), explorer.get_by_role("slider", name="Epoch")
+    epochs = len(given["curves"][0]["loss"])
+    assert scrub.get_attribute("max") == str(epochs)
+    explorer.get_by_label("Curves of").select_option("loss")
+    for key, epoch in (("Home", 1), ("End", epochs)):
+        scrub.focus()
+        tab.keyboard.press(key)
+        text = f"Epoch {epoch} of {epochs}, loss: "
+        for name, run in zip(given["names"], given["curves"], strict=True):
+            text += f"{name} {run['loss'][epoch - 1]:.2f} in training, "
+            text += f"{run['val_loss'][epoch - 1]:.2f} in validation; "
+        assert words(says.inner_text()) == words(text)
+        assert np.allclose(numbers(says.inner_text()), numbers(text), atol=0.0101)  # both round
+        shown = explorer.locator("tbody td").all_inner_texts()
+        found = array(given["by_class"])[:, epoch - 1].T.ravel()
+        assert np.allclose([float(one) for one in shown], found, atol=0.0051)
+
+
+@pytest.mark.site
+def test_the_last_epoch_s_kernels_are_those_of_the_trained_network(book: Project) -> None:
+    given = json.loads((book.build / "html/_exports/dropout/replay.json").read_text("utf-8"))
+    kernels = array(given["kernels"])
+    assert kernels.shape[0] == 2 and kernels.shape[2:] == (32, 3, 3, 3)
+    assert {kernels.min(), kernels.max()} & {0, 255}  # the largest weight uses the whole range
+    assert (kernels[0, 0] != kernels[1, 0]).any()  # dropout changed the way from the first epoch
+
+
+def shares(says: Locator) -> list[float]:
+    return [float(share) for share in re.findall(r"\d+\.\d\d", says.inner_text())]
+
+
+def words(text: str) -> list[str]:
+    return re.findall("[a-zA-Z]+", text)
+
+
+def numbers(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"\d+(?:\.\d+)?", text)]
