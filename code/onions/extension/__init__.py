@@ -75,7 +75,17 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", _add_banner)
     app.connect("build-finished", _drop_old_images)
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
-    for part in (address, reader, lesson, results, normal, gathered, explorers, instructor, quizzes):
+    for part in (
+        address,
+        reader,
+        lesson,
+        results,
+        normal,
+        gathered,
+        explorers,
+        instructor,
+        quizzes,
+    ):
         part.setup(app)
     for part in (search, tips, details, downloads, offline, images, footer, meta, notfound):
         part.setup(app)  # the search before the tips, which it does not find

@@ -117,11 +117,14 @@ class _Page:
         """Return a question, and the answers to choose from with their letters."""
         asked, *choices = node.children
         lines = [f"- {part['letter']}) {self._inline(part)}" for part in choices]
-        return "\n".join((f"**Question {node['number']}.** {self._inline(asked)}", "", *lines)).strip()
+        return "\n".join(
+            (f"**Question {node['number']}.** {self._inline(asked)}", "", *lines)
+        ).strip()
 
     def _answers(self, node: answers) -> str:
+        mark = ")" if node["quiz"]["tolerance"] is None else ":"
         lines = (
-            f"- {part['answer']}{'' if 'value' in part else ')'} {verdict(part)} {self._inline(part)}"
+            f"- {part['answer']}{mark} {verdict(part)} {self._inline(part)}"
             for part in node.children
         )
         return "\n".join((f"Question {node['number']}:", "", *lines))

@@ -85,7 +85,9 @@ class Quiz(SphinxDirective):
         found = nodes.container()
         self.state.nested_parse(self.content, self.content_offset, found)
         match found.children:
-            case [nodes.paragraph() as asked, nodes.definition_list() as answers] if len(answers) > 1:
+            case [nodes.paragraph() as asked, nodes.definition_list() as answers] if (
+                len(answers) > 1
+            ):
                 pass
             case _:
                 raise KeyIsWrong(
@@ -265,15 +267,15 @@ def _close_choice(translator: Any, node: choice) -> None:
 
 
 def _open_answers(translator: Any, node: answers) -> None:
-    choices = node["quiz"]["tolerance"] is None
     start = translator.starttag(node, "div", CLASS="quiz-answers")
+    listed = '<ol type="a">' if node["quiz"]["tolerance"] is None else "<ul>"
     back = f'<a href="#quiz-{node["quiz"]["name"]}">Question {node["number"]}</a>'
-    translator.body.append(f"{start}<p>{back}</p>\n<{'ol type="a"' if choices else 'ul'}>\n")
+    translator.body.append(f"{start}<p>{back}</p>\n{listed}\n")
 
 
 def _close_answers(translator: Any, node: answers) -> None:
-    choices = node["quiz"]["tolerance"] is None
-    translator.body.append(f"</{'ol' if choices else 'ul'}></div>\n")
+    listed = "ol" if node["quiz"]["tolerance"] is None else "ul"
+    translator.body.append(f"</{listed}></div>\n")
 
 
 def _open_reason(translator: Any, node: reason) -> None:
