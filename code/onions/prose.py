@@ -14,6 +14,7 @@ TERM = re.compile(r"\{term\}`([^`<]+?)(?:\s*<([^>]+)>)?`")
 ROLE = re.compile(r"(\{[\w:-]+\})?`[^`]*`|\]\([^)]*\)|\$[^$]*\$|<!--.*?-->", re.S)
 FENCED = re.compile(r"^(```+).*?^\1$", re.M | re.S)
 GATE = re.compile(r"\{(exercise|solution)-(start|end)\}")
+QUIZ = re.compile(r"^:::+\{quiz\} *(\S+)", re.M)
 # What a reader need not read: notes for instructors, questions.
 ASIDE = re.compile(r"^(:::+)\{(?:instructor|quiz)\}.*?^\1$", re.M | re.S)
 

@@ -118,7 +118,7 @@ class Quiz(SphinxDirective):
             conditions.append(first.astext())
         texts = [term.astext() for term, _ in entries]
         check_choices(texts, conditions, self._measures(), checked=not self._was_cut_short())
-        order = sorted(range(len(texts)), key=lambda index: _hash(f"{name} {texts[index]}"))
+        order = sorted(range(len(texts)), key=lambda index: _hash(f"{name}/{texts[index]}"))
         for letter, index in zip(LETTERS, order, strict=False):
             yield choice("", "", *entries[index][0].children, letter=letter)
         for letter, index in zip(LETTERS, order, strict=False):
