@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 from conftest import address, run_onions, small_project
+from onions.claims import Value
 from onions.extension.keys import KeyIsWrong, check_choices, check_numbers, evaluate
 from onions.pages import Project
 from onions.prose import QUIZ
 from playwright.sync_api import Browser, Locator, Page, expect
 
 REVIEW = "reference/review"
-MEASURES = {"four": 4, "share": 0.25, "animal": "cat"}
+MEASURES: dict[str, Value] = {"four": 4, "share": 0.25, "animal": "cat"}
 
 
 @pytest.mark.parametrize(

@@ -72,9 +72,7 @@ class Gather(SphinxPostTransform):
             yield from map(self._as_ours, copies)
 
     def _mixed(self) -> Iterator[nodes.Node]:
-        """Yield how many are answered, and the quizzes, each with a link to its page."""
-        if not is_offline(self.app):
-            yield nodes.raw("", PROGRESS, format="html")
+        """Yield the quizzes, each with a link to its page, and how many are answered."""
         pages = {}
         for page in site().project.pages():
             for one in self.env.get_doctree(page.name).findall(quiz):
@@ -84,6 +82,8 @@ class Gather(SphinxPostTransform):
             source = page_link(self.env, pages[one["name"]][1])
             link = nodes.paragraph("", "", nodes.Text("From "), source)
             yield nodes.container("", self._as_ours(one), link, classes=["gathered"])
+        if not is_offline(self.app):
+            yield nodes.raw("", PROGRESS, format="html")
 
     def _as_ours(self, copy: nodes.Element) -> nodes.Node:
         """Return a part of another page as one of this: its links lead on, its ids stay there."""

@@ -68,8 +68,8 @@ def check_choices(
     if not right:
         raise KeyIsWrong(f"no answer is right in this run, where {numbers}; mend the conditions")
     if len(right) > 1:
-        names = " and ".join(f"“{answers[index]}”" for index in right)
-        raise KeyIsWrong(f"{names} are both right in this run, where {numbers}; one may be")
+        both = " and ".join(f"“{answers[index]}”" for index in right)
+        raise KeyIsWrong(f"{both} are both right in this run, where {numbers}; one may be")
     raise KeyIsWrong(
         f"the run makes “{answers[right[0]]}” right, where {numbers}. Put that answer first, and "
         "write all reasons anew"

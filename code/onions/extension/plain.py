@@ -87,7 +87,7 @@ class _Page:
                 yield Part(self._quiz(node), solution=solution)
             elif isinstance(node, reasons):
                 yield Part(f"**{TITLE}**", solution=True)
-                for group in node.children:
+                for group in node.findall(answers):
                     yield Part(self._answers(group), solution=True)
             elif isinstance(node, nodes.section | nodes.container | nodes.Admonition):
                 if isinstance(node, nodes.hint):
@@ -115,17 +115,16 @@ class _Page:
 
     def _quiz(self, node: quiz) -> str:
         """Return a question, and the answers to choose from with their letters."""
-        asked, *choices = node.children
-        lines = [f"- {part['letter']}) {self._inline(part)}" for part in choices]
+        lines = [f"- {part['letter']}) {self._inline(part)}" for part in node.findall(choice)]
         return "\n".join(
-            (f"**Question {node['number']}.** {self._inline(asked)}", "", *lines)
+            (f"**Question {node['number']}.** {self._inline(node.children[0])}", "", *lines)
         ).strip()
 
     def _answers(self, node: answers) -> str:
         mark = ")" if node["quiz"]["tolerance"] is None else ":"
         lines = (
             f"- {part['answer']}{mark} {verdict(part)} {self._inline(part)}"
-            for part in node.children
+            for part in node.findall(reason)
         )
         return "\n".join((f"Question {node['number']}:", "", *lines))
 

@@ -7,6 +7,7 @@ page's end. With it (``book/_static/reading.js``) the reason of the chosen answe
 
 from collections.abc import Iterator
 from hashlib import sha256
+from string import ascii_lowercase
 from typing import Any
 
 from docutils import nodes
@@ -20,7 +21,8 @@ from onions.extension.keys import KeyIsWrong, check_choices, check_numbers
 from onions.extension.offline import is_offline
 from onions.extension.reader import site
 
-LETTERS = "abcdefgh"
+LETTERS = ascii_lowercase
+LINKS = (nodes.reference, addnodes.pending_xref)
 TITLE = "Answers to the questions"
 HINTS = {True: "Enter a number.", False: "Choose an answer."}  # of a number, of a choice
 RIGHT, WRONG = "✓ Right.", "✗ Not quite."
@@ -46,7 +48,7 @@ class reason(nodes.TextElement):
 
 
 class reasons(nodes.General, nodes.Element):
-    """The reasons of all of a page's questions, at its end; a `answers` for each question."""
+    """The reasons of all of a page's questions, at its end: `answers` for each question."""
 
 
 class answers(nodes.General, nodes.Element):
@@ -85,24 +87,24 @@ class Quiz(SphinxDirective):
         found = nodes.container()
         self.state.nested_parse(self.content, self.content_offset, found)
         match found.children:
-            case [nodes.paragraph() as asked, nodes.definition_list() as answers] if (
-                len(answers) > 1
-            ):
+            case [nodes.paragraph() as asked, nodes.definition_list() as listed] if len(listed) > 1:
                 pass
             case _:
                 raise KeyIsWrong(
                     "write the question as one paragraph, and below it a definition list of two or "
                     "more answers: the answer, and on the next line “: `condition` Its reason.”"
                 )
-        if list(found.findall(nodes.reference)) or list(found.findall(addnodes.pending_xref)):
+        if any(isinstance(part, LINKS) for part in found.findall()):
             raise KeyIsWrong("a quiz has no links: the reader would leave it")
         entries = []
-        for item in answers.children:
-            term, *_, definition = item.children
-            if len(definition) != 1 or not isinstance(definition[0], nodes.paragraph):
-                raise KeyIsWrong(f"“{term.astext()}” needs one paragraph that gives its reason")
-            entries.append((term, definition[0]))
-        return asked.children, entries
+        for item in listed.findall(nodes.definition_list_item):
+            match item.children:
+                case [nodes.term() as term, nodes.definition(children=[nodes.paragraph() as why])]:
+                    entries.append((term, why))
+                case _:
+                    text = item.children[0].astext()
+                    raise KeyIsWrong(f"“{text}” needs one paragraph that gives its reason")
+        return list(asked.children), entries
 
     def _choices(
         self, name: str, entries: list[tuple[nodes.term, nodes.paragraph]]
@@ -198,17 +200,18 @@ def _move_reasons(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     found = list(doctree.findall(quiz))
     if not found:
         return
-    end = reasons(ids=["quiz-answers"])
+    groups: list[nodes.Node] = []
     for number, one in enumerate(found, 1):
         group = answers(ids=[f"why-{one['name']}"], quiz=one, number=number)
         for part in list(one.findall(reason)):
             one.remove(part)
             group += part
         one["ids"], one["number"] = [f"quiz-{one['name']}"], number
-        end += group
+        groups.append(group)
+    end: nodes.Element = reasons("", *groups, ids=["quiz-answers"])
     if is_offline(app):
         title = nodes.title(text=TITLE)
-        end = nodes.section("", title, *end.children, ids=end["ids"], classes=["answers"])
+        end = nodes.section("", title, *groups, ids=["quiz-answers"], classes=["answers"])
     next(doctree.findall(nodes.section)).append(end)
 
 
