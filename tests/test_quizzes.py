@@ -12,6 +12,7 @@ from onions.extension.keys import KeyIsWrong, check_choices, check_numbers, eval
 from onions.pages import Project
 from onions.prose import QUIZ
 from playwright.sync_api import Browser, Locator, Page, expect
+from test_budgets import NOTE_SHIFTS, SHIFT
 
 REVIEW = "reference/review"
 MEASURES: dict[str, Value] = {"four": 4, "share": 0.25, "animal": "cat"}
@@ -370,3 +371,22 @@ def test_the_search_finds_questions_and_not_their_reasons(book: Project) -> None
     texts = (book.build / "html" / "_static" / "search-texts.js").read_text("utf-8")
     assert "What happens to the number of weights of a dense layer" in texts
     assert "The height doubles as well" not in texts
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("width", [390, 1280])
+def test_answers_of_an_earlier_visit_move_nothing(
+    book: Project, chromium: Browser, width: int
+) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": 900})
+    tab = context.new_page()
+    tab.goto(address(book, REVIEW))
+    tab.evaluate(
+        """localStorage.setItem("onions-quizzes", JSON.stringify(Object.fromEntries(
+        [...document.querySelectorAll("form.quiz")].map(({dataset}) => [dataset.quiz, "a"]))))"""
+    )
+    tab.add_init_script(NOTE_SHIFTS)
+    tab.reload()
+    expect(tab.locator("form.quiz[data-state=right]").first).to_be_attached()
+    assert sum(value for value, _ in tab.evaluate("shifts")) <= SHIFT
+    context.close()

@@ -83,7 +83,7 @@ class Gather(SphinxPostTransform):
             link = nodes.paragraph("", "", nodes.Text("From "), source)
             yield nodes.container("", self._as_ours(one), link, classes=["gathered"])
         if not is_offline(self.app):
-            yield nodes.raw("", PROGRESS, format="html")
+            yield nodes.raw("", PROGRESS.format(len(pages)), format="html")
 
     def _as_ours(self, copy: nodes.Element) -> nodes.Node:
         """Return a part of another page as one of this: its links lead on, its ids stay there."""
@@ -114,7 +114,7 @@ def _notes(doctree: nodes.document) -> Iterator[nodes.Element]:
 
 
 QUIZZES = "all-quizzes"
-PROGRESS = """<div class="quiz-progress needs-js"><output></output>
+PROGRESS = """<div class="quiz-progress needs-js"><output>0 of {} right so far.</output>
 <button type="button">Start again</button></div>"""
 COPIES = {"all-exercises": _exercises, "instructor-notes": _notes}
 
