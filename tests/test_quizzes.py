@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import address, run_onions, small_project
+from conftest import ROOT, address, run_onions, small_project
 from onions.claims import Value
 from onions.extension.keys import KeyIsWrong, check_choices, check_numbers, evaluate
 from onions.pages import Project
@@ -87,6 +87,28 @@ def test_numbers_can_be_told_apart() -> None:
         check_numbers(["four", "four - 2"], 1, MEASURES, checked=True)
     with pytest.raises(KeyIsWrong, match="`animal` is cat, not a number"):
         check_numbers(["animal"], 0, MEASURES, checked=True)
+
+
+BOOK = Project(ROOT)
+BLOCK = re.compile(r"^:::\{quiz\} (\S+)\n(.*?)^:::$", re.M | re.S)
+
+
+@pytest.mark.parametrize("name", [p.name for p in BOOK.pages() if p.lesson.get("reference")])
+def test_no_build_fails_by_chance(name: str) -> None:
+    """In every reference run the first answer is right, and no other."""
+    sets = json.loads((ROOT / "book" / "reference" / "reference_runs.json").read_text("utf-8"))
+    checked = 0
+    for block in BLOCK.finditer(BOOK.page(name).text):
+        conditions = re.findall(r"^: `(.+?)`", block[2], re.M)
+        if ":tolerance:" in block[2]:
+            continue
+        for one in sets:
+            measured = one["pages"][name]["measures"]
+            for run in range(one["seeds"]):
+                measures = {key: values[run] for key, values in measured.items()}
+                check_choices(conditions, conditions, measures, checked=True)
+                checked += 1
+    assert checked
 
 
 CODE = """```{code-cell} python
