@@ -257,6 +257,25 @@ def test_solutions_end_their_chapter_in_the_epub(made: Project, pages: dict[str,
     assert numbers == list(range(1, len(numbers) + 1)) and numbers
 
 
+def test_answers_end_their_chapter_in_the_epub(made: Project, pages: dict[str, Element]) -> None:
+    for page in made.pages():
+        chapter = pages[f"{page.name}.xhtml"]
+        boxes = [box for box in chapter.iter(f"{XHTML}div") if box.get("class") == "quiz"]
+        sections = {e.get("id"): e for e in chapter.iter(f"{XHTML}section")}
+        if not boxes:
+            assert "quiz-answers" not in sections
+            continue
+        title, *groups = sections["quiz-answers"]
+        assert text(title) == "Answers to the questions"
+        for number, (box, group) in enumerate(zip(boxes, groups, strict=True), 1):
+            assert text(box).startswith(f"Question {number} ")
+            [link] = box.iter(f"{XHTML}a")
+            [back] = group.iter(f"{XHTML}a")
+            assert (text(link), link.get("href")) == ("Answer", f"#{group.attrib['id']}")
+            assert back.get("href") == f"#{box.attrib['id']}"
+            assert text(group).count("✓ Right.") == 1 <= text(group).count("✗ Not quite.")
+
+
 def outline(pdf: PdfReader) -> list[Destination]:
     """The PDF's entries of the first level."""
     return [entry for entry in pdf.outline if isinstance(entry, Destination)]

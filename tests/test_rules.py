@@ -101,7 +101,9 @@ ENTRIES = "\n\n".join(
     f"{term}\n  A." for term in ("max pooling", "pooling layer", "ReLU", "matrix")
 )
 GLOSSARY = f"# Glossary\n\n```{{glossary}}\n{ENTRIES}\n```\n"
-FILLER = "\n\n" + "word " * 190
+QUIZ = ":::{{quiz}} {}\nHow many?\n\nOne\n: `one == 1` ReLU says so.\n:::\n\n"
+QUIZZES = "".join(map(QUIZ.format, ("one", "two", "three")))
+FILLER = "\n\n" + "word " * 190 + "\n\n" + QUIZZES
 
 
 @pytest.mark.parametrize(
@@ -125,6 +127,7 @@ FILLER = "\n\n" + "word " * 190
         ("````{note}\n```python\nx\n```\n````\n\nReLU here.", "link the first “ReLU”"),
         ("`````{solution-start} e\n`````\nReLU\n`````{solution-end}\n`````\n\nReLU.", "“ReLU”"),
         (":::{instructor} 2\nReLU\n:::\n\nReLU.", "“ReLU”"),
+        (QUIZ.format("first") + "{term}`ReLU`.", ""),
         ("Matrices.", "{term}`Matrices <matrix>`"),
     ],
 )
@@ -143,6 +146,22 @@ def test_a_term_is_found_in_its_line(small: Small) -> None:
     found = check(Project(root).page("index"))
     lines = (root / "book" / "index.md").read_text().splitlines()
     assert [lines[f.line - 1] for f in found] == ["ReLU."]
+
+
+def test_a_page_of_the_lesson_asks_three_questions(small: Small) -> None:
+    two = FILLER.replace(QUIZ.format("three"), "")
+    pages = Project(small(index=f"{LESSON}# T{FILLER}", other=f"{LESSON}# T{two}"))
+    found = [f.message for f in check(pages.page("other")) if "CONTRIBUTING" in f.message]
+    assert found == ["2 quizzes; 3 or more, see “Quizzes” in CONTRIBUTING.md"]
+    twice = [(f.line, f.message) for f in check(pages.page("index"))]
+    lines = (pages.book / "index.md").read_text().splitlines()
+    assert [lines[line - 1] for line, _ in twice] == [":::{quiz} one", ":::{quiz} two"]
+    assert twice[0][1] == "other.md has a quiz named one, too; rename one"
+
+
+def test_quizzes_take_no_reading_time(small: Small) -> None:
+    page = Project(small(index=f"{LESSON}# T\n\n{QUIZ.format('q') * 50}word\n")).page("index")
+    assert reading_minutes(page) == pytest.approx(2 / 200)
 
 
 def test_a_linked_term_in_a_claim(small: Small) -> None:

@@ -102,3 +102,88 @@
   document.addEventListener("click", close);
   document.addEventListener("keydown", (event) => event.key === "Escape" && close());
 }
+
+// Questions: the reason of the answer that a reader gives, at once, cloned from the page's end. The
+// answers are kept in this browser, under one key, and sent nowhere.
+{
+  const KEY = "onions-quizzes"; // {quiz: answer}
+  const forms = [...document.querySelectorAll("form.quiz")];
+  const right = new Set();
+  const progress = document.querySelector(".quiz-progress");
+
+  const kept = () => {
+    try {
+      return JSON.parse(localStorage.getItem(KEY)) ?? {};
+    } catch {
+      return {}; // no storage in this browser, or not ours
+    }
+  };
+  const keep = (answers) => {
+    try {
+      localStorage.setItem(KEY, JSON.stringify(answers));
+    } catch {
+      // Then nothing is remembered.
+    }
+  };
+
+  /** Return the number in what was typed; 307,300 and 307 300 are one, and so are 0.5 and 0,5. */
+  const number = (text) => {
+    const bare = text.replace(/[\s'’]/g, "").replace("−", "-");
+    const thousands = /^-?\d{1,3}(,\d{3})+(\.\d*)?$/.test(bare);
+    return bare ? Number(thousands ? bare.replaceAll(",", "") : bare.replace(",", ".")) : NaN;
+  };
+
+  /** Say what is to be said of an answer. */
+  const judge = (form, answer) => {
+    const { quiz, tolerance } = form.dataset;
+    const says = form.querySelector("output");
+    const given = tolerance === undefined ? answer : number(answer);
+    const reasons = document.getElementById(`why-${quiz.split("/").at(-1)}`);
+    const found = [...reasons.querySelectorAll("[data-answer]")].find(({ dataset }) =>
+      tolerance === undefined
+        ? dataset.answer === given
+        : Math.abs(dataset.answer - given) <= Number(tolerance),
+    );
+    if (found) says.replaceChildren(...found.cloneNode(true).childNodes);
+    else if (Number.isNaN(given)) says.textContent = "Enter a number, such as 1,250 or 0.5.";
+    else says.textContent = "✗ Not quite. Work it out once more.";
+    form.dataset.state = found && "right" in found.dataset ? "right" : "wrong";
+    right[form.dataset.state === "right" ? "add" : "delete"](quiz);
+    count();
+  };
+
+  const count = () => {
+    if (!progress) return;
+    const said = `${right.size} of ${forms.length} right so far.`;
+    progress.querySelector("output").textContent = said;
+  };
+
+  const given = kept();
+  for (const form of forms) {
+    const { quiz, tolerance } = form.dataset;
+    const { answer } = form.elements;
+    const hint = form.querySelector("output").textContent;
+    form.addEventListener(tolerance === undefined ? "change" : "submit", (event) => {
+      event.preventDefault();
+      keep({ ...kept(), [quiz]: answer.value });
+      judge(form, answer.value);
+    });
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("reset", () => {
+      delete form.dataset.state;
+      form.querySelector("output").textContent = hint;
+    });
+    if (quiz in given) {
+      answer.value = given[quiz];
+      if (answer.value) judge(form, answer.value);
+    }
+  }
+  count();
+  progress?.querySelector("button").addEventListener("click", () => {
+    const ours = forms.map((form) => form.dataset.quiz);
+    keep(Object.fromEntries(Object.entries(kept()).filter(([quiz]) => !ours.includes(quiz))));
+    for (const form of forms) form.reset();
+    right.clear();
+    count();
+  });
+}

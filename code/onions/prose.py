@@ -14,7 +14,9 @@ TERM = re.compile(r"\{term\}`([^`<]+?)(?:\s*<([^>]+)>)?`")
 ROLE = re.compile(r"(\{[\w:-]+\})?`[^`]*`|\]\([^)]*\)|\$[^$]*\$|<!--.*?-->", re.S)
 FENCED = re.compile(r"^(```+).*?^\1$", re.M | re.S)
 GATE = re.compile(r"\{(exercise|solution)-(start|end)\}")
-NOTE = re.compile(r"^(:::+)\{(?:instructor|explorer)\}.*?^\1$", re.M | re.S)
+QUIZ = re.compile(r"^:::+\{quiz\} *(\S+)", re.M)
+# What a reader need not read: notes for instructors, questions, what stands in explorers' place.
+ASIDE = re.compile(r"^(:::+)\{(?:instructor|quiz|explorer)\}.*?^\1$", re.M | re.S)
 
 
 class Use(NamedTuple):
@@ -43,8 +45,8 @@ def plain(text: str) -> str:
 def reading_minutes(page: Page) -> float:
     """Return the minutes that the page takes to read, at 200 words a minute, code counted twice.
 
-    Outputs, the opening box, folded cells, notes for instructors and exercises, which have a time
-    of their own, are left out.
+    Outputs, the opening box, folded cells, notes for instructors, quizzes and exercises, which have
+    a time of their own, are left out.
     """
     words, in_exercise, cells = 0, False, iter(page.cells)
     for part in page.notebook.cells:
@@ -53,7 +55,7 @@ def reading_minutes(page: Page) -> float:
             if not (in_exercise or {BUILD_ONLY, "hide-cell"}.intersection(cell.tags)):
                 words += 2 * len(cell.source.split())
             continue
-        for line in NOTE.sub("", part.source).splitlines():
+        for line in ASIDE.sub("", part.source).splitlines():
             if gate := GATE.search(line):
                 in_exercise = gate[2] == "start"
             elif not in_exercise and not line.startswith((":", "```", "%")):
@@ -71,8 +73,8 @@ def terms(page: Page) -> list[str]:
 
 
 def uses(page: Page, term: str, known: list[str]) -> Iterator[Use]:
-    """Yield where a term stands in the text, in order, outside solutions and instructors' notes,
-    which a learner need not have open.
+    """Yield where a term stands in the text, in order, outside solutions, quizzes and instructors'
+    notes, which a learner need not have read.
 
     `known` are all terms: where a longer one contains this one, it does not count.
     """
@@ -96,7 +98,7 @@ def uses(page: Page, term: str, known: list[str]) -> Iterator[Use]:
 
 
 def _folded(page: Page) -> set[int]:
-    """Return the numbers of the lines in solutions and in notes for instructors."""
+    """Return the numbers of the lines in solutions, quizzes and notes for instructors."""
     text = page.path.read_text("utf-8")
     lines, inside = set(), False
     for number, line in enumerate(text.splitlines(), 1):
@@ -104,7 +106,7 @@ def _folded(page: Page) -> set[int]:
             inside = gate[0] == "{solution-start}"
         if inside:
             lines.add(number)
-    for note in NOTE.finditer(text):
+    for note in ASIDE.finditer(text):
         first, last = (text.count("\n", 0, place) + 1 for place in note.span())
         lines.update(range(first, last + 1))
     return lines

@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from onions.exports import TAG
 from onions.pages import RUN_TAGS, CodeCell, Page
-from onions.prose import BUILD_ONLY, paragraphs, plain, reading_minutes, terms, uses
+from onions.prose import BUILD_ONLY, QUIZ, paragraphs, plain, reading_minutes, terms, uses
 from onions.reference import Reference
 
 LONGEST_CELL = 20  # lines
 MEDIAN_CELL = 6  # lines
 WIDEST_LINE = 84  # characters, what fits beside the table of contents
+QUIZZES = 3  # on each page of the lesson
 SLACK = 0.75  # minutes by which a page may miss its whole number
 # Words that make a learner who does not find it easy feel slow.
 SLIGHTING = re.compile(r"\b(simply|just|obviously|of course|easily|trivial(ly)?)\b", re.I)
@@ -166,6 +167,31 @@ def _exercises_have_solutions(page: Page) -> Iterator[Finding]:
             yield Finding(line, "solutions", message)
 
 
+def _lessons_ask(page: Page) -> Iterator[Finding]:
+    """A page of the lesson asks what its reader expects or has understood."""
+    found = len(QUIZ.findall(page.text))
+    if page.lesson and found < QUIZZES:
+        message = f"{found} quizzes; {QUIZZES} or more, see “Quizzes” in CONTRIBUTING.md"
+        yield Finding(1, "quizzes", message)
+
+
+def _quizzes_are_named_once(page: Page) -> Iterator[Finding]:
+    """No two quizzes of the book have one name, by which a reader's answers are kept."""
+    book = page.path.parents[page.name.count("/")]
+    texts = {path: path.read_text("utf-8") for path in book.rglob("*.md")}
+    for match in QUIZ.finditer(page.text):
+        others = [
+            path.relative_to(book)
+            for path, text in texts.items()
+            for other in QUIZ.finditer(text)
+            if other[1] == match[1] and (path, other.start()) != (page.path, match.start())
+        ]
+        if others:
+            line = page.text.count("\n", 0, match.start()) + 1
+            message = f"{others[0]} has a quiz named {match[1]}, too; rename one"
+            yield Finding(line, "quizzes", message)
+
+
 def _figures_have_alt_text(page: Page) -> Iterator[Finding]:
     """Every figure says in words what it shows, for readers who don't see it."""
     for cell in page.cells:
@@ -203,6 +229,8 @@ RULES: tuple[Callable[[Page], Iterator[Finding]], ...] = (
     _minutes_are_true,
     _terms_are_linked,
     _exercises_have_solutions,
+    _lessons_ask,
+    _quizzes_are_named_once,
     _figures_have_alt_text,
     _numbers_come_from_the_run,
     _words_are_kind,

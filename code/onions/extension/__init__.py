@@ -1,14 +1,15 @@
 """The Sphinx extension: what makes Jupyter Book render our pages from the store.
 
 ``reader`` lays the stored outputs onto the cells, ``lesson`` renders the front matter, ``results``
-what the run says, ``normal`` how that lies among the reference runs, ``gathered`` what all pages
-say, ``explorers`` figures that move, ``instructor`` notes for whoever teaches, ``tips`` what a term
-means, ``details`` everything that folds, ``offline`` what an EPUB has instead, ``plain`` a page as
-plain Markdown, ``downloads`` the notebooks and the script that are made of that, ``images`` lighter
-pictures, ``address`` where the site and its sources are, ``commits`` what git says of them,
-``footer`` what stands below a page, ``search`` the search, ``meta`` what search engines and
-previews read, ``notfound`` the page for addresses that lead nowhere, ``policy`` what a browser may
-run. Read them in this order.
+what the run says, ``normal`` how that lies among the reference runs, ``quizzes`` questions to the
+reader and ``keys`` what makes an answer right, ``gathered`` what all pages say, ``explorers``
+figures that move, ``instructor`` notes for whoever teaches, ``tips`` what a term means, ``details``
+everything that folds, ``offline`` what an EPUB has instead, ``plain`` a page as plain Markdown,
+``downloads`` the notebooks and the script that are made of that, ``images`` lighter pictures,
+``address`` where the site and its sources are, ``commits`` what git says of them, ``footer`` what
+stands below a page, ``search`` the search, ``meta`` what search engines and previews read,
+``notfound`` the page for addresses that lead nowhere, ``policy`` what a browser may run. Read them
+in this order.
 """
 
 import re
@@ -37,6 +38,7 @@ from onions.extension import (
     normal,
     notfound,
     offline,
+    quizzes,
     reader,
     results,
     search,
@@ -73,7 +75,17 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", _add_banner)
     app.connect("build-finished", _drop_old_images)
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
-    for part in (address, reader, lesson, results, normal, gathered, explorers, instructor):
+    for part in (
+        address,
+        reader,
+        lesson,
+        results,
+        normal,
+        gathered,
+        explorers,
+        instructor,
+        quizzes,
+    ):
         part.setup(app)
     for part in (search, tips, details, downloads, offline, images, footer, meta, notfound):
         part.setup(app)  # the search before the tips, which it does not find

@@ -1,5 +1,5 @@
-"""What folds: solutions, hints and hidden cells as native ``<details>``, which need no JavaScript;
-and exercises without the id that they share.
+"""What folds: solutions, hints, hidden cells and the answers to quizzes as native ``<details>``,
+which need no JavaScript; and exercises without the id that they share.
 """
 
 from html import escape
@@ -11,20 +11,22 @@ from sphinx.application import Sphinx
 from sphinx_exercise.nodes import solution_node
 
 from onions.extension.offline import is_offline
+from onions.extension.quizzes import TITLE, reasons
 
 
 def setup(app: Sphinx) -> None:
-    """Replace how the three nodes are written, and mend their content's ids."""
+    """Replace how these nodes are written, and mend their content's ids."""
     app.connect("doctree-resolved", _drop_repeated_ids)
     app.connect("html-page-context", _add_button)
     app.add_node(solution_node, override=True, html=(_open_solution, _close))
     app.add_node(nodes.hint, override=True, html=(_open_hint, _close))
     app.add_node(HideCodeCellNode, override=True, html=(_open_cell, _close))
+    app.add_node(reasons, override=True, html=(_open_reasons, _close))
 
 
 def folds(node: nodes.Node) -> bool:
     """Tell whether a part of a page is out of sight until it is opened."""
-    return isinstance(node, solution_node | nodes.hint | HideCodeCellNode)
+    return isinstance(node, solution_node | nodes.hint | HideCodeCellNode | reasons)
 
 
 def _drop_repeated_ids(app: Sphinx, doctree: nodes.document, docname: str) -> None:
@@ -61,6 +63,10 @@ def _open_hint(translator: Any, node: nodes.Element) -> None:
 
 def _open_cell(translator: Any, node: nodes.Element) -> None:
     _open(translator, node, "admonition hidden-cell", node["prompt_show"])
+
+
+def _open_reasons(translator: Any, node: nodes.Element) -> None:
+    _open(translator, node, "admonition reasons", TITLE)
 
 
 def _open(translator: Any, node: nodes.Element, classes: str, summary: str) -> None:

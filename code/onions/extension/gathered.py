@@ -1,6 +1,6 @@
-"""Directives that gather from all pages: key points, exercises, notes for instructors.
+"""Directives that gather from all pages: key points, exercises, quizzes, notes for instructors.
 
-The last two copy parts of other pages, which are known only when all pages have been read.
+All but the first copy parts of other pages, which are known only when all pages have been read.
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,8 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx_exercise.nodes import is_exercise_node
 
 from onions.extension.instructor import instructor_note
+from onions.extension.offline import is_offline
+from onions.extension.quizzes import in_mixed_order, quiz
 from onions.extension.reader import depends_on_store, site
 from onions.extension.results import page_link
 
@@ -40,7 +42,9 @@ class gathered(nodes.General, nodes.Element):
 
 
 class Gathered(SphinxDirective):
-    """``{all-exercises}`` and ``{instructor-notes}``: what the pages hold of it, page by page."""
+    """``{all-exercises}`` and ``{instructor-notes}``: what the pages hold of it, page by page;
+    ``{all-quizzes}``: their questions, mixed.
+    """
 
     def run(self) -> list[nodes.Node]:
         """Return the place where the copies will stand."""
@@ -56,14 +60,30 @@ class Gather(SphinxPostTransform):
     def run(self, **_: Any) -> None:
         """Replace each place of the page."""
         for place in list(self.document.findall(gathered)):
-            found: list[nodes.Node] = []
-            for page in site().project.pages():
-                copies = list(COPIES[place["what"]](self.env.get_doctree(page.name)))
-                if copies:
-                    link = page_link(self.env, page)
-                    found.append(nodes.paragraph("", "", nodes.strong("", "", link)))
-                found += map(self._as_ours, copies)
-            place.replace_self(found)
+            what = place["what"]
+            place.replace_self(list(self._mixed() if what == QUIZZES else self._by_page(what)))
+
+    def _by_page(self, what: str) -> Iterator[nodes.Node]:
+        for page in site().project.pages():
+            copies = list(COPIES[what](self.env.get_doctree(page.name)))
+            if copies:
+                link = page_link(self.env, page)
+                yield nodes.paragraph("", "", nodes.strong("", "", link))
+            yield from map(self._as_ours, copies)
+
+    def _mixed(self) -> Iterator[nodes.Node]:
+        """Yield the quizzes, each with a link to its page, and how many are answered."""
+        pages = {}
+        for page in site().project.pages():
+            for one in self.env.get_doctree(page.name).findall(quiz):
+                pages[one["name"]] = (one.deepcopy(), page)
+        for one in in_mixed_order([copy for copy, _ in pages.values()]):
+            one["review"] = True
+            source = page_link(self.env, pages[one["name"]][1])
+            link = nodes.paragraph("", "", nodes.Text("From "), source)
+            yield nodes.container("", self._as_ours(one), link, classes=["gathered"])
+        if not is_offline(self.app):
+            yield nodes.raw("", PROGRESS.format(len(pages)), format="html")
 
     def _as_ours(self, copy: nodes.Element) -> nodes.Node:
         """Return a part of another page as one of this: its links lead on, its ids stay there."""
@@ -93,6 +113,9 @@ def _notes(doctree: nodes.document) -> Iterator[nodes.Element]:
         yield nodes.container("", *copies, classes=["gathered"])
 
 
+QUIZZES = "all-quizzes"
+PROGRESS = """<div class="quiz-progress needs-js"><output>0 of {} right so far.</output>
+<button type="button">Start again</button></div>"""
 COPIES = {"all-exercises": _exercises, "instructor-notes": _notes}
 
 
@@ -100,6 +123,6 @@ def setup(app: Sphinx) -> None:
     """Register the directives, and what fills their places."""
     app.add_directive("key-points", KeyPoints)
     app.add_node(gathered)
-    for name in COPIES:
+    for name in (*COPIES, QUIZZES):
         app.add_directive(name, Gathered)
     app.add_post_transform(Gather)

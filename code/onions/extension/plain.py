@@ -19,6 +19,16 @@ from sphinx_exercise.nodes import is_exercise_node, solution_node
 from onions.downloads import Part
 from onions.extension.explorers import explorer
 from onions.extension.instructor import for_instructors
+from onions.extension.quizzes import (
+    TITLE,
+    answers,
+    choice,
+    question,
+    quiz,
+    reason,
+    reasons,
+    verdict,
+)
 from onions.extension.tips import explanation
 from onions.prose import BUILD_ONLY
 
@@ -73,6 +83,12 @@ class _Page:
                 yield Part(
                     f"**{_escape(node['title'])}** {self._elsewhere(node)}", solution=solution
                 )
+            elif isinstance(node, quiz):
+                yield Part(self._quiz(node), solution=solution)
+            elif isinstance(node, reasons):
+                yield Part(f"**{TITLE}**", solution=True)
+                for group in node.findall(answers):
+                    yield Part(self._answers(group), solution=True)
             elif isinstance(node, nodes.section | nodes.container | nodes.Admonition):
                 if isinstance(node, nodes.hint):
                     yield Part("**Hint**", solution=solution)
@@ -96,6 +112,21 @@ class _Page:
         yield Part("", cell, solution)
         if figure:
             yield Part(self._caption(figure), solution=solution)
+
+    def _quiz(self, node: quiz) -> str:
+        """Return a question, and the answers to choose from with their letters."""
+        lines = [f"- {part['letter']}) {self._inline(part)}" for part in node.findall(choice)]
+        return "\n".join(
+            (f"**Question {node['number']}.** {self._inline(node.children[0])}", "", *lines)
+        ).strip()
+
+    def _answers(self, node: answers) -> str:
+        mark = ")" if node["quiz"]["tolerance"] is None else ":"
+        lines = (
+            f"- {part['answer']}{mark} {verdict(part)} {self._inline(part)}"
+            for part in node.findall(reason)
+        )
+        return "\n".join((f"Question {node['number']}:", "", *lines))
 
     def _title(self, node: nodes.title, level: int) -> str:
         text, parent = self._inline(node), node.parent
@@ -185,7 +216,7 @@ class _Page:
                 return f"**{self._children(node)}**"
             case nodes.inline() | nodes.paragraph() | nodes.title() | nodes.caption():
                 return self._children(node)
-            case nodes.term() | nodes.entry():
+            case nodes.term() | nodes.entry() | question() | choice() | reason():
                 return self._children(node)
         return self._unknown(node)
 
