@@ -10,7 +10,8 @@ export const define = (name, build) => {
       this.started = true;
       const panel = make("div", { className: "explorer-panel" });
       try {
-        await build(panel, this.dataset.export ? await load(this.dataset.export) : {});
+        const given = await (this.dataset.export ? load(this.dataset.export) : {}); // lets the module end
+        await build(panel, given);
         this.append(panel);
         this.classList.add("ready");
       } catch (error) {
