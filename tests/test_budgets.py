@@ -20,14 +20,15 @@ from serve import served
 KIB = 1024
 WITH_FIGURES = 250 * KIB  # what a first load transfers: gzipped, headers included
 WITHOUT_FIGURES = 120 * KIB
+EXPLORERS = 110 * KIB  # what those of a page fetch once a reader is near: after its first load
 # Each costs a phone on a slow line a turn. A page has 18, and its figures: itself, 8 style sheets,
 # 8 scripts, the mark. Two are to spare. The search has 3 more: two scripts, and its index.
 REQUESTS = 20
 SEARCH_REQUESTS = REQUESTS + 3
-MODULES = 6  # of two explorers, which come when a reader is near
+EXPLORER_REQUESTS = 7  # of two explorers: their modules, what these share, and what they show
 SHIFT = 0.02  # all shifts together; for one burst of them, 0.1 counts as good
 WIDTHS = (390, 1280)
-FIGURES = re.compile("/_(images|exports)/")  # an explorer shows an export in a figure's place
+FIGURES, EXPLORER = re.compile("/_images/"), re.compile("/(_exports|explorers)/")
 
 NOTE_SHIFTS = """
 window.shifts = [];
@@ -91,12 +92,13 @@ class Visit:
         return {url: size for url, size in self.sizes.items() if FIGURES.search(url)}
 
     @property
-    def rest(self) -> dict[str, int]:
-        return {url: size for url, size in self.sizes.items() if not FIGURES.search(url)}
+    def explorers(self) -> dict[str, int]:
+        return {url: size for url, size in self.sizes.items() if EXPLORER.search(url)}
 
     @property
-    def modules(self) -> list[str]:
-        return [url for url in self.sizes if "/explorers/" in url]
+    def rest(self) -> dict[str, int]:
+        besides = self.figures.keys() | self.explorers.keys()
+        return {url: size for url, size in self.sizes.items() if url not in besides}
 
 
 Visits = dict[tuple[str, int], Visit]
@@ -157,14 +159,16 @@ def found(visits: Visits, look: Callable[[Visit], object]) -> dict[tuple[str, in
 
 
 def too_heavy(seen: Visit) -> str:
-    figures, rest = sum(seen.figures.values()), sum(seen.rest.values())
-    heavy = rest > WITHOUT_FIGURES or figures + rest > WITH_FIGURES
-    return f"{figures / KIB:.0f} KiB of figures and {rest / KIB:.0f} KiB" if heavy else ""
+    parts = {"figures": seen.figures, "explorers": seen.explorers, "the rest": seen.rest}
+    figures, explorers, rest = sizes = [sum(part.values()) for part in parts.values()]
+    heavy = rest > WITHOUT_FIGURES or figures + rest > WITH_FIGURES or explorers > EXPLORERS
+    said = (f"{size / KIB:.0f} KiB of {part}" for part, size in zip(parts, sizes, strict=True))
+    return ", ".join(said) if heavy else ""
 
 
 def asks_for_too_much(seen: Visit) -> object:
-    much = len(seen.rest) - len(seen.modules) > REQUESTS or len(seen.modules) > MODULES
-    return much and seen.rest
+    much = len(seen.rest) > REQUESTS or len(seen.explorers) > EXPLORER_REQUESTS
+    return much and [*seen.rest, *seen.explorers]
 
 
 def moved(seen: Visit) -> list[tuple[float, str]]:
@@ -187,7 +191,7 @@ def test_a_page_asks_for_little(visits: Visits) -> None:
     others = {page: seen for page, seen in visits.items() if page[0] != "search.html"}
     assert found(search, lambda seen: len(seen.rest) > SEARCH_REQUESTS and seen.rest) == {}
     assert found(others, asks_for_too_much) == {}
-    assert {page for (page, _), seen in visits.items() if seen.modules} >= {"pooling.html"}
+    assert {page for (page, _), seen in visits.items() if seen.explorers} >= {"pooling.html"}
 
 
 @pytest.mark.site
@@ -217,8 +221,9 @@ def test_whatever_a_page_does_wrong_is_seen(chromium: Browser, tmp_path: Path) -
     with served(tmp_path) as address:
         seen = visit(chromium, f"{address}wrong.html", WIDTHS[0])
     assert too_heavy(Visit(sizes=seen.figures)) and too_heavy(Visit(sizes=seen.rest))
+    assert too_heavy(Visit(sizes={"/_exports/page/weights.json": EXPLORERS + 1}))
     assert asks_for_too_much(seen)
-    assert asks_for_too_much(Visit(sizes={f"/explorers/{number}.js": 1 for number in range(7)}))
+    assert asks_for_too_much(Visit(sizes={f"/explorers/{number}.js": 1 for number in range(8)}))
     assert elsewhere(seen, address) == ["https://elsewhere.test/script.js"]
     for word in ("a word", "missing is not defined", "net::ERR_", "404 (Not Found)"):
         assert any(word in said for said in seen.said), word
