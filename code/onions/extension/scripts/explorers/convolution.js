@@ -67,7 +67,7 @@ export const products = (image, kernel, row, column, { stride, padding }) => {
 define("convolution", (panel, { images, labels, kernels, biases }) => {
   const pictures = labels.map((_, i) => normalised(part(images, i)));
   const options = { stride: 1, padding: "valid" };
-  const state = { image: 0, kernel: "horizontal edges", cut: false, row: 0, column: 0 };
+  const state = { image: 0, kernel: "horizontal edges", cut: false, row: 14, column: 14 };
   const typed = [...BY_HAND["horizontal edges"]];
   let image, kernel, bias, output;
 
@@ -137,6 +137,7 @@ define("convolution", (panel, { images, labels, kernels, biases }) => {
   const cells = typed.map((weight, i) => {
     const name = `Kernel, row ${Math.floor(i / SIDE) + 1}, column ${(i % SIDE) + 1}`;
     const cell = make("input", { type: "number", step: "any", min: -LIMIT, max: LIMIT, "aria-label": name });
+    cell.onchange = () => fill(); // shows the number that counts
     cell.oninput = () => {
       typed[i] = Math.max(-LIMIT, Math.min(cell.valueAsNumber || 0, LIMIT)); // nothing is zero
       choose.control.value = state.kernel = YOURS;
@@ -162,25 +163,26 @@ define("convolution", (panel, { images, labels, kernels, biases }) => {
   );
   fill();
   panel.append(
-    which,
-    own,
-    choose,
-    choice(
-      "Padding",
-      [
-        ["valid", "valid (none)"],
-        ["same", "same (zeros)"],
-      ],
-      set(options, "padding"),
-    ),
-    slider("Stride", { min: 1, max: 3, value: 1 }, set(options, "stride")),
-    tick("Negative numbers become zero (ReLU)", false, set(state, "cut")),
     make(
       "div",
       { className: "explorer-row" },
-      make("figure", { className: "explorer-narrow" }, seen, seenCaption),
+      make(
+        "div",
+        { className: "explorer-wide" },
+        which,
+        own,
+        choose,
+        choice("Padding", [["valid", "valid (none)"], ["same", "same (zeros)"]], set(options, "padding")),
+        slider("Stride", { min: 1, max: 3, value: 1 }, set(options, "stride")),
+        tick("Cut off below zero (ReLU)", false, set(state, "cut")),
+      ),
       grid,
-      make("figure", { className: "explorer-narrow" }, map, mapCaption),
+    ),
+    make(
+      "div",
+      { className: "explorer-row" },
+      make("figure", { className: "explorer-half" }, seen, seenCaption),
+      make("figure", { className: "explorer-half" }, map, mapCaption),
       tables,
     ),
     says,
@@ -190,6 +192,9 @@ define("convolution", (panel, { images, labels, kernels, biases }) => {
 
 /** Return a number as people write it. */
 const said = (value) => value.toFixed(2).replace(/^-(?=0\.00$)/, "").replace("-", "−");
+
+/** Return it without decimals where it is whole, as most weights that are typed in are. */
+const short = (value) => said(value).replace(".00", "");
 
 /** Return kernels [3, 3, channels, count] as maps, of which `oneMap` takes one. */
 const flat = ({ shape: [height, width, channels, count], values }) => ({
@@ -209,7 +214,7 @@ const table = (nine, channel, channels) => {
         make(
           "td",
           { className: outside ? "outside" : "" },
-          `${outside ? "0" : said(pixel)} × ${said(weight)}`,
+          `${outside ? "0" : said(pixel)} × ${short(weight)}`,
           make("br"),
           `= ${said(product)}`,
         ),
