@@ -71,6 +71,12 @@ def rendered(root: Path) -> Any:
         (page("nothing"), "there is no explorer nothing; there are "),
         (page(options=":export: x"), "the explorer dropout has no :title:"),
         (page(options=":title: Look\n:export: x"), "no cell of this page exports x; call export"),
+        (page(options=":title: Look\n:export: none:x"), ":export: none:x names no page"),
+        (page(options=":title: Look\n:export: index:x"), "no cell of index exports x; call"),
+        (
+            page(options=":title: Look\n:export: numbers index:numbers", cells=DRAWN + EXPORT),
+            ":export: gives values twice; rename the values of one",
+        ),
         (page(content="Words."), "needs a figure for readers without JavaScript"),
         (page(content=""), "Content block expected"),
     ],
@@ -104,8 +110,26 @@ def test_the_page_names_module_and_export_by_version_and_the_bundle_has_the_figu
     assert all("onions" not in path.read_text("utf-8") for path in script)
 
 
+def test_an_explorer_gets_the_exports_of_two_pages_and_follows_a_change_of_the_other(
+    small: Small,
+) -> None:
+    other = "# Other\n\n" + EXPORT.replace("values=", "more=")
+    options = ":title: Look\n:export: numbers other:numbers"
+    root = small(index=page(options=options, cells=DRAWN + EXPORT), other=other)
+    site = root / "_build" / "html"
+    for before, after in (("[1, 2]", "[1, 2]"), ("[1, 2]", "[3]")):
+        path = root / "book" / "other.md"
+        path.write_text(path.read_text("utf-8").replace(before, after), "utf-8")
+        assert (done := rendered(root)).returncode == 0, done.stderr
+        html = (site / "index.html").read_text("utf-8")
+        data = re.search(r'data-export="(_exports/index/numbers-other-numbers\.json)\?v', html)
+        assert data
+        given = json.loads((site / data[1]).read_text("utf-8"))
+        assert given == {"values": [1, 2], "more": json.loads(after)}
+
+
 def test_each_module_is_light_with_all_that_it_imports() -> None:
-    assert {"dropout", "pooling", "replay"} <= set(NAMES)
+    assert {"convolution", "dropout", "pooling", "replay"} <= set(NAMES)
     for name in NAMES:
         needed, waiting = set[str](), {f"{name}.js"}
         while waiting:
@@ -118,7 +142,7 @@ def test_each_module_is_light_with_all_that_it_imports() -> None:
 
 @pytest.mark.site
 def test_without_javascript_a_figure_stands_there(book: Project, online: str, plain: Page) -> None:
-    for name in ("pooling", "dropout"):
+    for name in ("convolution", "pooling", "dropout"):
         plain.goto(f"{online}{name}.html")
         explorers = plain.locator(".explorer")
         assert explorers.count() >= 1

@@ -27,7 +27,7 @@ PLOTS = {
     "index": 1,
     "layer_types": 1,
     "image_data": 1,
-    "convolution": 2,
+    "convolution": 3,
     "pooling": 3,
     "training": 3,
     "dropout": 4,

@@ -128,8 +128,8 @@ define("convolution", (panel, { images, labels, kernels, biases }) => {
   };
   const which = choice("Picture", labels.map((label, i) => [i, `${i + 1}: ${label}`]), set(state, "image"));
   const own = ownImage((tensor) => {
-    if (pictures.push(tensor) === labels.length + 1) which.control.append(new Option("your own", labels.length));
-    else pictures.splice(labels.length, 1); // the one before
+    if (!pictures[labels.length]) which.control.append(new Option("your own", labels.length));
+    pictures[labels.length] = tensor;
     which.control.value = state.image = labels.length;
     recompute();
   });
