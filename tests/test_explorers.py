@@ -7,16 +7,17 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
-from conftest import EXPLORERS, address, run_onions
+from axe_playwright_python.sync_playwright import Axe
+from conftest import EXPLORERS, ROOT, address, run_onions
 from onions.extension.explorers import NAMES
 from onions.fingerprint import Build, fingerprint
 from onions.pages import Project
 from onions.store import Store, measures
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from pypdf import PdfReader
 
 Small = Callable[..., Path]
@@ -71,6 +72,12 @@ def rendered(root: Path) -> Any:
         (page("nothing"), "there is no explorer nothing; there are "),
         (page(options=":export: x"), "the explorer dropout has no :title:"),
         (page(options=":title: Look\n:export: x"), "no cell of this page exports x; call export"),
+        (page(options=":title: Look\n:export: none:x"), ":export: none:x names no page"),
+        (page(options=":title: Look\n:export: index:x"), "no cell of index exports x; call"),
+        (
+            page(options=":title: Look\n:export: numbers index:numbers", cells=DRAWN + EXPORT),
+            ":export: gives values twice; rename the values of one",
+        ),
         (page(content="Words."), "needs a figure for readers without JavaScript"),
         (page(content=""), "Content block expected"),
     ],
@@ -104,8 +111,26 @@ def test_the_page_names_module_and_export_by_version_and_the_bundle_has_the_figu
     assert all("onions" not in path.read_text("utf-8") for path in script)
 
 
+def test_an_explorer_gets_the_exports_of_two_pages_and_follows_a_change_of_the_other(
+    small: Small,
+) -> None:
+    other = "# Other\n\n" + EXPORT.replace("values=", "more=")
+    options = ":title: Look\n:export: numbers other:numbers"
+    root = small(index=page(options=options, cells=DRAWN + EXPORT), other=other)
+    site = root / "_build" / "html"
+    for before, after in (("[1, 2]", "[1, 2]"), ("[1, 2]", "[3]")):
+        path = root / "book" / "other.md"
+        path.write_text(path.read_text("utf-8").replace(before, after), "utf-8")
+        assert (done := rendered(root)).returncode == 0, done.stderr
+        html = (site / "index.html").read_text("utf-8")
+        data = re.search(r'data-export="(_exports/index/numbers-other-numbers\.json)\?v', html)
+        assert data
+        given = json.loads((site / data[1]).read_text("utf-8"))
+        assert given == {"values": [1, 2], "more": json.loads(after)}
+
+
 def test_each_module_is_light_with_all_that_it_imports() -> None:
-    assert {"dropout", "pooling", "replay"} <= set(NAMES)
+    assert {"convolution", "dropout", "pooling", "replay"} <= set(NAMES)
     for name in NAMES:
         needed, waiting = set[str](), {f"{name}.js"}
         while waiting:
@@ -118,7 +143,7 @@ def test_each_module_is_light_with_all_that_it_imports() -> None:
 
 @pytest.mark.site
 def test_without_javascript_a_figure_stands_there(book: Project, online: str, plain: Page) -> None:
-    for name in ("pooling", "dropout"):
+    for name in ("convolution", "pooling", "dropout"):
         plain.goto(f"{online}{name}.html")
         explorers = plain.locator(".explorer")
         assert explorers.count() >= 1
@@ -195,6 +220,47 @@ def test_half_precision_numbers_come_through(module: Callable[..., Any]) -> None
         {"dtype": "float16", "shape": [9], "base64": b64encode(halves.tobytes()).decode()},
     )
     assert np.array_equal(np.array(found, "float16"), halves)
+
+
+def explorers() -> list[tuple[str, str]]:
+    """Return the name and the page of every explorer of the book."""
+    texts = {page.name: page.text for page in Project(ROOT).pages()}
+    return [
+        (name, page)
+        for page, text in texts.items()
+        for name in re.findall(r"^:::+\{explorer\} (\w+)", text, re.M)
+    ]
+
+
+def test_every_module_that_is_an_explorer_stands_on_a_page() -> None:
+    defined = [n for n in NAMES if "define(" in (EXPLORERS / f"{n}.js").read_text("utf-8")]
+    assert {name for name, _ in explorers()} == set(defined) - {"shared"}
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("name", "where"), explorers())
+def test_no_explorer_has_a_violation_or_more_than_its_place(
+    chromium: Browser,
+    online: str,
+    name: str,
+    where: str,
+    width: int,
+    scheme: Literal["light", "dark"],
+) -> None:
+    context = chromium.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    tab = context.new_page()
+    explorer = open_explorer(tab, online, name, where)
+    found = Axe().run(tab, f"onion-{name}").response["violations"]
+    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+    place = "element => [element.offsetHeight, parseFloat(getComputedStyle(element).minHeight)]"
+    height, kept = explorer.evaluate(place)
+    assert height <= kept + 1, "give it more in site.css"
+    assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth")
+    context.close()
 
 
 # Pooling

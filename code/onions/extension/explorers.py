@@ -18,7 +18,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from onions.exports import MIME
 from onions.extension.offline import is_offline
-from onions.extension.reader import site
+from onions.extension.reader import depends_on_store, site
 
 MODULES = Path(__file__).parent / "scripts" / "explorers"
 NAMES = sorted(path.stem for path in MODULES.glob("*.js"))
@@ -32,8 +32,9 @@ class explorer(nodes.General, nodes.Element):
 class Explorer(SphinxDirective):
     """``{explorer} name``: an explorer, with a title that says what to do with it.
 
-    ``:export:`` names what this page's run exported for it. The content is what stands there
-    without JavaScript, on paper and in a book: a figure with the same message.
+    ``:export:`` names what this page's run exported for it, or, as ``page:name``, another's; of
+    several, the module gets the values together. The content is what stands there without
+    JavaScript, on paper and in a book: a figure with the same message.
     """
 
     required_arguments = 1
@@ -51,12 +52,13 @@ class Explorer(SphinxDirective):
         if "title" not in self.options:
             raise self.error(f"the explorer {name} has no :title:, which says what to do with it")
         self.assert_has_content()
-        wanted = self.options.get("export", "")
-        if wanted and wanted not in exported(self.env.docname):
-            raise self.error(
-                f"no cell of this page exports {wanted}; call export({wanted!r}, …) of "
-                "onions.exports in a cell tagged remove-cell, build-only and export"
-            )
+        wanted = self.options.get("export", "").split()
+        try:
+            gathered(self.env.docname, wanted)
+        except LookupError as missing:
+            raise self.error(f"{missing.args[0]}") from None
+        if any(":" in one for one in wanted):
+            depends_on_store(self.env)
         node = explorer(name=name, title=self.options["title"], export=wanted)
         self.state.nested_parse(self.content, self.content_offset, node)
         if not node.next_node(nodes.image):
@@ -64,12 +66,33 @@ class Explorer(SphinxDirective):
         return [node]
 
 
-def exported(docname: str) -> dict[str, str]:
-    """Return what a page's run exported: by name, the values as JSON."""
+def gathered(docname: str, wanted: list[str]) -> str:
+    """Return as JSON what a page's explorer gets: the values of one or more exports.
+
+    Raises LookupError, whose message says what to do, where there is no such page or export.
+    """
+    values: dict[str, Any] = {}
+    for one in wanted:
+        where, _, name = one.rpartition(":")
+        if where and where not in {page.name for page in site().project.pages()}:
+            raise LookupError(f":export: {one} names no page; write page:name")
+        if (found := exported(where or docname).get(name)) is None:
+            raise LookupError(
+                f"no cell of {where or 'this page'} exports {name}; call export({name!r}, …) of "
+                "onions.exports in a cell tagged remove-cell, build-only and export"
+            )
+        if twice := sorted(values.keys() & found):
+            raise LookupError(f":export: gives {', '.join(twice)} twice; rename the values of one")
+        values |= found
+    return json.dumps(values, separators=(",", ":"))
+
+
+def exported(docname: str) -> dict[str, dict[str, Any]]:
+    """Return what a page's run exported: by name, the values, arrays as `onions.exports` packs."""
     page = site().project.page(docname)
     outputs = (output for cell in site().entry(page).cells for output in cell.outputs)
     records = (output.get("data", {}).get(MIME) for output in outputs)
-    return {one["name"]: json.dumps(one["values"], separators=(",", ":")) for one in records if one}
+    return {one["name"]: one["values"] for one in records if one}
 
 
 def setup(app: Sphinx) -> None:
@@ -88,8 +111,9 @@ def _open(translator: Any, node: explorer) -> None:
     root = "../" * builder.current_docname.count("/")
     given = {"data-module": f"{root}_static/explorers/{node['name']}.js?v={_version()}"}
     if node["export"]:
-        where = f"_exports/{builder.current_docname}/{node['export']}.json"
-        text = exported(builder.current_docname)[node["export"]]
+        name = re.sub(r"\W+", "-", "-".join(node["export"]))
+        where = f"_exports/{builder.current_docname}/{name}.json"
+        text = gathered(builder.current_docname, node["export"])
         path = Path(builder.outdir, where)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")

@@ -1,4 +1,4 @@
-// What Keras says to a list of layers: shapes, parameters, its errors, and the code that makes them.
+// What Keras says to a list of layers: shapes, parameters, errors, and the code that makes them.
 // A layer is its kind with its settings, { kind: "Dense", units: 10, activation: "none" }.
 
 import { places } from "./layers.js";
@@ -50,14 +50,19 @@ export const code = (layers) => {
 
 const CALLS = {
   Conv2D: ({ filters, size, padding, stride, activation }) =>
-    given(filters, tuple([size, size]), stride > 1 && `strides=${stride}`, says(padding), acts(activation)),
+    given(
+      filters,
+      tuple([size, size]),
+      stride > 1 && `strides=${stride}`,
+      padding === "same" && 'padding="same"',
+      acts(activation),
+    ),
   MaxPooling2D: ({ size }) => tuple([size, size]),
   Dropout: ({ rate }) => String(rate),
   Flatten: () => "",
   Dense: ({ units, activation }) => given(units, acts(activation)),
 };
 const given = (...parts) => parts.filter(Boolean).join(", ");
-const says = (padding) => padding === "same" && 'padding="same"';
 const acts = (activation) => activation !== "none" && `activation="${activation}"`;
 const tuple = (numbers) => `(${numbers.join(", ")})`;
 
@@ -107,7 +112,7 @@ const sizeError = ({ kind, size, filters }, shape) => {
   const received = convolves
     ? `Received \`inputs shape=${tuple(["None", ...shape])}\`, \`kernel shape=${kernel}\``
     : `Received: \`inputs.shape=[None ${shape.join(" ")}]\`, \`pool_size=[${size} ${size}]\``;
-  const remedy = convolves ? 'Make the kernel smaller, choose the padding "same",' : "Make the block smaller";
+  const remedy = `Make the ${convolves ? 'kernel smaller, choose the padding "same",' : "block smaller"}`;
   return {
     keras: `Computed output size would be zero or negative. ${received}, …`,
     plain:

@@ -29,13 +29,19 @@ const SETTINGS = {
 const counted = (number, thing) => `${number.toLocaleString("en")} ${thing}${number === 1 ? "" : "s"}`;
 
 /** Return a shape in words: maps are 30 × 30 × 32, what Flatten and Dense give are numbers. */
-export const shapeText = (shape) => (shape.length > 1 ? shape.join(" × ") : counted(shape[0], "number"));
+export const shapeText = (shape) =>
+  shape.length > 1 ? shape.join(" × ") : counted(shape[0], "number");
 
 /** Return a layer's settings in words. What is not said is what Keras takes without being told. */
 export const settingsText = ({ kind, filters, size, padding, stride, activation, rate, units }) => {
   const square = `${size}\u00a0×\u00a0${size}`; // never broken
   const parts = {
-    Conv2D: () => [counted(filters, "kernel"), square, padding === "same" && "same", stride > 1 && `stride ${stride}`],
+    Conv2D: () => [
+      counted(filters, "kernel"),
+      square,
+      padding === "same" && "same",
+      stride > 1 && `stride ${stride}`,
+    ],
     MaxPooling2D: () => [square],
     Dropout: () => [`rate ${rate}`],
     Flatten: () => [],
@@ -47,8 +53,8 @@ export const settingsText = ({ kind, filters, size, padding, stride, activation,
 /** Return what to know of a layer that Keras takes, but that may not do what was meant, or "". */
 export const hintOf = ({ kind }, before) =>
   kind === "Dense" && before.length > 1
-    ? `Keras allows this: at each of the ${before[0]} × ${before[1]} places, the same Dense layer takes ` +
-      `the ${counted(before[2], "number")} of that place. To join all places, put Flatten above it.`
+    ? `Keras allows this: at each of the ${before[0]} × ${before[1]} places, the same Dense layer ` +
+      `takes the ${counted(before[2], "number")} of that place. To join all places, put Flatten above it.`
     : "";
 
 /** Return the network in a sentence or two: what it gives out and costs, or where it stops. */
@@ -79,7 +85,8 @@ define("network", (panel) => {
     const most = Math.max(1, ...lines.map(({ parameters }) => parameters));
     rows.forEach((row, place) => {
       const before = place ? lines[place - 1].shape : INPUT;
-      row.show({ ...lines[place], before, place, count: rows.length, share: lines[place].parameters / most });
+      const share = lines[place].parameters / most;
+      row.show({ ...lines[place], before, place, share, count: rows.length });
     });
     offer(layers, Math.min(after.control.value, rows.length));
     text.textContent = code(layers);
@@ -172,7 +179,8 @@ const rowOf = (one, { changed, move, remove }) => {
   kind.classList.add("network-kind");
   row.open?.setAttribute("aria-expanded", false);
   const buttons = make("span", { className: "network-buttons" }, row.up, row.down, row.remove);
-  row.element = make("li", { className: "network-layer" }, kind, shape, parameters, buttons, fields, notes);
+  const parts = [kind, shape, parameters, buttons, fields, notes];
+  row.element = make("li", { className: "network-layer" }, ...parts);
 
   row.show = (line) => {
     const name = `${line.place + 1}. ${one.kind}`;
@@ -222,7 +230,8 @@ const whole = (label, value, onchange) => {
 
 /** Make the place for the code, with a button that copies it. */
 const codeBox = (text) => {
-  const box = make("pre", { tabIndex: 0, role: "region", "aria-label": "Code of this network" }, text);
+  const name = { role: "region", "aria-label": "Code of this network" };
+  const box = make("pre", { ...name, tabIndex: 0 }, text); // it scrolls sideways, by keyboard as well
   const done = make("span", { role: "status" });
   const copy = button("Copy the code", async () => {
     try {
@@ -233,5 +242,6 @@ const codeBox = (text) => {
       done.textContent = " The code is selected: copy it with Ctrl+C or ⌘C.";
     }
   });
+  copy.onblur = () => (done.textContent = "");
   return make("div", { className: "network-code" }, make("p", {}, copy, done), box);
 };

@@ -10,7 +10,8 @@ export const define = (name, build) => {
       this.started = true;
       const panel = make("div", { className: "explorer-panel" });
       try {
-        const given = await (this.dataset.export ? load(this.dataset.export) : {}); // lets the module end
+        // The await lets the module that defines an explorer without an export run to its end first.
+        const given = await (this.dataset.export ? load(this.dataset.export) : {});
         await build(panel, given);
         this.append(panel);
         this.classList.add("ready");
