@@ -16,7 +16,7 @@ from onions.browser import chromium as start
 from onions.fingerprint import Build, fingerprint
 from onions.pages import Page, Project
 from onions.store import Store
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Locator, expect
 from playwright.sync_api import Page as Tab
 from serve import UNDER, served
 
@@ -84,6 +84,15 @@ def small_project(root: Path, **pages: str) -> Path:
     for name, text in pages.items():
         (root / "book" / f"{name}.md").write_text(text)
     return root
+
+
+def open_explorer(tab: Tab, online: str, name: str, where: str) -> Locator:
+    """Go to the page `where`, and to its explorer, once that is ready."""
+    tab.goto(f"{online}{where}.html")
+    explorer = tab.locator(f"onion-{name}")
+    explorer.scroll_into_view_if_needed()
+    expect(explorer).to_have_class("explorer ready")
+    return explorer
 
 
 @pytest.fixture

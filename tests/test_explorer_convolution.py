@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import open_explorer
 from onions.pages import Project
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
@@ -73,7 +74,7 @@ def test_a_kernel_by_hand_slides_by_pointer_and_by_keys(
     book: Project, online: str, tab: Page
 ) -> None:
     image = exported(book)["images"][0].mean(axis=2) / 255
-    explorer = opened(tab, online)
+    explorer = open_explorer(tab, online, "convolution", "convolution")
     says, canvas = explorer.get_by_role("status"), explorer.get_by_role("application")
     edges = np.array([[-1], [0], [1]]) * np.ones(3)
     expect(says).to_contain_text("Row 15, column 15")
@@ -112,7 +113,7 @@ def test_a_kernel_by_hand_slides_by_pointer_and_by_keys(
 @pytest.mark.site
 def test_padding_and_stride_move_the_window(book: Project, online: str, tab: Page) -> None:
     image = exported(book)["images"][1].mean(axis=2) / 255
-    explorer = opened(tab, online)
+    explorer = open_explorer(tab, online, "convolution", "convolution")
     says, canvas = explorer.get_by_role("status"), explorer.get_by_role("application")
     explorer.get_by_label("Picture", exact=True).select_option("1")
     explorer.get_by_label("Kernel", exact=True).select_option("sharpen")
@@ -143,7 +144,7 @@ def test_a_learned_kernel_reads_three_colours(book: Project, online: str, tab: P
     kernels, biases = given["kernels"], given["biases"]
     assert kernels.shape == (3, 3, 3, 32) and biases.shape == (32,)
     window = given["images"][0][14:17, 14:17] / 255
-    explorer = opened(tab, online)
+    explorer = open_explorer(tab, online, "convolution", "convolution")
     says = explorer.get_by_role("status")
     explorer.get_by_label("ReLU").check()
     for number in (0, 4, 31):
@@ -164,7 +165,7 @@ def test_a_learned_kernel_reads_three_colours(book: Project, online: str, tab: P
 def test_a_picture_of_one_s_own_is_read_and_goes_nowhere(
     online: str, tab: Page, tmp_path: Path
 ) -> None:
-    explorer = opened(tab, online)
+    explorer = open_explorer(tab, online, "convolution", "convolution")
     says = explorer.get_by_role("status")
     explorer.get_by_label("Kernel", exact=True).select_option("blur")
     asked: list[str] = []
@@ -201,16 +202,8 @@ def test_its_height_is_reserved(online: str, tab: Page, width: int) -> None:
     height = "element => element.offsetHeight"
     reserved = explorer.evaluate(height)
     tab.unroute_all()
-    assert opened(tab, online).evaluate(height) == reserved
+    assert open_explorer(tab, online, "convolution", "convolution").evaluate(height) == reserved
     assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth")
-
-
-def opened(tab: Page, online: str) -> Locator:
-    tab.goto(f"{online}convolution.html")
-    explorer = tab.locator("onion-convolution")
-    explorer.scroll_into_view_if_needed()
-    expect(explorer).to_have_class("explorer ready")
-    return explorer
 
 
 def exported(book: Project) -> dict[str, Any]:

@@ -6,18 +6,18 @@ import random
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from onions.extension.explorers import MODULES
+from conftest import open_explorer
 from onions.pages import Project
-from playwright.sync_api import Browser, Locator, Page, expect
-from serve import served
+from playwright.sync_api import Browser, Locator, expect
 
 Layer = dict[str, Any]
+Module = Callable[..., Any]
 
 # Runs the code of each network line by line, in Keras as a fresh session has it.
 KERAS = """
@@ -81,27 +81,16 @@ def random_layer(rng: random.Random) -> Layer:
     return {"kind": kind, **settings[kind]}
 
 
-@pytest.fixture(scope="module")
-def module(chromium: Browser) -> Iterator[Page]:
-    """A tab that can import the explorers' modules."""
-    context = chromium.new_context()
-    tab = context.new_page()
-    with served(MODULES, "/m/") as place:
-        tab.goto(place + "shared.js")
-        yield tab
-    context.close()
-
-
-def ours(module: Page, networks: list[list[Layer]]) -> list[dict[str, Any]]:
+def ours(module: Module, networks: list[list[Layer]]) -> list[dict[str, Any]]:
     """Return what the explorer says of networks."""
     script = """async (networks) => {
         const { code, summary } = await import("./keras.js");
         return networks.map((layers) => ({ rows: summary(layers), code: code(layers) }));
     }"""
-    return module.evaluate(script, networks)
+    return module(script, networks)
 
 
-def test_a_hundred_random_networks_are_as_keras_builds_them(module: Page) -> None:
+def test_a_hundred_random_networks_are_as_keras_builds_them(module: Module) -> None:
     rng = random.Random(32)
     drawn = [[random_layer(rng) for _ in range(rng.randint(0, 6))] for _ in range(100)]
     said = ours(module, drawn)
@@ -124,14 +113,14 @@ def test_a_hundred_random_networks_are_as_keras_builds_them(module: Page) -> Non
     assert 20 < len(errors) < 80
 
 
-def test_the_networks_to_start_from_are_those_of_the_pages(module: Page) -> None:
+def test_the_networks_to_start_from_are_those_of_the_pages(module: Module) -> None:
     script = """async () => {
         const { code, NETWORKS } = await import("./keras.js");
         return Object.entries(NETWORKS).map(([name, layers]) => [name, code(layers)]);
     }"""
     pages = [path.read_text("utf-8") for path in (Path(__file__).parents[1] / "book").glob("*.md")]
     written = re.sub(r" +#.*", "", "\n".join(pages))
-    found = module.evaluate(script)
+    found = module(script)
     assert len(found) == 5
     for name, code in found:
         layers = code[code.index("inputs =") : code.index("model =")]
@@ -147,10 +136,10 @@ def test_the_networks_to_start_from_are_those_of_the_pages(module: Page) -> None
     ],
 )
 def test_a_dense_layer_on_maps_is_explained(
-    module: Page, kind: str, before: list[int], hint: str
+    module: Module, kind: str, before: list[int], hint: str
 ) -> None:
     script = "async ([kind, before]) => (await import('./network.js')).hintOf({ kind }, before)"
-    said = module.evaluate(script, [kind, before])
+    said = module(script, [kind, before])
     assert hint in said
     assert bool(said) == bool(hint)
 
@@ -165,11 +154,7 @@ def network(chromium: Browser, online: str) -> Iterator[Locator]:
     messages: list[str] = []
     tab.on("console", lambda message: messages.append(message.text))
     tab.on("pageerror", lambda error: messages.append(str(error)))
-    tab.goto(f"{online}pooling.html")
-    place = tab.locator("onion-network")
-    place.scroll_into_view_if_needed()
-    expect(place).to_have_class(re.compile("ready"))
-    yield place
+    yield open_explorer(tab, online, "network", "pooling")
     assert not messages
     context.close()
 

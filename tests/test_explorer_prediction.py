@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import open_explorer
 from onions import sketches
 from onions.data import load
 from onions.exports import MIME
@@ -47,11 +48,7 @@ def exports(book: Project) -> dict[str, Any]:
 
 @pytest.fixture
 def explorer(online: str, tab: Page) -> Locator:
-    tab.goto(f"{online}inspection.html")
-    found = tab.locator("onion-prediction")
-    found.scroll_into_view_if_needed()
-    expect(found).to_have_class("explorer ready")
-    return found
+    return open_explorer(tab, online, "prediction", "inspection")
 
 
 def test_the_logits_are_those_of_keras(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import EXPLORERS, ROOT, address, run_onions
+from conftest import EXPLORERS, ROOT, address, open_explorer, run_onions
 from onions.extension.explorers import NAMES
 from onions.fingerprint import Build, fingerprint
 from onions.pages import Project
@@ -203,14 +203,6 @@ def test_on_paper_the_figure_stands_there(online: str, tab: Page) -> None:
     text = " ".join(sheet.extract_text() for sheet in paper.pages)
     assert "Sixteen outputs of a layer" in " ".join(text.split())
     assert "A hundred steps" not in text
-
-
-def open_explorer(tab: Page, online: str, name: str, where: str) -> Locator:
-    tab.goto(f"{online}{where}.html")
-    explorer = tab.locator(f"onion-{name}")
-    explorer.scroll_into_view_if_needed()
-    expect(explorer).to_have_class("explorer ready")
-    return explorer
 
 
 def test_half_precision_numbers_come_through(module: Callable[..., Any]) -> None:
