@@ -314,10 +314,10 @@ def test_answers_are_there_after_a_reload_and_move_nothing(go: Go, tab: Page) ->
 
 
 @pytest.mark.site
-@pytest.mark.parametrize("storage", ["null", "refused", "nonsense"])
+@pytest.mark.parametrize("storage", ["null", "refused", "nonsense", "a number"])
 def test_a_browser_that_keeps_nothing_still_answers(tab: Page, go: Go, storage: str) -> None:
     refuse = "Object.defineProperty(window, 'localStorage', {get() { throw new Error('no'); }})"
-    keep = {"null": "null", "nonsense": "{{{"}.get(storage)
+    keep = {"null": "null", "nonsense": "{{{", "a number": "5"}.get(storage)
     tab.add_init_script(
         f"localStorage.setItem('onions-quizzes', {json.dumps(keep)})" if keep else refuse
     )

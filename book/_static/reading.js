@@ -113,7 +113,7 @@
 
   const kept = () => {
     try {
-      return JSON.parse(localStorage.getItem(KEY)) ?? {};
+      return Object(JSON.parse(localStorage.getItem(KEY)));
     } catch {
       return {}; // no storage in this browser, or not ours
     }

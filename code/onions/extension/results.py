@@ -144,7 +144,7 @@ class DataUsed(SphinxDirective):
 
 
 class RunFigure(SphinxDirective):
-    """``{run-figure} page name``: the figure that another page's run drew.
+    """``{run-figure} page name``: the figure that a page's run drew, this one's or another's.
 
     `name` is the cell's ``mystnb: figure: name``; the text below becomes the caption.
     """
@@ -156,10 +156,12 @@ class RunFigure(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the figure."""
         wanted, name = self.arguments
-        for page, entry in _executed(self):
-            for cell, done in zip(page.cells, entry.cells, strict=True):
+        if wanted != self.env.docname:  # this page's own run is its own anyway
+            depends_on_store(self.env)
+        for page in (page for page in site().project.pages() if page.name == wanted and page.cells):
+            for cell, done in zip(page.cells, site().entry(page).cells, strict=True):
                 figure = cell.metadata.get("mystnb", {}).get("figure", {})
-                if page.name == wanted and figure.get("name") == name:
+                if figure.get("name") == name:
                     return [self._figure(cell.metadata, done)]
         raise self.error(f"no cell of the page {wanted} has a figure named {name}")
 
