@@ -16,7 +16,7 @@ from onions.browser import chromium as start
 from onions.fingerprint import Build, fingerprint
 from onions.pages import Page, Project
 from onions.store import Store
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, Request, expect
 from playwright.sync_api import Page as Tab
 from serve import UNDER, served
 
@@ -84,6 +84,16 @@ def small_project(root: Path, **pages: str) -> Path:
     for name, text in pages.items():
         (root / "book" / f"{name}.md").write_text(text)
     return root
+
+
+def note_failures(tab: Tab, said: list[str]) -> None:
+    """Add to `said` every request of a tab that fails, but for what is cancelled when it leaves."""
+
+    def note(request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":
+            said.append(f"{request.failure} {request.url}")
+
+    tab.on("requestfailed", note)
 
 
 def open_explorer(tab: Tab, online: str, name: str, where: str) -> Locator:

@@ -9,9 +9,9 @@ from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 import pytest
-from conftest import run_onions, small_project, tree
+from conftest import note_failures, run_onions, small_project, tree
 from onions.pages import Project
-from playwright.sync_api import Browser, Request
+from playwright.sync_api import Browser
 from pypdf import PdfReader
 from pypdf.generic import Destination
 
@@ -361,12 +361,7 @@ def test_the_unzipped_site_opens_without_a_server(
     said: list[str] = []
     tab.on("console", lambda message: said.append(message.text))
     tab.on("pageerror", lambda error: said.append(str(error)))
-
-    def note(request: Request) -> None:
-        if request.failure != "net::ERR_ABORTED":  # the page was left before all had come
-            said.append(f"{request.failure} {request.url}")
-
-    tab.on("requestfailed", note)
+    note_failures(tab, said)
     tab.goto((tmp_path / NAME / "index.html").as_uri())
     _, second, *_ = made.pages()
     tab.locator(f'article a[href="{second.name}.html"]').first.click()

@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from conftest import note_failures
 from onions.extension.policy import policy, with_policy
 from onions.pages import Project
 from playwright.sync_api import Browser, BrowserContext, Page, Route
@@ -128,7 +129,7 @@ def test_every_page_keeps_to_its_policy(book: Project, site: str, tab: Page) -> 
     said: list[str] = []
     tab.on("console", lambda message: said.append(f"{message.text} {message.location['url']}"))
     tab.on("pageerror", lambda error: said.append(str(error)))
-    tab.on("requestfailed", lambda request: said.append(request.url))
+    note_failures(tab, said)
     for path in pages(book).keys() - {"404.html"}:  # whose links work at the site's address only
         tab.goto(f"{site}/{path}")
         tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
