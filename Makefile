@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 # Two tests at a time, each file's one after another: a runner of GitHub's has two cores or more.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadscope
 
-.PHONY: help install book bundle test check look report rehearse browser gpu lock clean
+.PHONY: help install book live bundle test check look report rehearse browser gpu lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -32,6 +32,9 @@ $(READY): $(LOCK) pyproject.toml
 book: install ## Execute the pages that changed, render the site, print its address
 	@$(BIN)/onions execute
 	@$(BIN)/onions render
+
+live: install ## Show every edit in a browser at once (PROFILE=smoke: train briefly first)
+	@$(BIN)/onions live $(if $(PROFILE),--profile $(PROFILE))
 
 bundle: install browser ## Make a PDF, an EPUB and a zip of the executed book in _build/bundle
 	@$(BIN)/onions render

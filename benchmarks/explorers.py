@@ -14,7 +14,7 @@ from statistics import median
 
 from measure import table
 from onions.browser import chromium
-from serve import served
+from onions.serve import served
 
 ROOT = Path(__file__).parents[1]
 TIMES = """async ([modules, data, runs]) => {

@@ -25,8 +25,8 @@ from axe_playwright_python.sync_playwright import Axe
 from measure import table
 from onions import browser
 from onions.pages import Project
+from onions.serve import served
 from playwright.sync_api import Browser
-from serve import served
 
 ROOT = Path(__file__).parents[1]
 LIGHTHOUSE = "lighthouse@12.8.2"

@@ -15,10 +15,10 @@ from filelock import FileLock
 from onions.browser import chromium as start
 from onions.fingerprint import Build, fingerprint
 from onions.pages import Page, Project
+from onions.serve import UNDER, served
 from onions.store import Store
 from playwright.sync_api import Browser, Locator, Request, expect
 from playwright.sync_api import Page as Tab
-from serve import UNDER, served
 
 ROOT = Path(__file__).parents[1]
 EXPLORERS = ROOT / "code" / "onions" / "extension" / "scripts" / "explorers"

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 from onions.pages import Project
+from onions.serve import served
 from PIL import Image
 from playwright.sync_api import Browser
-from serve import served
 
 KIB = 1024
 WITH_FIGURES = 250 * KIB  # what a first load transfers: gzipped, headers included

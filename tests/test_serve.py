@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from serve import served
+from onions.serve import served
 
 PAGE = "<h1>An onion</h1>" * 100
 

@@ -10,5 +10,7 @@ In the order in which the modules may import one another:
   ``site`` make the book, and ``gate`` says whether it may be published;
 - ``extension`` is the Sphinx extension; ``browser`` starts Chromium, ``bundle`` makes the PDF, the
   EPUB and the zip;
-- ``builds``, ``pictures``, ``diff``, ``report`` compare two builds; ``cli`` is the command line.
+- ``builds``, ``pictures``, ``diff``, ``report`` compare two builds; ``preview`` renders the book as
+  it stands, ``live`` keeps that up in a browser, which ``serve`` serves;
+- ``cli`` is the command line.
 """

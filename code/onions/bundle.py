@@ -45,7 +45,7 @@ def bundle(project: Project, say: Callable[[str], None]) -> list[Path]:
         "template_bridge": "",  # no policy, since nothing could run
         "version": max(runs, default="never"),
     }
-    if sphinx(project, work, "epub", **options) != 0:
+    if sphinx(project, work, "epub", options) != 0:
         raise SiteError("the pages could not be written (see above).")
     folder, made = work / "epub", [work / f"{NAME}.{kind}" for kind in ("epub", "pdf", "zip")]
     package = _read(folder, "content.opf")

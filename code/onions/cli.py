@@ -6,11 +6,13 @@ environment or disk, before anything ran; 3 a page failed; 130 interrupted.
 """
 
 import argparse
+import errno
 import json
 import os
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ examples:
   onions store prune --days 30                   forget old runs
   ONIONS_DATA=sketches onions execute --profile smoke
   onions render                                  make the site from the store
+  onions live                                    show every edit in a browser at once
   onions bundle                                  make a PDF, an EPUB and a zip of the site
   onions reference --seeds 10                    measure what other seeds bring
   onions doctor                                  hold this build against those
@@ -86,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         "Make the site from the executed pages; needs no TensorFlow and no kernel.",
         "onions render",
     )
+    _add_live(commands)
     _command(
         commands,
         "bundle",
@@ -224,6 +228,28 @@ def _add_doctor(commands: Any) -> None:
         "onions doctor --strict",
     )
     doctor.add_argument("--strict", action="store_true", help="exit with 1 if there is one")
+
+
+def _add_live(commands: Any) -> None:
+    live = _command(
+        commands,
+        "live",
+        _live,
+        "show the book in a browser, kept up with every edit",
+        "Serve the book on this machine. A saved edit shows in about a second; changed code runs "
+        "in the background, and the page shows its last outputs until then. Errors stand on the "
+        "page and here. Goes on with the data of the last build, unless ONIONS_DATA says another.",
+        "onions live --profile smoke",
+    )
+    live.add_argument(
+        "--profile",
+        choices=PROFILES,
+        default="full",
+        help="smoke: changed pages run for one epoch of 512 images first, then as the last build "
+        "did (full)",
+    )
+    live.add_argument("--port", type=int, default=8000, help="(8000; 0 is any that is free)")
+    _add_unlocked(live)
 
 
 def _add_gate(commands: Any) -> None:
@@ -465,6 +491,29 @@ def _render(project: Project, options: argparse.Namespace) -> int:
     except SiteError as error:
         return _stop(error, 1)
     print(f"Open {page.as_uri()}")
+    return 0
+
+
+def _live(project: Project, options: argparse.Namespace) -> int:
+    from onions.live import live
+
+    try:
+        build = None if os.environ.get("ONIONS_DATA") else Build.read(project)
+    except (FileNotFoundError, ValueError):
+        build = None
+    if build is None:
+        build = _resolve(options)
+        build.write(project)
+    quick = replace(build, profile="smoke")
+    builds = [quick, build] if options.profile == "smoke" and quick != build else [build]
+    try:
+        live(project, builds, port=options.port, say=_say)
+    except KeyboardInterrupt:
+        _say("The preview has ended.")
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return _stop(f"port {options.port} is taken. Choose another: onions live --port 0", 2)
+        raise
     return 0
 
 

@@ -29,7 +29,7 @@ from onions.plan import longest_first, shards
 from onions.pool import Kernels, default_jobs, share, side_by_side
 from onions.progress import PageProgress, plain_console
 from onions.rules import claimed as claims_of
-from onions.runner import PageFailed, run_cells
+from onions.runner import OnCell, PageFailed, run_cells
 from onions.status import State, resolve, states
 from onions.store import Store, claims
 
@@ -81,7 +81,7 @@ def execute(
         report = Report()
         stale = [state for state in found if not state.fresh]
         if stale:
-            _check_environment(project, build)
+            check_environment(project, build)
             if build.source.name == "cifar10":
                 data.load(build.source)  # every file is checked before the first page runs
         if not seeds:
@@ -113,22 +113,23 @@ def _run_all(
     stale: list[State], project: Project, report: Report, jobs: int, console: Console
 ) -> None:
     """Run pages side by side, in order, and keep each that succeeds."""
-    store, kernels = Store(project.store), Kernels()
-    progress = PageProgress(console)
+    kernels, progress = Kernels(), PageProgress(console)
 
-    def run(state: State, slot: int) -> _Ran:
-        return _run(state, project, progress, share(slot, jobs), kernels)
+    def run(state: State, slot: int) -> Ran:
+        before = state.facts.get("seconds")
+        on_cell = progress.row(state.name, len(state.page.cells), before)
+        return run_page(state, project, on_cell, share(slot, jobs), kernels)
 
     # In this thread, since Python 3.11 can't parse code in two threads at once
     # (https://github.com/python/cpython/issues/106905).
-    def done(state: State, future: "Future[_Ran]") -> None:
+    def done(state: State, future: "Future[Ran]") -> None:
         name, ran = state.name, future.result()
         progress.end(name)
         try:
-            _keep(ran, state, project, store)
-        except Exception as error:
+            keep_page(ran, state, project)
+        except PageFailed as error:
             what = "claims something untrue" if isinstance(error, ClaimsFail) else "failed"
-            report.failed[name] = _explain(error, state, project, ran.notebook)
+            report.failed[name] = textwrap.indent(str(error), "  ")
             print(f"\n{name} {what}\n{report.failed[name]}\n", file=sys.stderr, flush=True)
             console.print(f"{name}: {what}", style="red")
         else:
@@ -155,8 +156,11 @@ def _one_build_at_a_time(project: Project, console: Console) -> Iterator[None]:
         lock.release()
 
 
-def _check_environment(project: Project, build: Build) -> None:
-    """Refuse an environment in which a page would meet other versions than the locked ones."""
+def check_environment(project: Project, build: Build) -> None:
+    """Refuse an environment in which a page would meet other versions than the locked ones.
+
+    Raises EnvironmentDiffers, which lists them.
+    """
     if build.unlocked is not None:
         return
     pinned = locked(project, build.python)
@@ -170,7 +174,7 @@ def _check_environment(project: Project, build: Build) -> None:
 
 
 @dataclass
-class _Ran:
+class Ran:
     """A page after its run: its outputs, what its kernel said at the end, or what went wrong."""
 
     notebook: NotebookNode
@@ -179,21 +183,19 @@ class _Ran:
     error: Exception | None = None
 
 
-def _run(
-    state: State,
-    project: Project,
-    progress: PageProgress,
-    share: dict[str, str],
-    kernels: Kernels,
-) -> _Ran:
-    """Run a page; whatever goes wrong is in what it returns, so that the others still run."""
-    page, ran, started = state.page, _Ran(nbformat.v4.new_notebook()), time.monotonic()
+def run_page(
+    state: State, project: Project, on_cell: OnCell, share: dict[str, str], kernels: Kernels
+) -> Ran:
+    """Run a page; whatever goes wrong is in what it returns, so that the others still run.
+
+    `on_cell`, `share` and `kernels` are as in `onions.runner.run_cells`.
+    """
+    page, ran, started = state.page, Ran(nbformat.v4.new_notebook()), time.monotonic()
     try:
         ran.notebook.cells = [
             nbformat.v4.new_code_cell(cell.source, metadata={"tags": [*cell.tags]}, id=f"c{i}")
             for i, cell in enumerate(page.cells)
         ]
-        on_cell = progress.row(state.name, len(page.cells), state.facts.get("seconds"))
         path = _log_path(state, project)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as log:
@@ -204,8 +206,20 @@ def _run(
     return ran
 
 
-def _keep(ran: _Ran, state: State, project: Project, store: Store) -> None:
-    """Put a page into the store if all went well. Raises what did not."""
+def keep_page(ran: Ran, state: State, project: Project) -> None:
+    """Put a page into the store if all went well.
+
+    Raises PageFailed, which says what did not, where, and where the rest can be looked at; as
+    ClaimsFail where the page says something untrue.
+    """
+    try:
+        _keep(ran, state, project)
+    except Exception as error:
+        kind = ClaimsFail if isinstance(error, ClaimsFail) else PageFailed
+        raise kind(_explain(error, state, project, ran.notebook)) from error
+
+
+def _keep(ran: Ran, state: State, project: Project) -> None:
     if ran.error:
         raise ran.error
     page, build = state.page, state.build
@@ -217,7 +231,7 @@ def _keep(ran: _Ran, state: State, project: Project, store: Store) -> None:
     parts = components(project.page(page.name), project, build)
     if digest(parts) != state.fingerprint:
         raise PageFailed("its code, or a module of ours, changed while it ran; execute again")
-    store.write(
+    Store(project.store).write(
         state.fingerprint,
         ran.notebook,
         page=page.name,
@@ -259,4 +273,4 @@ def _explain(error: Exception, state: State, project: Project, notebook: Noteboo
         lines.append(f"What ran is kept in {path}")
     except Exception as problem:  # a full disk, or an output that is no JSON
         lines.append(f"What ran could not be kept: {problem}")
-    return textwrap.indent("\n".join(lines), "  ")
+    return "\n".join(lines)

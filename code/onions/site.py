@@ -6,16 +6,22 @@ takes its place only when the build succeeded without a warning.
 
 import hashlib
 import os
+import re
 import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
-from onions.files import link
+from onions.files import link, write_whole
 from onions.fingerprint import BUILD
 from onions.pages import Project
 from onions.status import State, last_build, states
 from onions.store import Store, StoreError
 
+PACKAGE = Path(__file__).parent
+IMPORTS = re.compile(r"^ *from onions(?: import ([\w, ]+)|\.(\w+)[\w.]* import)", re.M)
 STORE = "store"  # in the site: the executed notebooks that it was made from
+WORK = "render"  # in `_build`: what Sphinx keeps from one build of the site to the next
 
 
 class SiteError(Exception):
@@ -29,18 +35,13 @@ def render(project: Project) -> Path:
     """
     store = Store(project.store)
     entries = [store.path(state.fingerprint) for state in check_fresh(project)]
-    work = project.build / "render"
-    mark, digest = work / "built-with", _digest(project)
-    if not mark.exists() or mark.read_text("utf-8") != digest:
-        # The last build failed, or our code changed, which Sphinx can't know: start afresh.
-        # Otherwise an unchanged second build of a book with warnings would succeed.
-        shutil.rmtree(work, ignore_errors=True)
-    mark.unlink(missing_ok=True)
-    status = sphinx(project, work)
-    if status != 0:
-        raise SiteError("the site did not build (see above). The last good site is untouched.")
+    work = project.build / WORK
     try:
-        mark.write_text(digest, "utf-8")
+        with kept_between_builds(project, work):
+            if sphinx(project, work) != 0:
+                raise SiteError(
+                    "the site did not build (see above). The last good site is untouched."
+                )
         _publish(work / "html", project.build / "html", [*entries, store.folder / BUILD])
     except OSError as error:
         raise SiteError(f"the site could not be written: {error}") from error
@@ -63,9 +64,31 @@ def check_fresh(project: Project) -> list[State]:
     return found
 
 
-def sphinx(project: Project, work: Path, builder: str = "html", **options: object) -> int:
+@contextmanager
+def kept_between_builds(project: Project, work: Path) -> Iterator[None]:
+    """Build in a folder that holds what the last build knew of the pages, so that only what changed
+    is read and written again; in an empty one after a build that failed.
+    """
+    mark, digest = work / "built-with", _digest(project)
+    if not mark.exists() or mark.read_text("utf-8") != digest:
+        # The last build failed, or our code changed, which Sphinx can't know: start afresh.
+        # Otherwise an unchanged second build of a book with warnings would succeed.
+        shutil.rmtree(work, ignore_errors=True)
+    mark.unlink(missing_ok=True)
+    yield
+    write_whole(mark, digest)
+
+
+def sphinx(
+    project: Project,
+    work: Path,
+    builder: str = "html",
+    options: Mapping[str, object] | None = None,
+    *,
+    strict: bool = True,
+) -> int:
     """Build the book into a folder of `work` that is named like the builder, with `options` beside
-    _config.yml. Return Sphinx's status: 0 without a warning.
+    _config.yml. Return Sphinx's status: 0 if all went well, and if `strict` without a warning.
     """
     from jupyter_book.sphinx import build_sphinx  # here, since it takes a second to import
 
@@ -79,10 +102,10 @@ def sphinx(project: Project, work: Path, builder: str = "html", **options: objec
             "external_toc_path": str(project.root / "_toc.yml"),
             "latex_individualpages": False,
             "nitpicky": True,
-            **options,
+            **(options or {}),
         },
         doctreedir=work / "doctrees",
-        warningiserror=True,
+        warningiserror=strict,
         keep_going=True,
         quiet=True,
     )
@@ -91,17 +114,31 @@ def sphinx(project: Project, work: Path, builder: str = "html", **options: objec
     return status if isinstance(status, int) else 1
 
 
+def renders_with() -> list[Path]:
+    """Return the files of this package that decide how a page looks: the extension's, and those
+    that it and this module import. What only a page's kernel imports is in the pages' fingerprints.
+    """
+    found = {p for p in (PACKAGE / "extension").rglob("*") if p.suffix in (".py", ".html", ".js")}
+    waiting = [Path(__file__), *(path for path in found if path.suffix == ".py")]
+    while waiting:
+        path = waiting.pop()
+        found.add(path)
+        for match in IMPORTS.finditer(path.read_text("utf-8")):
+            names = match[1].split(", ") if match[1] else [match[2]]
+            modules = {PACKAGE / f"{name}.py" for name in names}
+            waiting += [module for module in modules - found if module.exists()]
+    return sorted(found)
+
+
 def _digest(project: Project) -> str:
     """Return a hash of what decides how every page looks, besides the pages themselves."""
-    files = sorted(
-        p for p in Path(__file__).parent.rglob("*") if p.suffix in (".py", ".html", ".js")
-    )
     # Where the repository is, which links lead to, and the commit that every page names
     # (`onions.extension`, address and commits).
     parts = ("SERVER_URL", "REPOSITORY", "SHA")
     repository = [os.environ.get(f"GITHUB_{part}", "") for part in parts]
     digest = hashlib.sha256("/".join(repository).encode())
-    for path in [*files, project.root / "_config.yml", project.root / "_toc.yml", project.lock]:
+    settings = [project.root / "_config.yml", project.root / "_toc.yml", project.lock]
+    for path in [*renders_with(), *settings]:
         if path.exists():
             digest.update(path.read_bytes())
     return digest.hexdigest()

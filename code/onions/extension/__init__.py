@@ -1,6 +1,7 @@
 """The Sphinx extension: what makes Jupyter Book render our pages from the store.
 
-``reader`` lays the stored outputs onto the cells, ``lesson`` renders the front matter, ``results``
+``reader`` lays the stored outputs onto the cells, ``awaited`` says what stands for those of a page
+that has yet to run, ``lesson`` renders the front matter, ``results``
 what the run says, ``normal`` how that lies among the reference runs, ``quizzes`` questions to the
 reader and ``keys`` what makes an answer right, ``gathered`` what all pages say, ``explorers``
 figures that move, ``instructor`` notes for whoever teaches, ``tips`` what a term means, ``details``

@@ -10,6 +10,7 @@ from docutils import nodes
 from docutils.statemachine import StringList
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 from sphinx_exercise.nodes import is_exercise_node
@@ -17,7 +18,7 @@ from sphinx_exercise.nodes import is_exercise_node
 from onions.extension.instructor import instructor_note
 from onions.extension.offline import is_offline
 from onions.extension.quizzes import in_mixed_order, quiz
-from onions.extension.reader import depends_on_store, site
+from onions.extension.reader import depends_on_lessons, site
 from onions.extension.results import page_link
 
 
@@ -26,7 +27,7 @@ class KeyPoints(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the titles and lists."""
-        depends_on_store(self.env)
+        depends_on_lessons(self.env)
         lines: list[str] = []
         for page in site().project.pages():
             if page.lesson:
@@ -48,7 +49,8 @@ class Gathered(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the place where the copies will stand."""
-        depends_on_store(self.env)
+        noted: set[str] = getattr(self.env, "onions_gatherers", set())
+        self.env.onions_gatherers = noted | {self.env.docname}  # type: ignore[attr-defined]
         return [gathered(what=self.name)]
 
 
@@ -113,6 +115,24 @@ def _notes(doctree: nodes.document) -> Iterator[nodes.Element]:
         yield nodes.container("", *copies, classes=["gathered"])
 
 
+def _note_parts(app: Sphinx, doctree: nodes.document) -> None:
+    """Note what of a page the gathering pages copy, once it is read."""
+    env = app.env
+    parts = [part for find in COPIES.values() for part in find(doctree)]
+    look = "".join(part.pformat() for part in [*parts, *doctree.findall(quiz)])
+    known: dict[str, str] = getattr(env, "onions_parts", {})
+    env.onions_parts = known | {env.docname: look}  # type: ignore[attr-defined]
+
+
+def _write_again(app: Sphinx, env: BuildEnvironment) -> set[str]:
+    """Name the gathering pages where what they copy has changed: they are not read again."""
+    known: dict[str, str] = getattr(env, "onions_parts", {})
+    parts = {name: known.get(name) for name in env.found_docs}
+    before = getattr(env, "onions_parts_written", None)
+    env.onions_parts_written = parts  # type: ignore[attr-defined]
+    return set(getattr(env, "onions_gatherers", ())) if parts != before else set()
+
+
 QUIZZES = "all-quizzes"
 PROGRESS = """<div class="quiz-progress needs-js"><output>0 of {} right so far.</output>
 <button type="button">Start again</button></div>"""
@@ -126,3 +146,5 @@ def setup(app: Sphinx) -> None:
     for name in (*COPIES, QUIZZES):
         app.add_directive(name, Gathered)
     app.add_post_transform(Gather)
+    app.connect("doctree-read", _note_parts)
+    app.connect("env-updated", _write_again)

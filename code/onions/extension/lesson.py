@@ -107,9 +107,9 @@ class CourseTime(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the sentences."""
-        from onions.extension.reader import depends_on_store, site
+        from onions.extension.reader import depends_on_lessons, site
 
-        depends_on_store(self.env)
+        depends_on_lessons(self.env)
         stages = site().course
         whole = next((stage.whole for stage in stages.values()), 0)
         lessons = sum(bool(page.lesson) for page in site().project.pages())
@@ -127,10 +127,10 @@ class Schedule(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
-        from onions.extension.reader import depends_on_store, site
+        from onions.extension.reader import depends_on_lessons, site
         from onions.extension.results import page_link, table
 
-        depends_on_store(self.env)
+        depends_on_lessons(self.env)
         core: list[list[Any]] = []
         optional: list[list[Any]] = []
         total = {"teaching": 0, "exercises": 0}

@@ -1,7 +1,8 @@
 """The reader that MyST-NB calls for every page: the page's cells with the store's outputs."""
 
 import re
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +11,7 @@ from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-from onions.extension import lesson
+from onions.extension import awaited, lesson
 from onions.extension.commits import History, history
 from onions.fingerprint import Build, Fingerprints
 from onions.pages import Page, Project
@@ -18,11 +19,30 @@ from onions.prose import GLOSSARY
 from onions.reference import Reference
 from onions.store import Store
 
-BUILD, COURSE, SOURCES = "build.json", "course.json", "references.bib"  # no pages, but in pages
+# What pages show besides their own text and run: no pages, but noted beside them.
+BUILD, COURSE, LESSONS, RUNS, SOURCES = "build", "course", "lessons", "runs", "sources"
+OPTIONS = re.compile(r"^```+\{code-cell\}.*\n---\n(.*?)^---$", re.M | re.S)
 
 
 class PageIsStale(Exception):
     """A page's code was not executed as it stands."""
+
+
+class Pages(Project):
+    """The project, each of whose pages is read once in a build."""
+
+    @cached_property
+    def _pages(self) -> dict[str, Page]:
+        return {page.name: page for page in super().pages()}
+
+    def pages(self) -> list[Page]:
+        """Return all pages in the order of the table of contents. Raises PageError."""
+        return list(self._pages.values())
+
+    def page(self, name: str) -> Page:
+        """Return one page by its name. Raises PageError."""
+        known = self.__dict__.get("_pages", {})
+        return known.get(name) or super().page(name)
 
 
 @dataclass
@@ -35,7 +55,11 @@ class Site:
     fingerprints: Fingerprints
     reference: Reference
     history: History
+    awaited: dict[str, str]  # by page, the last run of those that await one; empty for none
     docname: str = ""
+    read: set[str] = field(default_factory=set)  # the pages that this build has read
+    shows_runs: set[str] = field(default_factory=set)  # those of them that show other pages' runs
+    _entries: dict[str, NotebookNode] = field(default_factory=dict)
 
     @cached_property
     def course(self) -> dict[str, lesson.Stage]:
@@ -43,18 +67,30 @@ class Site:
         return lesson.course(self.project)
 
     def entry(self, page: Page) -> NotebookNode:
-        """Return the page's executed notebook. Raises PageIsStale or StoreError."""
-        entry = self.store.read(self.fingerprints.of(page))
-        if entry is None:
-            raise PageIsStale(f"{page.path}: its code is not executed yet; run `onions execute`.")
-        return entry
+        """Return the page's executed notebook, which is not to be changed.
 
-    def state(self, page: Page) -> str:
-        """Return a hash of the page and its entry, which changes whenever its look does."""
-        path = self.store.path(self.fingerprints.of(page))
-        entry = path.read_bytes() if path.exists() else b""
-        changed = self.history.changed.get(page.name, "")  # which a commit can do to an old text
-        return sha256(f"{changed} {page.text}".encode() + entry).hexdigest()
+        Raises PageIsStale or StoreError.
+        """
+        print_ = self.fingerprints.of(page)
+        if print_ not in self._entries:
+            entry = self.store.read(print_)
+            if page.name in self.awaited:
+                entry = awaited.stand_in(page, self.last(page), self.build)
+            if entry is None:
+                raise PageIsStale(
+                    f"{page.path}: its code is not executed yet; run `onions execute`."
+                )
+            self._entries[print_] = entry
+        return self._entries[print_]
+
+    def last(self, page: Page) -> NotebookNode | None:
+        """Return the last run of a page that awaits one, if there was one. Raises StoreError."""
+        return self.store.read(self.awaited[page.name]) if self.awaited[page.name] else None
+
+    def run(self, page: Page) -> str:
+        """Return a hash of the run that a page shows."""
+        path = self.store.path(self.awaited.get(page.name) or self.fingerprints.of(page))
+        return sha256(path.read_bytes() if path.exists() else b"").hexdigest()
 
 
 _site: Site | None = None  # MyST-NB gives a reader the text and nothing else
@@ -74,18 +110,22 @@ def read(text: str) -> NotebookNode:
 
 def notebook(page: Page) -> NotebookNode:
     """Return the cells that are rendered, with the store's outputs. Raises as `Site.entry`."""
+    page = replace(page)  # whose notebook is to be changed
     if page.cells:
         page.notebook.metadata["language_info"] = {"name": "python"}  # for the colours of the code
-        executed = iter(site().entry(page).cells)
+        executed = iter(deepcopy(site().entry(page).cells))
         for cell in page.notebook.cells:
             if cell.cell_type == "code":
                 done = next(executed)
                 cell.outputs, cell.execution_count = done.outputs, done.execution_count
+    if page.name in site().awaited:
+        awaited.mark(page.notebook, site().entry(page), site().last(page))
     return lesson.frame(page, site().course.get(page.name))
 
 
 def setup(app: Sphinx) -> None:
-    """Register the reader's events."""
+    """Register the reader's events, and what `onions live` says of pages that await their run."""
+    app.add_config_value("onions_awaited", {}, "", [dict])
     app.connect("builder-inited", _start)
     app.connect("source-read", _note_docname)
     app.connect("env-get-outdated", _outdated)
@@ -93,20 +133,32 @@ def setup(app: Sphinx) -> None:
 
 def depends_on_store(env: BuildEnvironment) -> None:
     """Note that the page being read shows what other pages' runs say."""
-    noted: set[str] = getattr(env, "onions_readers", set())
-    env.onions_readers = noted | {env.docname}  # type: ignore[attr-defined]
+    site().shows_runs.add(env.docname)
+    _note(env, RUNS)
+
+
+def depends_on_lessons(env: BuildEnvironment) -> None:
+    """Note that the page being read shows what other pages' front matter says."""
+    _note(env, LESSONS)
+
+
+def _note(env: BuildEnvironment, what: str) -> None:
+    noted: set[tuple[str, str]] = getattr(env, "onions_readers", set())
+    env.onions_readers = noted | {(what, env.docname)}  # type: ignore[attr-defined]
 
 
 def _start(app: Sphinx) -> None:
     global _site
-    project = Project(Path(app.srcdir).parent)
+    project = Pages(Path(app.srcdir).parent)
     build = Build.read(project)
     prints, reference = Fingerprints(project, build), Reference(project)
-    _site = Site(project, build, Store(project.store), prints, reference, history(project))
+    store, waiting = Store(project.store), app.config.onions_awaited
+    _site = Site(project, build, store, prints, reference, history(project), waiting)
 
 
 def _note_docname(app: Sphinx, docname: str, source: list[str]) -> None:
     site().docname = docname
+    site().read.add(docname)
 
 
 def _outdated(
@@ -114,17 +166,25 @@ def _outdated(
 ) -> set[str]:
     """Name the pages whose entry in the store changed; without this Sphinx keeps the old HTML."""
     pages = site().project.pages()
-    now = {page.name: site().state(page) for page in pages}
+    runs = {page.name: site().run(page) for page in pages}
+    # A commit can change when an old text was changed.
+    dates, awaits = site().history.changed, site().awaited
+    now = {
+        name: f"{runs[name]} {name in awaits} {dates.get(name)} {page.text}"
+        for name, page in ((page.name, page) for page in pages)
+    }
     cited = (Path(app.srcdir, name).read_text("utf-8") for name in app.config.bibtex_bibfiles)
     # Titles by their look, since reading every page of a large book takes its time.
     titles = [re.search("^# .*$", page.text, re.M) for page in pages]
     course = repr((site().course, [title and title[0] for title in titles]))
     now |= {BUILD: repr(site().build), COURSE: course, SOURCES: "".join(cited)}
+    shown = [(runs[page.name], OPTIONS.findall(page.text)) for page in pages]  # alt texts
+    now |= {LESSONS: repr([page.lesson for page in pages]), RUNS: repr(shown)}
     before = getattr(env, "onions_states", {})
     env.onions_states = now  # type: ignore[attr-defined]
     different = changed | {name for name in now if now[name] != before.get(name)}
-    if different:
-        different |= getattr(env, "onions_readers", set())
+    noted: set[tuple[str, str]] = getattr(env, "onions_readers", set())
+    different |= {docname for what, docname in noted if {what, BUILD} & different}
     objects = env.get_domain("std").get_objects()
     glossaries = {where for _, _, kind, where, _, _ in objects if kind == "term"}
     # What is in the tips of many pages, and in their heads.
