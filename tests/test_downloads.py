@@ -152,6 +152,18 @@ def test_without_an_address_links_become_words(small: Small) -> None:
     assert "colab" not in page and f'href="{FOLDER}/index.ipynb"' in page
 
 
+def test_a_page_whose_code_is_gone_offers_nothing(small: Small) -> None:
+    root = small(index="# Title\n\n```{code-cell} python\n1\n```\n")
+    assert run_onions(root, "execute").returncode == 0
+    for files, text in ((3, None), (0, "# Title\n")):
+        if text:
+            small(index=text)
+        assert run_onions(root, "render").returncode == 0
+        site = root / "_build" / "html"
+        assert sum(path.is_file() for path in (site / FOLDER).rglob("*")) == files
+        assert ('class="run-it"' in (site / "index.html").read_text("utf-8")) == bool(files)
+
+
 @pytest.mark.parametrize("construct", ["A note[^1].\n\n[^1]: Here.", "A footnote\n\n---\n\nline"])
 def test_what_has_no_plain_markdown_is_refused(small: Small, construct: str) -> None:
     root = small(index=f"# Title\n\n```{{code-cell}} python\n1\n```\n\n{construct}\n")

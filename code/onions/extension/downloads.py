@@ -32,8 +32,10 @@ def _add(
     if doctree is None or offline.is_offline(app):
         return  # the search; an EPUB
     page = reader.site().project.page(pagename)
-    if all(BUILD_ONLY in cell.tags for cell in page.cells):
-        return  # nothing that a reader could run
+    if all(BUILD_ONLY in cell.tags for cell in page.cells):  # nothing that a reader could run
+        for path in FILES:  # what there was before an edit took the code away
+            Path(app.outdir, path.format(pagename)).unlink(missing_ok=True)
+        return
     cells = reader.notebook(page).cells
     parts = list(plain.parts(app, pagename, doctree, cells))
     head = _head(app, pagename, page.title)
