@@ -227,6 +227,27 @@ def test_the_check_stops_only_where_something_is_missing(
     assert done.stdout == (noted if versions.get("pytest") == "1.0" else "")
 
 
+@pytest.mark.parametrize(
+    ("backend", "installed", "stops"),
+    [("", False, True), ("", True, False), ("tensorflow", False, False), ("jaxx", False, True)],
+    ids=["no backend", "under another name", "another backend", "another that is missing"],
+)
+def test_the_check_takes_any_backend_that_keras_runs_on(
+    tmp_path: Path, backend: str, installed: bool, stops: bool
+) -> None:
+    downloads.write_downloads("page", "# Title", [], {"torch": "2.0"}, tmp_path)
+    if installed:  # as tensorflow-cpu brings the module tensorflow
+        (tmp_path / FOLDER / "torch.py").touch()
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / FOLDER / "page.py")],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr.strip().endswith("pip install torch==2.0") == stops, done.stderr
+    assert (done.returncode != 0) == stops
+
+
 def test_the_oldest_python_is_that_of_the_book() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["requires-python"].startswith(f">={'.'.join(map(str, downloads.OLDEST))},")
