@@ -95,13 +95,13 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     else:
         root = small_project(tmp_path_factory.mktemp("book"), **PAGES)
         assert run_onions(root, "execute").returncode == 0
-        assert run_onions(root, "render").returncode == 0
     done = run_onions(root, "bundle")
     assert done.returncode == 0, done.stderr
     for kind in ("epub", "pdf", "zip"):
         path = root / "_build" / "bundle" / f"{NAME}.{kind}"
         assert re.search(rf"^{path} \([\d.]+ [KM]iB\)$", done.stdout, re.M), done.stdout
     assert done.stderr.splitlines() == [
+        "Rendering the site.",
         "Writing the pages.",
         "Packing the EPUB.",
         "Printing the PDF.",
@@ -373,17 +373,16 @@ def test_the_unzipped_site_opens_without_a_server(
     tab.close()
 
 
-def test_a_site_of_other_runs_is_refused(small: Small) -> None:
-    root = small(index="# Title\n\n```{code-cell} python\n1\n```\n")
-    for command in ("execute", "bundle"):
-        done = run_onions(root, command)
-    assert done.returncode == 1 and "Run `onions render` first" in done.stderr
-    assert run_onions(root, "render").returncode == 0
-    small(index="# Title\n\n```{code-cell} python\n2\n```\n")
-    for command in ("execute", "bundle"):
-        done = run_onions(root, command)
-    assert done.returncode == 1 and "Run `onions render` first" in done.stderr
-    assert not (root / "_build" / "bundle").exists()
+def test_the_zip_is_of_the_book_as_it_stands(small: Small) -> None:
+    """Without a render before, and after an edit of the prose."""
+    root = small(index="# Title\n\nOne.\n")
+    assert run_onions(root, "execute").returncode == 0
+    for text in ("One.", "Two."):
+        small(index=f"# Title\n\n{text}\n")
+        done = run_onions(root, "bundle")
+        assert done.returncode == 0, done.stderr
+        with zipfile.ZipFile(root / "_build" / "bundle" / f"{NAME}.zip") as archive:
+            assert f"<p>{text}</p>" in archive.read(f"{NAME}/index.html").decode()
 
 
 def test_a_stale_page_is_refused(small: Small) -> None:
@@ -401,7 +400,6 @@ def test_a_warning_and_a_page_that_is_no_xhtml_are_refused(small: Small) -> None
     page = f"# Title\n\n```{{code-cell}} python\n{cell}\n```\n"
     root = small(index=page)
     assert run_onions(root, "execute").returncode == 0
-    assert run_onions(root, "render").returncode == 0
     for text, said in {
         f"{page}\nSee {{doc}}`nowhere`.\n": "unknown document",
         page: "index.xhtml: not XHTML",
@@ -424,7 +422,6 @@ def test_without_chromium_the_remedy_is_named(small: Small) -> None:
 def test_a_book_without_code_or_exercises(small: Small) -> None:
     root = small(index="# Title\n")
     assert run_onions(root, "execute").returncode == 0
-    assert run_onions(root, "render").returncode == 0
     done = run_onions(root, "bundle")
     assert done.returncode == 0, done.stderr
     pdf = PdfReader(root / "_build" / "bundle" / f"{NAME}.pdf")

@@ -152,6 +152,18 @@ def test_without_an_address_links_become_words(small: Small) -> None:
     assert "colab" not in page and f'href="{FOLDER}/index.ipynb"' in page
 
 
+def test_a_page_whose_code_is_gone_offers_nothing(small: Small) -> None:
+    root = small(index="# Title\n\n```{code-cell} python\n1\n```\n")
+    assert run_onions(root, "execute").returncode == 0
+    for files, text in ((3, None), (0, "# Title\n")):
+        if text:
+            small(index=text)
+        assert run_onions(root, "render").returncode == 0
+        site = root / "_build" / "html"
+        assert sum(path.is_file() for path in (site / FOLDER).rglob("*")) == files
+        assert ('class="run-it"' in (site / "index.html").read_text("utf-8")) == bool(files)
+
+
 @pytest.mark.parametrize("construct", ["A note[^1].\n\n[^1]: Here.", "A footnote\n\n---\n\nline"])
 def test_what_has_no_plain_markdown_is_refused(small: Small, construct: str) -> None:
     root = small(index=f"# Title\n\n```{{code-cell}} python\n1\n```\n\n{construct}\n")
@@ -213,6 +225,27 @@ def test_the_check_stops_only_where_something_is_missing(
     assert done.stderr.strip().endswith(f"Run: pip install {said}" if said else ""), done.stderr
     noted = f"Note: pytest {pytest.__version__} is installed. The page ran with 1.0\n"
     assert done.stdout == (noted if versions.get("pytest") == "1.0" else "")
+
+
+@pytest.mark.parametrize(
+    ("backend", "installed", "stops"),
+    [("", False, True), ("", True, False), ("tensorflow", False, False), ("jaxx", False, True)],
+    ids=["no backend", "under another name", "another backend", "another that is missing"],
+)
+def test_the_check_takes_any_backend_that_keras_runs_on(
+    tmp_path: Path, backend: str, installed: bool, stops: bool
+) -> None:
+    downloads.write_downloads("page", "# Title", [], {"torch": "2.0"}, tmp_path)
+    if installed:  # as tensorflow-cpu brings the module tensorflow
+        (tmp_path / FOLDER / "torch.py").touch()
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / FOLDER / "page.py")],
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr.strip().endswith("pip install torch==2.0") == stops, done.stderr
+    assert (done.returncode != 0) == stops
 
 
 def test_the_oldest_python_is_that_of_the_book() -> None:

@@ -152,6 +152,66 @@ def test_an_optional_page_says_so(small: Small) -> None:
     assert "Optional. 1 min reading, 2 min exercises" in page
 
 
+GATHERED = """# One
+
+`````{exercise-start} How many
+:label: exercise-a
+`````
+Count. See {numref}`fig-line`.
+
+```{figure} _static/onion.svg
+:name: fig-line
+:alt: An onion.
+
+A caption.
+```
+`````{exercise-end}
+`````
+
+`````{solution-start} exercise-a
+:label: solution-a
+`````
+As many as here.
+`````{solution-end}
+`````
+
+:::{instructor}
+A note.
+
+```{figure} _static/onion.svg
+:name: fig-note
+:alt: An onion.
+
+A caption.
+```
+:::
+"""
+
+
+def test_what_is_gathered_stands_below_its_page_s_title(small: Small) -> None:
+    """Its figures keep their numbers; a page with nothing to gather has no title there."""
+    gather = "# First\n\n```{all-exercises}\n```\n\n## Notes\n\n```{instructor-notes}\n```\n"
+    points = "# Points\n\n```{key-points}\n```\n"
+    root = small(index=gather, points=points, one=LESSON + GATHERED, two=LESSON + "# Two\n")
+    page = build(root)
+    for number, level in ((1, 2), (2, 3)):
+        card = page.split('class="gathered')[number]
+        assert f'<span class="caption-number">Fig. {number} </span>' in card
+        heading = re.findall(r"<h\d>.*", page.split('class="gathered')[number - 1])[-1]
+        assert heading.startswith(f'<h{level}><a class="reference internal" href="one.html">')
+    assert "two.html" not in page.split("<article")[1].split("</article>")[0]
+    html = (root / "_build" / "html" / "points.html").read_text("utf-8")
+    names = re.findall(r'<h2><a class="reference internal" href="(\w+).html">', html)
+    assert names == ["one", "two"]
+    assert re.findall(r'href="#(\w+)"><span>', html) == names  # in the page's own contents
+
+
+def test_the_schedule_reads_the_markdown_of_an_objective(small: Small) -> None:
+    page = build(small(index=LESSON.replace("do it", "call `fit`") + "# T\n\n```{schedule}\n```\n"))
+    cell = page.split("<table")[1].split("</table>")[0]
+    assert re.search(r"call <code[^>]*><span[^>]*>fit</span></code>", cell)
+
+
 def test_the_sentence_below_the_table_of_networks() -> None:
     def row(name: str, parameters: int, accuracy: float) -> Training:
         return Training(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
-from onions import fingerprint as module
+from onions import imports
 from onions.data import Source
 from onions.fingerprint import (
     Build,
@@ -122,10 +122,10 @@ def test_the_modules_are_found_from_the_imports(small: Small) -> None:
 
 def test_a_changed_module_counts(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     before = of(small)
-    source = module._source
-    monkeypatch.setattr(module, "_source", lambda n: source(n) + "\n# x" * (n == "onions.execute"))
+    source = imports.source
+    monkeypatch.setattr(imports, "source", lambda n: source(n) + "\n# x" * (n == "onions.execute"))
     assert of(small) == before, "the builder is no part of a page's run"
-    monkeypatch.setattr(module, "_source", lambda n: source(n) + "\n# x" * (n == "onions.data"))
+    monkeypatch.setattr(imports, "source", lambda n: source(n) + "\n# x" * (n == "onions.data"))
     assert of(small) != before
 
 
@@ -232,9 +232,9 @@ def test_what_changes_a_fingerprint_is_never_answered_from_memory(
     elif what == "lock":
         project.lock.write_text(project.lock.read_text() + "\n# A comment\n")
     elif what == "module":
-        shutil.copytree(module.PACKAGE, tmp_path / "onions")
+        shutil.copytree(imports.PACKAGE, tmp_path / "onions")
         (tmp_path / "onions" / "claims.py").write_text("other = 1\n")
-        monkeypatch.setattr(module, "PACKAGE", tmp_path / "onions")
+        monkeypatch.setattr(imports, "PACKAGE", tmp_path / "onions")
     elif what == "memory":
         memory.write_text(memory.read_text()[:-2])
     else:
@@ -249,8 +249,8 @@ def test_nothing_is_remembered_of_code_that_changed_meanwhile(
     small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = Project(small(index=PAGE))
-    shutil.copytree(module.PACKAGE, tmp_path / "onions")
-    monkeypatch.setattr(module, "PACKAGE", tmp_path / "onions")
+    shutil.copytree(imports.PACKAGE, tmp_path / "onions")
+    monkeypatch.setattr(imports, "PACKAGE", tmp_path / "onions")
     prints = Fingerprints(project, BUILD)
     (tmp_path / "onions" / "claims.py").write_text("other = 1\n")
     prints.of(project.page("index"))

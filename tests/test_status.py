@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import run_onions
+from onions import imports
 from onions.data import Source
 from onions.fingerprint import Build
 from onions.pages import Project
@@ -122,13 +123,11 @@ def test_a_new_version_of_a_package_that_the_page_uses(executed: Path) -> None:
 
 
 def test_a_module_that_the_page_imports(executed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from onions import fingerprint
-
-    source = fingerprint._source
+    source = imports.source
     for module, expected in (("onions.claims", True), ("onions.site", False)):
         with monkeypatch.context() as patch:
             patch.setattr(
-                fingerprint, "_source", lambda name, m=module: source(name) + "\n#" * (name == m)
+                imports, "source", lambda name, m=module: source(name) + "\n#" * (name == m)
             )
             name = module.replace(".", "/") + ".py"
             assert why(executed) == ([f"{name} changed"] if expected else [])

@@ -15,8 +15,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from onions.browser import chromium, find
 from onions.pages import Project
-from onions.site import STORE, SiteError, check_fresh, sphinx
-from onions.status import State
+from onions.site import STORE, SiteError, check_fresh, render, sphinx
 
 NAME = "networks-are-like-onions"
 CONTENTS, COVER = "nav.xhtml", "_static/cover.svg"
@@ -28,13 +27,13 @@ FOOTER = '<p style="width: 100%; font: 9px sans-serif; text-align: center" class
 def bundle(project: Project, say: Callable[[str], None]) -> list[Path]:
     """Make the three files in ``_build/bundle`` and return their paths.
 
-    Raises SiteError where a page is stale, is not well-formed, Sphinx warns, or the site in
-    ``_build/html`` is not of these runs; and NoBrowser.
+    Renders the site, too. Raises SiteError where a page is stale, is not well-formed, or Sphinx
+    warns; and NoBrowser.
     """
-    found = check_fresh(project)
-    runs = [state.facts["executed"][:10] for state in found]
+    runs = [state.facts["executed"][:10] for state in check_fresh(project)]
     find()  # before everything that takes long
-    site = _site(project, found)
+    say("Rendering the site.")
+    site = render(project).parent
     work = project.build / "offline"
     shutil.rmtree(work, ignore_errors=True)
     say("Writing the pages.")
@@ -59,15 +58,6 @@ def bundle(project: Project, say: Callable[[str], None]) -> list[Path]:
     target = project.build / "bundle"
     target.mkdir(exist_ok=True)
     return [path.replace(target / path.name) for path in made]
-
-
-def _site(project: Project, found: list[State]) -> Path:
-    """Return the site's folder. Raises SiteError unless it was made from these runs."""
-    site = project.build / "html"
-    shown = {path.stem for path in (site / STORE).glob("*.ipynb")}
-    if not (site / "index.html").exists() or shown != {state.fingerprint for state in found}:
-        raise SiteError(f"{site}: not the site of these runs. Run `onions render` first.")
-    return site
 
 
 def _read(folder: Path, name: str) -> Document:

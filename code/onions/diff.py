@@ -14,18 +14,10 @@ from nbformat import NotebookNode
 from onions.builds import Executed
 from onions.claims import KEY, Claim, Value
 from onions.fingerprint import NO_PACKAGES, versions
-from onions.pictures import (
-    MOST_DIFFERING,
-    Picture,
-    PictureError,
-    address,
-    compare,
-    new_words,
-    read,
-)
+from onions.pictures import Picture, PictureError, address, changes, read
 from onions.reference import Reference
 from onions.status import differences
-from onions.store import claims, measures
+from onions.store import claims, measured
 
 ROUNDING = 1e-6  # relative; two machines add up floats in another order
 TIMES_AS_LONG, SECONDS_MORE = 1.5, 5
@@ -112,13 +104,13 @@ def differ(before: Executed, after: Executed, reference: Reference) -> Differenc
         for page in before.entries | after.entries
         if page not in unknown
     ]
-    measured, noise = _measures(pages, after.data, reference)
+    moved, noise = _measures(pages, after.data, reference)
     return Differences(
         before=_clean(before.name),
         after=_clean(after.name),
         notes=[_clean(f"{page}: {note}") for page, note in unknown.items()],
         claims=sorted((row for page in pages for row in _claims(*page)), key=_importance),
-        measures=measured,
+        measures=moved,
         noise=noise,
         summaries=[summary for page in pages for summary in _summaries(*page)],
         figures=[figure for page in pages for figure in _figures(*page)],
@@ -157,9 +149,7 @@ def _measures(
     """Return the measures that changed, and how many more did within the reference runs' spread."""
     rows, noise = [], 0
     for page, before, after in pages:
-        old, new = (
-            {m["name"]: m["value"] for _, m in measures(entry)} for entry in (before, after)
-        )
+        old, new = measured(before), measured(after)
         for name in old | new:
             was, now = old.get(name), new.get(name)
             if _same(was, now):
@@ -256,21 +246,10 @@ def _look(found: dict[str, Picture]) -> tuple[str, dict[str, str]]:
     pictures = {what: picture.address for what, picture in found.items()}
     if len(found) == 1:
         return ("is new" if "after" in found else "is gone"), pictures
-    was, now = found["before"], found["after"]
-    share, difference = compare(was, now)
-    gone, new = (
-        ", ".join(f"“{_clean(word)}”" for word in new_words(*pair))
-        for pair in ((now, was), (was, now))
-    )
-    said = [f"words {gone or 'none'} → {new or 'none'}"] if gone or new else []
-    if was.image.size != now.image.size:
-        sizes = " → ".join(f"{p.image.width} × {p.image.height}" for p in (was, now))
-        said.append(f"size {sizes} pixels")
-    elif share > MOST_DIFFERING:
-        said.append(f"{share:.0%} of the pixels differ")
-    if difference:
-        pictures["difference"] = address(difference)
-    return "; ".join(said), pictures
+    said, where = changes(found["before"], found["after"])
+    if where:
+        pictures["difference"] = address(where)
+    return _clean(said), pictures
 
 
 def _times(page: str, before: NotebookNode, after: NotebookNode) -> Iterator[Row]:

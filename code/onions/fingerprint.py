@@ -20,6 +20,7 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from onions import imports
 from onions.data import Source
 from onions.exports import TAG
 from onions.files import write_whole
@@ -27,11 +28,6 @@ from onions.pages import RUN_TAGS, CodeCell, Page, PageError, Project
 
 BUILD = "build.json"
 KERNEL_MODULE = "onions.kernel"
-PACKAGE = Path(__file__).parent
-# Packages whose import name is not the name they are installed by.
-INSTALLED_AS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
-
-
 # What `components` names besides cells, modules of ours and packages.
 NO_PACKAGES = ("data", "profile", "seed offset", "backend", "python", "unlocked")
 CELLS = ("cell ", "export ")
@@ -108,7 +104,7 @@ class Fingerprints:
 
     def _besides_pages(self) -> str:
         """Return a hash of all that decides fingerprints, and more, but the pages."""
-        code = [_source(f"onions.{path.stem}") for path in sorted(PACKAGE.glob("*.py"))]
+        code = [imports.source(name) for name in imports.modules()]
         readers = installed(("myst-nb", "markdown-it-py", "pyyaml"))
         lock = self.project.lock.read_text("utf-8") if self.project.lock.exists() else ""
         return _hash(code, lock, asdict(self.build), sys.version, readers)
@@ -126,10 +122,8 @@ def digest(parts: dict[str, str]) -> str:
 
 def components(page: Page, project: Project, build: Build) -> dict[str, str]:
     """Return what the page's outputs depend on, by name, each with a hash or a version."""
-    cells: dict[bool, list[CodeCell]] = {
-        False: [],
-        True: [],
-    }  # those that export only read, and are counted by themselves
+    # Those that export only read, and are counted by themselves.
+    cells: dict[bool, list[CodeCell]] = {False: [], True: []}
     for cell in page.cells:
         cells[TAG in cell.tags].append(cell)
     if build.seed_offset:
@@ -141,14 +135,19 @@ def components(page: Page, project: Project, build: Build) -> dict[str, str]:
         for exports, found in cells.items()
         for number, cell in enumerate(found, 1)
     }
-    own = _imports(_trees(page, cells[False] + cells[True]))
+    own = imports.imports(_trees(page, cells[False] + cells[True]))
     for name in sorted(own):
-        if name.startswith("onions.") and name.count(".") == 1 and not _is_ours(name):
+        if name.startswith("onions.") and name.count(".") == 1 and not imports.is_ours(name):
             raise PageError(f"{page.path}: it imports {name}, which is no module for pages")
-    modules = _closure(own) | _closure({KERNEL_MODULE, build.source.module})
-    parts |= {f"{name.replace('.', '/')}.py": _hash(_source(name)) for name in sorted(modules)}
-    imported = own | _needed_by(_closure(own), nested=True) | _needed_by(modules, nested=False)
-    parts |= _versions(imported, project, build)
+    helpers = imports.closure(own)
+    modules = helpers | imports.closure({KERNEL_MODULE, build.source.module})
+    parts |= {
+        f"{name.replace('.', '/')}.py": _hash(imports.source(name)) for name in sorted(modules)
+    }
+    # What `onions.kernel` imports inside a function only acts on what the page itself has imported,
+    # so it does not count again.
+    used = own | imports.needed_by(helpers) | imports.needed_by(modules, nested=False)
+    parts |= _versions(used, project, build)
     return parts | {
         "data": f"{build.source.name} {build.source.identity}",
         "profile": build.profile,
@@ -170,11 +169,6 @@ def versions(parts: dict[str, str]) -> dict[str, str]:
 def code(parts: dict[str, str]) -> str:
     """Return a hash of those of a page's components that are its cells, less those that export."""
     return digest({name: part for name, part in parts.items() if name.startswith("cell ")})
-
-
-def packages(sources: Iterable[str]) -> set[str]:
-    """Return the packages that code imports, by the names that they are installed by."""
-    return _installed_as(_imports(map(ast.parse, sources)))
 
 
 def locked(project: Project, python: str) -> dict[str, str]:
@@ -226,7 +220,7 @@ def _parse_lock(text: str, python: str) -> dict[str, str]:
 
 
 def _versions(modules: set[str], project: Project, build: Build) -> dict[str, str]:
-    names = _installed_as(modules)
+    names = imports.packages(modules)
     if "keras" in names:
         names.add(build.backend)
     if build.unlocked is not None:
@@ -241,14 +235,6 @@ def _versions(modules: set[str], project: Project, build: Build) -> dict[str, st
     return {name: known[name] for name in sorted(names)}
 
 
-def _installed_as(modules: Iterable[str]) -> set[str]:
-    tops = {name.partition(".")[0] for name in modules}
-    return {
-        canonicalize_name(INSTALLED_AS.get(name, name))
-        for name in tops - sys.stdlib_module_names - {"onions", "__future__"}
-    }
-
-
 def _trees(page: Page, cells: Iterable[CodeCell]) -> Iterator[ast.AST]:
     for cell in cells:
         try:
@@ -259,54 +245,6 @@ def _trees(page: Page, cells: Iterable[CodeCell]) -> Iterator[ast.AST]:
                 f"{page.path}:{line}: {error.msg}. A cell holds plain Python, which also runs as "
                 "a script."
             ) from error
-
-
-def _imports(trees: Iterable[ast.AST], *, nested: bool = True) -> set[str]:
-    """Return the full names that the code imports; without `nested` only those at its top."""
-    names = set()
-    for tree in trees:
-        for node in ast.walk(tree) if nested else ast.iter_child_nodes(tree):
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
-
-
-def _closure(names: set[str]) -> set[str]:
-    """Return the modules of this package among `names`, and all those that they import."""
-    found: set[str] = set()
-    waiting = {name for name in names if _is_ours(name)}
-    while waiting:
-        name = waiting.pop()
-        found.add(name)
-        waiting |= {n for n in _imports_of(name, nested=True) if _is_ours(n)} - found
-    return found
-
-
-def _needed_by(modules: set[str], *, nested: bool) -> set[str]:
-    """Return what modules of this package import. What `onions.kernel` imports inside a function
-    only acts on what the page itself has imported, so it does not count again.
-    """
-    return set().union(*(_imports_of(name, nested=nested) for name in modules))
-
-
-def _imports_of(name: str, *, nested: bool) -> frozenset[str]:
-    return _imports_in(_source(name), nested)
-
-
-@cache  # every page of a book asks for the same few modules
-def _imports_in(source: str, nested: bool) -> frozenset[str]:
-    return frozenset(_imports([ast.parse(source)], nested=nested))
-
-
-def _is_ours(name: str) -> bool:
-    package, _, module = name.partition(".")
-    return package == "onions" and (PACKAGE / f"{module}.py").exists()
-
-
-def _source(name: str) -> str:
-    return (PACKAGE / f"{name.partition('.')[2]}.py").read_text("utf-8")
 
 
 def _hash(*parts: Any) -> str:

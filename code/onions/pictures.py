@@ -75,9 +75,20 @@ def compare(before: Picture, after: Picture) -> tuple[float, Image.Image | None]
     return pixelmatch(one, other, difference) / (one.width * one.height), difference
 
 
-def new_words(before: Picture, after: Picture) -> list[str]:
-    """Return the words of one picture that the other lacks, numbers left out."""
-    return list((Counter(after.words) - Counter(before.words)).elements())
+def changes(before: Picture, after: Picture) -> tuple[str, Image.Image | None]:
+    """Say how two pictures of a figure differ, and show where; "" where it does not matter.
+
+    The words are those of the pictures, so they may be anything.
+    """
+    share, difference = compare(before, after)
+    gone, new = _missing(after, before), _missing(before, after)
+    said = [f"words {gone or 'none'} → {new or 'none'}"] if gone or new else []
+    if before.image.size != after.image.size:
+        sizes = " → ".join(f"{p.image.width} × {p.image.height}" for p in (before, after))
+        said.append(f"size {sizes} pixels")
+    elif share > MOST_DIFFERING:
+        said.append(f"{share:.0%} of the pixels differ")
+    return "; ".join(said), difference
 
 
 def address(image: Image.Image) -> str:
@@ -85,6 +96,12 @@ def address(image: Image.Image) -> str:
     file = io.BytesIO()
     image.save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _missing(one: Picture, other: Picture) -> str:
+    """Return the words of the other picture that the one lacks, numbers left out."""
+    words = (Counter(other.words) - Counter(one.words)).elements()
+    return ", ".join(f"“{word}”" for word in words)
 
 
 def _image(png: bytes) -> Image.Image:

@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from onions.claims import KEY, Claim, Measure, Training
+from onions.claims import KEY, Claim, Measure, Training, Value
 from onions.files import write_whole
 from onions.fingerprint import digest
 
@@ -147,6 +147,11 @@ def claims(notebook: NotebookNode) -> Iterator[tuple[int, Claim]]:
 def measures(notebook: NotebookNode) -> Iterator[tuple[int, Measure]]:
     """Yield the measures of an executed notebook, each with its cell's index."""
     yield from _records(notebook, "measure")
+
+
+def measured(notebook: NotebookNode) -> dict[str, Value]:
+    """Return the values of an executed notebook's measures, by name."""
+    return {measure["name"]: measure["value"] for _, measure in measures(notebook)}
 
 
 def trainings(notebook: NotebookNode) -> Iterator[tuple[int, Training]]:

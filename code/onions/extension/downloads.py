@@ -1,5 +1,6 @@
 """Below a page's title: open it in Colab, or take it along as a notebook or a script."""
 
+import ast
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ from sphinx.application import Sphinx
 
 from onions.downloads import FOLDER, SOLUTIONS, Part, write_downloads
 from onions.extension import offline, plain, reader
-from onions.fingerprint import locked, packages
+from onions.fingerprint import locked
+from onions.imports import imports, packages
 from onions.prose import BUILD_ONLY
 
 GITHUB, COLAB = "https://github.com/", "https://colab.research.google.com/github/"
@@ -32,8 +34,10 @@ def _add(
     if doctree is None or offline.is_offline(app):
         return  # the search; an EPUB
     page = reader.site().project.page(pagename)
-    if all(BUILD_ONLY in cell.tags for cell in page.cells):
-        return  # nothing that a reader could run
+    if all(BUILD_ONLY in cell.tags for cell in page.cells):  # nothing that a reader could run
+        for path in FILES:  # what there was before an edit took the code away
+            Path(app.outdir, path.format(pagename)).unlink(missing_ok=True)
+        return
     cells = reader.notebook(page).cells
     parts = list(plain.parts(app, pagename, doctree, cells))
     head = _head(app, pagename, page.title)
@@ -44,7 +48,7 @@ def _add(
 def _versions(parts: list[Part]) -> dict[str, str]:
     """Return the packages that the code needs, with the versions that it ran with."""
     project, build = reader.site().project, reader.site().build
-    needed = packages(part.code.source for part in parts if part.code)
+    needed = packages(imports(ast.parse(part.code.source) for part in parts if part.code))
     needed |= {build.backend} if "keras" in needed else set()
     needed |= {other for name, other in BESIDES.items() if name in needed}
     known = build.unlocked or locked(project, build.python)

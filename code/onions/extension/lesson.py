@@ -136,7 +136,8 @@ class Schedule(SphinxDirective):
         total = {"teaching": 0, "exercises": 0}
         for page in site().project.pages():
             if facts := page.lesson:
-                row = [page_link(self.env, page), facts["objectives"][0]]
+                first, _ = self.state.inline_text(facts["objectives"][0], self.lineno)
+                row: list[Any] = [page_link(self.env, page), nodes.inline("", "", *first)]
                 row += [str(facts[part]) for part in total]
                 if facts.get("optional"):
                     optional.append(row)

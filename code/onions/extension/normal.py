@@ -99,7 +99,8 @@ class IsMyResultNormal(SphinxDirective):
         wanted = self._wanted()
         if any(page != self.env.docname for page, _, _ in wanted):
             depends_on_store(self.env)
-        own = {page: _measured(page) for page in {page for page, _, _ in wanted}}
+        entries = {page: site().entry(site().project.page(page)) for page, _, _ in wanted}
+        own = {page: store.measured(entry) for page, entry in entries.items()}
         rows = [self._row(*one, own[one[0]]) for one in wanted]
         if not rows:
             raise self.error(f"no reference runs with {site().build.source.name}")
@@ -143,12 +144,6 @@ def setup(app: Sphinx) -> None:
     app.add_role("held", Held())
     app.add_directive("reference-curves", ReferenceCurves)
     app.add_directive("is-my-result-normal", IsMyResultNormal)
-
-
-def _measured(page: str) -> dict[str, Value]:
-    """Return the measures of a page in this build, by name."""
-    entry = site().entry(site().project.page(page))
-    return {found["name"]: found["value"] for _, found in store.measures(entry)}
 
 
 def _render(template: str, **values: Any) -> str:

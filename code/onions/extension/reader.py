@@ -21,6 +21,7 @@ from onions.store import Store
 
 # What pages show besides their own text and run: no pages, but noted beside them.
 BUILD, COURSE, LESSONS, RUNS, SOURCES = "build", "course", "lessons", "runs", "sources"
+DIRECTIVE = re.compile(r"^(?:```+|:::+)\{([\w-]+)\}", re.M)
 OPTIONS = re.compile(r"^```+\{code-cell\}.*\n---\n(.*?)^---$", re.M | re.S)
 
 
@@ -138,7 +139,9 @@ def depends_on_store(env: BuildEnvironment) -> None:
 
 
 def depends_on_lessons(env: BuildEnvironment) -> None:
-    """Note that the page being read shows what other pages' front matter says."""
+    """Note that the page being read shows what other pages say of themselves: their front matter,
+    and which directives they have.
+    """
     _note(env, LESSONS)
 
 
@@ -179,7 +182,8 @@ def _outdated(
     course = repr((site().course, [title and title[0] for title in titles]))
     now |= {BUILD: repr(site().build), COURSE: course, SOURCES: "".join(cited)}
     shown = [(runs[page.name], OPTIONS.findall(page.text)) for page in pages]  # alt texts
-    now |= {LESSONS: repr([page.lesson for page in pages]), RUNS: repr(shown)}
+    lessons = [(page.lesson, sorted({*DIRECTIVE.findall(page.text)})) for page in pages]
+    now |= {LESSONS: repr(lessons), RUNS: repr(shown)}
     before = getattr(env, "onions_states", {})
     env.onions_states = now  # type: ignore[attr-defined]
     different = changed | {name for name in now if now[name] != before.get(name)}

@@ -183,14 +183,14 @@ class RunFigure(SphinxDirective):
 
 
 def page_link(env: BuildEnvironment, page: Page) -> nodes.Node:
-    """Return a link to a page, which Sphinx resolves."""
+    """Return a link to a page, which Sphinx resolves and gives the page's title."""
     return addnodes.pending_xref(
         "",
         nodes.inline(text=page.title),
         refdomain="std",
         reftype="doc",
         reftarget=f"/{page.name}",
-        refexplicit=True,
+        refexplicit=False,
         refwarn=True,
         refdoc=env.docname,
     )
