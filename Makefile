@@ -37,7 +37,6 @@ live: install ## Show every edit in a browser at once (PROFILE=smoke: train brie
 	@$(BIN)/onions live $(if $(PROFILE),--profile $(PROFILE))
 
 bundle: install browser ## Make a PDF, an EPUB and a zip of the executed book in _build/bundle
-	@$(BIN)/onions render
 	@$(BIN)/onions bundle
 
 test: install browser ## Run all tests, in a real browser

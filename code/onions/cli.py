@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         "bundle",
         _bundle,
         "make a PDF, an EPUB and a zip of the site in _build/bundle",
-        "Make the book as a PDF and as an EPUB from the executed pages, and zip the rendered site. "
+        "Render the executed pages as a site, a PDF and an EPUB, and zip the site. "
         "Needs Chromium (`make browser`), which prints the PDF.",
         "onions bundle",
     )

@@ -1,11 +1,12 @@
 """The Sphinx extension: what makes Jupyter Book render our pages from the store.
 
 ``reader`` lays the stored outputs onto the cells, ``awaited`` says what stands for those of a page
-that has yet to run, ``lesson`` renders the front matter, ``results``
-what the run says, ``normal`` how that lies among the reference runs, ``quizzes`` questions to the
-reader and ``keys`` what makes an answer right, ``gathered`` what all pages say, ``explorers``
-figures that move, ``instructor`` notes for whoever teaches, ``tips`` what a term means, ``details``
-everything that folds, ``offline`` what an EPUB has instead, ``plain`` a page as plain Markdown,
+that has yet to run, ``lesson`` renders the front matter, ``results`` what the run says,
+``schedule`` the course as a whole, ``normal`` how a result lies among the reference runs,
+``quizzes`` questions to the reader and ``keys`` what makes an answer right, ``gathered`` what all
+pages say, ``explorers`` figures that move, ``instructor`` notes for whoever teaches, ``tips`` what
+a term means, ``details`` everything that folds, ``offline`` what an EPUB has instead, ``plain`` a
+page as plain Markdown,
 ``downloads`` the notebooks and the script that are made of that, ``images`` lighter pictures,
 ``address`` where the site and its sources are, ``commits`` what git says of them, ``footer`` what
 stands below a page, ``search`` the search, ``meta`` what search engines and previews read,
@@ -34,7 +35,6 @@ from onions.extension import (
     gathered,
     images,
     instructor,
-    lesson,
     meta,
     normal,
     notfound,
@@ -42,6 +42,7 @@ from onions.extension import (
     quizzes,
     reader,
     results,
+    schedule,
     search,
     tips,
 )
@@ -79,8 +80,8 @@ def setup(app: Sphinx) -> dict[str, Any]:
     for part in (
         address,
         reader,
-        lesson,
         results,
+        schedule,
         normal,
         gathered,
         explorers,

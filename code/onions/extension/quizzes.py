@@ -155,8 +155,7 @@ class Quiz(SphinxDirective):
 
     def _measures(self) -> dict[str, Any]:
         page = site().project.page(self.env.docname)
-        found = store.measures(site().entry(page)) if page.cells else ()
-        measured = {measure["name"]: measure["value"] for _, measure in found}
+        measured = store.measured(site().entry(page)) if page.cells else {}
         return Awaited(measured) if page.name in site().awaited else measured
 
     def _was_cut_short(self) -> bool:
