@@ -123,5 +123,5 @@ def test_the_command_repairs_and_checks_again(small: Small) -> None:
     done = run_onions(root, "check", "--fix")
     assert done.returncode == 1 and ":7: own-code: " in done.stdout.splitlines()[0]
     assert done.stdout.splitlines()[0].endswith("without the tag remove-cell: repaired")
-    assert done.stdout.endswith("\n1 findings\n") and "words" in done.stdout
+    assert done.stdout.endswith("\n1 finding\n") and "words" in done.stdout
     assert told(Project(root).page("index"), find(Project(root).page("index"))[0]) in done.stdout

@@ -554,7 +554,8 @@ def _check(project: Project, options: argparse.Namespace) -> int:
         print(told(page, finding))
     for rule in dict.fromkeys(finding.rule for _, finding in found):
         print(f"\n{explained(rule)}")
-    print(f"\n{len(found)} findings" if found else "every page keeps the rules")
+    many = f"{len(found)} finding{'s' * (len(found) > 1)}"
+    print(f"\n{many}" if found else "every page keeps the rules")
     return 1 if found else 0
 
 
