@@ -5,12 +5,13 @@ What is said of a rule is its docstring, and stands nowhere else.
 
 import inspect
 import os
+import re
 import textwrap
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
-from onions.edits import Edit, edited
+from onions.edits import edited
 from onions.exports import TAG
 from onions.files import write_whole
 from onions.pages import RUN_TAGS, Page, PageError, Project
@@ -41,16 +42,8 @@ def explained(name: str) -> str:
     """Return what a rule asks for, why, and how a page is repaired. Raises PageError."""
     if name not in RULES:
         raise PageError(f"{name}: there is no such rule; there are {', '.join(RULES)}")
-    paragraphs = inspect.getdoc(RULES[name]) or ""
-    asks, _, reasons = paragraphs.partition("\n\n")
-    why, _, fix = reasons.partition("\nFix: ")
-    parts = (f"{name}: {asks}", f"  why: {why.removeprefix('Why: ')}", f"  fix: {fix}")
-    return "\n".join(
-        textwrap.fill(" ".join(part.split()), WIDTH, initial_indent=indent, subsequent_indent=more)
-        for part, indent, more in zip(
-            parts, ("", "  ", "  "), ("  ", 7 * " ", 7 * " "), strict=True
-        )
-    )
+    asks, why, fix = re.split(r"\n+(?:Why|Fix): ", inspect.getdoc(RULES[name]) or "")
+    return "\n".join([_filled(name, asks), _filled("  why", why), _filled("  fix", fix)])
 
 
 def repair(page: Page) -> list[str]:
@@ -62,9 +55,9 @@ def repair(page: Page) -> list[str]:
     told_of: list[str] = []
     refused: set[Finding] = set()
     changed = page
-    while waiting := [f for f in find(changed) if f.edit and f not in refused]:
-        finding = waiting[-1]
-        after = edited(changed, finding.edit or Edit(0, 0, ""))
+    while waiting := [(f, f.edit) for f in find(changed) if f.edit and f not in refused]:
+        finding, edit = waiting[-1]
+        after = edited(changed, edit)
         if _is_better(changed, after):
             runs = "" if _what_runs(changed) == _what_runs(after) else "; it will run again"
             told_of.insert(0, f"{told(page, finding._replace(edit=None))}: repaired{runs}")
@@ -74,6 +67,11 @@ def repair(page: Page) -> list[str]:
     if told_of:
         write_whole(page.path, changed.text)
     return told_of
+
+
+def _filled(head: str, text: str) -> str:
+    line = f"{head}: {' '.join(text.split())}"
+    return textwrap.fill(line, WIDTH, subsequent_indent=7 * " ", break_on_hyphens=False)
 
 
 def _known(project: Project, name: str, pages: Iterable[str]) -> str:
