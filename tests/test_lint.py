@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import run_onions
+from conftest import Run
 from onions.lint import explained, find, named, repair, told
 from onions.pages import PageError, Project
 from onions.rules import RULES
@@ -22,9 +22,9 @@ def test_every_rule_says_what_it_asks_for_why_and_how_to_repair(name: str) -> No
     assert (inspect.getdoc(RULES[name]) or "").count("\n\n") == 1
 
 
-def test_the_command_says_place_rule_reason_and_remedy(small: Small) -> None:
+def test_the_command_says_place_rule_reason_and_remedy(small: Small, onions: Run) -> None:
     root = small(index=GOOD, other="# T\n\nThis is simply so.\n\nAnd just so.\n")
-    done = run_onions(root, "check")
+    done = onions(root, "check")
     assert done.returncode == 1
     first, second, *_ = done.stdout.splitlines()
     assert first == f"{root / 'book' / 'other.md'}:3: words: “simply”"
@@ -32,17 +32,17 @@ def test_the_command_says_place_rule_reason_and_remedy(small: Small) -> None:
     assert done.stdout.count("  why: whoever does not find it easy") == 1  # once for both
     assert done.stdout.count("  fix: leave the word out.") == 1
     assert done.stdout.endswith("\n2 findings\n")
-    done = run_onions(root, "check", "index")
+    done = onions(root, "check", "index")
     assert (done.returncode, done.stdout) == (0, "every page keeps the rules\n")
 
 
-def test_explain_prints_rules_and_checks_nothing(small: Small) -> None:
+def test_explain_prints_rules_and_checks_nothing(small: Small, onions: Run) -> None:
     root = small(index="# T\n\nThis is simply so.\n")
-    done = run_onions(root, "check", "--explain", "words")
+    done = onions(root, "check", "--explain", "words")
     assert (done.returncode, done.stdout) == (0, f"{explained('words')}\n")
-    done = run_onions(root, "check", "--explain")
+    done = onions(root, "check", "--explain")
     assert done.returncode == 0 and all(f"\n{name}: " in f"\n{done.stdout}" for name in RULES)
-    done = run_onions(root, "check", "--explain", "kindness")
+    done = onions(root, "check", "--explain", "kindness")
     assert done.returncode == 2 and "there are own-code, exports" in done.stderr
 
 
@@ -107,20 +107,20 @@ def test_a_missing_tag_is_added_and_what_runs_again_is_said(small: Small) -> Non
         assert ("; it will run again" in said) == again
 
 
-def test_what_needs_an_author_is_left_as_it_is(small: Small) -> None:
+def test_what_needs_an_author_is_left_as_it_is(small: Small, onions: Run) -> None:
     text = "# T\n\nThis is simply so.\n\n" + cell("import onions.claims") + cell("x = 1\n" * 21)
     root = small(index=text)
-    done = run_onions(root, "check", "--fix")
+    done = onions(root, "check", "--fix")
     assert done.returncode == 1 and (root / "book" / "index.md").read_text() == text
     assert "repaired" not in done.stdout and "--fix repairs it" not in done.stdout
 
 
-def test_the_command_repairs_and_checks_again(small: Small) -> None:
+def test_the_command_repairs_and_checks_again(small: Small, onions: Run) -> None:
     index = "# T\n\nIt is simply so.\n\n" + cell("x = 1", ":tags: [build-only]\n")
     root = small(index=index)
-    done = run_onions(root, "check")
+    done = onions(root, "check")
     assert "index.md:7: own-code: " in done.stdout and "[--fix repairs it]" in done.stdout
-    done = run_onions(root, "check", "--fix")
+    done = onions(root, "check", "--fix")
     assert done.returncode == 1 and ":7: own-code: " in done.stdout.splitlines()[0]
     assert done.stdout.splitlines()[0].endswith("without the tag remove-cell: repaired")
     assert done.stdout.endswith("\n1 finding\n") and "words" in done.stdout

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, copy_project, run_onions, tree
+from conftest import ROOT, Run, copy_project, run_onions, tree
 from onions import new
 from onions.files import write_whole
 from onions.lint import find
@@ -79,10 +79,10 @@ def test_an_exercise_is_added_to_a_page_that_is_there(copy: Project) -> None:
     ],
 )
 def test_what_is_refused_leaves_everything_as_it_was(
-    copy: Project, arguments: list[str], says: str
+    copy: Project, onions: Run, arguments: list[str], says: str
 ) -> None:
     before = tree(copy.root)
-    done = run_onions(copy.root, "new", *arguments)
+    done = onions(copy.root, "new", *arguments)
     assert done.returncode == 2 and says in done.stderr, done.stderr
     assert tree(copy.root) == before
 
