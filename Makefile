@@ -42,7 +42,7 @@ bundle: install browser ## Make a PDF, an EPUB and a zip of the executed book in
 test: install browser ## Run all tests, in a real browser
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
-check: install ## Format, lint, types, import layers, spelling, page rules, workflows
+check: install ## Format, lint, types, import layers, spelling, page rules, workflows, forms
 	@$(BIN)/ruff format --check code tests benchmarks docs .github
 	@$(BIN)/ruff check code tests benchmarks docs .github
 	@$(BIN)/mypy
@@ -52,6 +52,7 @@ check: install ## Format, lint, types, import layers, spelling, page rules, work
 	@$(BIN)/zizmor --offline --quiet .github
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*.yml
 
 look: install browser ## Look at the site in _build/html in a real browser
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m site --built .

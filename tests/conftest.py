@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from onions.browser import chromium as start
+from onions.cli import main
 from onions.fingerprint import Build, fingerprint
 from onions.pages import Page, Project
 from onions.serve import UNDER, served
@@ -109,6 +110,21 @@ def open_explorer(tab: Tab, online: str, name: str, where: str) -> Locator:
 def small(tmp_path: Path) -> Callable[..., Path]:
     """Make a small project in `tmp_path`."""
     return partial(small_project, tmp_path)
+
+
+@pytest.fixture
+def onions(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process, which takes no second to start."""
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+
+    def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        try:
+            status = main(["--project", str(root), *arguments])
+        except SystemExit as stopped:  # wrong usage
+            status = int(stopped.code or 0)
+        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture(scope="session")

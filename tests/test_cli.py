@@ -65,7 +65,17 @@ def test_a_damaged_answer_about_the_build(root: Path) -> None:
 
 
 def test_every_command_shows_an_example() -> None:
-    for command in ("execute", "status", "plan", "store", "render", "bundle", "check", "diff"):
+    for command in (
+        "execute",
+        "status",
+        "plan",
+        "store",
+        "render",
+        "bundle",
+        "new",
+        "check",
+        "diff",
+    ):
         done = run_onions(Path(), command, "--help")
         assert done.returncode == 0 and f"example: onions {command}" in done.stdout.replace(
             "ONIONS_DATA=cifar10 ", ""

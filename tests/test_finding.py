@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from xml.etree import ElementTree
 
 import pytest
+import yaml
 from axe_playwright_python.sync_playwright import Axe
 from conftest import ROOT, run_onions
 from docutils.core import publish_doctree
@@ -373,7 +374,9 @@ def test_a_page_can_be_edited_and_a_problem_reported(book: Project, tab: Page) -
     assert parts._replace(query="").geturl() == "https://github.com/Founders/onions/issues/new"
     asked = parse_qs(parts.query, strict_parsing=True)
     assert asked["title"] == ["Page “Glossary”: "]
-    assert "Page: https://founders.github.io/onions/reference/glossary.html" in asked["body"][0]
+    assert asked["page"] == ["https://founders.github.io/onions/reference/glossary.html"]
+    form = yaml.safe_load((ROOT / ".github/ISSUE_TEMPLATE" / asked.pop("template")[0]).read_text())
+    assert {"title", *(part["id"] for part in form["body"])} >= {*asked}
     assert "Edit this page" not in html(book, "search") + html(book, "404")
 
 

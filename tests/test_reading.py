@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
 
 INSTRUCTOR = "?instructor"
+COURSE = ("layer_types", "image_data", "convolution", "pooling", "training", "dropout")
 
 
 def lessons(book: Project) -> list[str]:
@@ -42,14 +43,16 @@ def test_every_exercise_has_a_hint_and_a_solution_that_one_button_opens(
         titles = exercises.locator("> .admonition-title").all_inner_texts()
         numbers += [int(title.split()[1]) for title in titles]
         hints, solutions = exercises.locator("details.hint p"), tab.locator("details.solution p")
-        assert hints.count() >= exercises.count() > 0 < solutions.count()
+        assert hints.count() >= exercises.count() and solutions.count() >= exercises.count(), name
+        if not exercises.count():
+            continue
         button = tab.get_by_role("button", name="Open all that is folded")
         button.focus()
         tab.keyboard.press("Enter")
         assert all(part.is_visible() for part in [*hints.all(), *solutions.all()]), name
         tab.get_by_role("button", name="Close all that is folded").click()
         assert not any(part.is_visible() for part in [*hints.all(), *solutions.all()]), name
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) >= len(COURSE)
 
 
 @pytest.mark.site
@@ -205,7 +208,7 @@ def test_key_points_and_exercises_stand_together(book: Project, tab: Page) -> No
 
     tab.goto(address(book, "reference/exercises"))
     cards = tab.locator(".gathered")
-    assert cards.count() >= len(lessons(book))
+    assert cards.count() >= len(COURSE)
     for number in range(cards.count()):
         link = cards.nth(number).locator("a").first
         title = link.inner_text()

@@ -41,7 +41,8 @@ examples:
   onions reference --seeds 10                    measure what other seeds bring
   onions doctor                                  hold this build against those
   onions gate                                    tell whether the site may be published
-  onions check                                   check the pages' rules
+  onions new my_topic --exercise                 add a page, to be written over
+  onions check pooling                           check a page's rules
   onions diff main .                             what changed between two builds
 """
 
@@ -99,14 +100,8 @@ def _parser() -> argparse.ArgumentParser:
         "Needs Chromium (`make browser`), which prints the PDF.",
         "onions bundle",
     )
-    _command(
-        commands,
-        "check",
-        _check,
-        "check the pages' rules, without running them",
-        "Check every page against the rules in code/onions/rules.py.",
-        "onions check",
-    )
+    _add_new(commands)
+    _add_check(commands)
     _add_diff(commands)
     return parser
 
@@ -280,6 +275,45 @@ def _add_store(commands: Any) -> None:
     prune.add_argument("--days", type=_at_least(0), default=30, help="only if it is older (30)")
     prune.set_defaults(run=_prune)
     actions.add_parser("verify", help="check every entry").set_defaults(run=_verify)
+
+
+def _add_new(commands: Any) -> None:
+    new = _command(
+        commands,
+        "new",
+        _new,
+        "add a page, or an exercise to a page",
+        "Write a page that keeps the rules, runs and renders as it stands, to be written over, and "
+        "put it into _toc.yml: at the end of the optional pages, unless told otherwise. With "
+        "--exercise, the page has an exercise with a solution; a page that exists gets one more.",
+        "onions new my_topic --after pooling",
+    )
+    new.add_argument("name", metavar="NAME", help="the page's name, as in my_topic")
+    new.add_argument("--exercise", action="store_true", help="with an exercise and its solution")
+    place = new.add_mutually_exclusive_group()
+    place.add_argument("--after", metavar="PAGE", default="", help="the page that it follows")
+    place.add_argument("--part", default="", help="the part of _toc.yml whose last page it becomes")
+
+
+def _add_check(commands: Any) -> None:
+    check = _command(
+        commands,
+        "check",
+        _check,
+        "check the pages' rules, without running them",
+        "Say which rules the pages break, where, why it matters and how to repair it.",
+        "onions check pooling --fix",
+    )
+    check.add_argument("pages", nargs="*", metavar="PAGE", help="a page's name or path (all)")
+    what = check.add_mutually_exclusive_group()
+    what.add_argument("--fix", action="store_true", help="repair what needs no author")
+    what.add_argument(
+        "--explain",
+        nargs="?",
+        const="all",
+        metavar="RULE",
+        help="print a rule (all), check nothing",
+    )
 
 
 def _add_diff(commands: Any) -> None:
@@ -533,16 +567,44 @@ def _bundle(project: Project, options: argparse.Namespace) -> int:
     return 0
 
 
-def _check(project: Project, options: argparse.Namespace) -> int:
-    from onions.rules import check, check_reference
+def _new(project: Project, options: argparse.Namespace) -> int:
+    from onions.new import NEXT, add_exercise, add_page
 
-    found, reference = 0, Reference(project)
-    for page in project.pages():
-        page.check()
-        for line, rule, message in [*check(page), *check_reference(page, reference)]:
-            print(f"{page.path}:{line}: {rule}: {message}")
-            found += 1
-    print(f"{found} findings" if found else "every page keeps the rules")
+    name = options.name
+    if options.exercise and (project.book / f"{name}.md").is_file():
+        if options.after or options.part:
+            return _stop(f"{name} is there already; --after and --part are for a new page", 2)
+        label = add_exercise(project, name)
+        print(f"Added {label} to book/{name}.md. Count its minutes in `exercises:`, at the top.")
+    else:
+        _, before = add_page(
+            project, name, after=options.after, part=options.part, exercise=options.exercise
+        )
+        print(f"Made book/{name}.md, in _toc.yml after {before}.")
+    print(NEXT.format(name))
+    return 0
+
+
+def _check(project: Project, options: argparse.Namespace) -> int:
+    from onions.lint import explained, find, named, repair, told
+    from onions.rules import RULES
+
+    if options.explain:
+        asked = RULES if options.explain == "all" else [options.explain]
+        print("\n\n".join(map(explained, asked)))
+        return 0
+    pages = named(project, options.pages)
+    if options.fix:
+        for line in (line for page in pages for line in repair(page)):
+            print(line)
+        pages = named(project, [page.name for page in pages])
+    found = [(page, finding) for page in pages for finding in find(page)]
+    for page, finding in found:
+        print(told(page, finding))
+    for rule in dict.fromkeys(finding.rule for _, finding in found):
+        print(f"\n{explained(rule)}")
+    many = f"{len(found)} finding{'s' * (len(found) > 1)}"
+    print(f"\n{many}" if found else "every page keeps the rules")
     return 1 if found else 0
 
 

@@ -105,6 +105,11 @@ class Page:
     path: Path
     text: str
 
+    @property
+    def book(self) -> Path:
+        """The folder of the pages."""
+        return self.path.parents[self.name.count("/")]
+
     @cached_property
     def notebook(self) -> NotebookNode:
         """The page's cells. Raises PageError."""

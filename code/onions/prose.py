@@ -20,9 +20,14 @@ ASIDE = re.compile(r"^(:::+)\{(?:instructor|quiz|explorer)\}.*?^\1$", re.M | re.
 
 
 class Use(NamedTuple):
-    """A place in the text where a term of the glossary stands."""
+    """A place in the text where a term of the glossary stands.
+
+    `line` counts from 1, `column` from 0; `source` is what is written there, `text` what is read.
+    """
 
     line: int
+    column: int
+    source: str
     text: str
     linked: bool
 
@@ -65,8 +70,7 @@ def reading_minutes(page: Page) -> float:
 
 def terms(page: Page) -> list[str]:
     """Return the terms of the book's glossary, none where it has no glossary."""
-    book = page.path.parents[page.name.count("/")]
-    path = book / f"{GLOSSARY}.md"
+    path = page.book / f"{GLOSSARY}.md"
     text = path.read_text("utf-8") if path.exists() else ""
     blocks = re.findall(r"^(```+|:::+)\{glossary\}$(.*?)^\1$", text, re.M | re.S)
     return [line for _, block in blocks for line in block.splitlines() if re.match(r"\w", line)]
@@ -83,31 +87,32 @@ def uses(page: Page, term: str, known: list[str]) -> Iterator[Use]:
 
     def mine(match: re.Match[str]) -> str:
         target = " ".join((match[2] or match[1]).split())
-        return match[0] if target.lower() == term.lower() else _blank(match)
+        return match[0] if target.lower() == term.lower() else _masked(match)
 
     for start, text in paragraphs(page):
-        text = ROLE.sub(lambda m: m[0] if m[1] == "{term}" else _blank(m), text)
+        text = ROLE.sub(lambda m: m[0] if m[1] == "{term}" else _masked(m), text)
         text = re.sub(r"^(#|:|%|\([\w-]+\)=).*$", "", text, flags=re.M)  # headings, options, labels
         text = TERM.sub(mine, text)
         for other in longer:
-            text = re.sub(rf"(?<![`<]){_any_form(other)}(?![>`])", _blank, text, flags=re.I)
+            text = re.sub(rf"(?<![`<]){_any_form(other)}(?![>`])", _masked, text, flags=re.I)
         for match in re.finditer(rf"{TERM.pattern}|({_any_form(term)})", text, re.I):
             line = start + text.count("\n", 0, match.start())
+            column = match.start() - text.rfind("\n", 0, match.start()) - 1
             if line not in folded:
-                yield Use(line, " ".join((match[1] or match[3]).split()), bool(match[1]))
+                said = " ".join((match[1] or match[3]).split())
+                yield Use(line, column, match[0], said, bool(match[1]))
 
 
 def _folded(page: Page) -> set[int]:
     """Return the numbers of the lines in solutions, quizzes and notes for instructors."""
-    text = page.path.read_text("utf-8")
     lines, inside = set(), False
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(page.text.splitlines(), 1):
         if gate := GATE.search(line):
             inside = gate[0] == "{solution-start}"
         if inside:
             lines.add(number)
-    for note in ASIDE.finditer(text):
-        first, last = (text.count("\n", 0, place) + 1 for place in note.span())
+    for note in ASIDE.finditer(page.text):
+        first, last = (page.text.count("\n", 0, place) + 1 for place in note.span())
         lines.update(range(first, last + 1))
     return lines
 
@@ -124,3 +129,8 @@ def _any_form(term: str) -> str:
 
 def _blank(match: re.Match[str]) -> str:
     return "\n" * match[0].count("\n")
+
+
+def _masked(match: re.Match[str]) -> str:
+    """Return what is no text and matches nothing, as long as before, so that columns stay."""
+    return re.sub(r"[^\n]", "\0", match[0])

@@ -74,6 +74,6 @@ def _words(day: str) -> str:
 
 
 def _issue(title: str, place: str, commit: str) -> str:
-    """Return the part of an address that fills in GitHub's form for an issue."""
-    body = f"What is wrong, and where on the page?\n\n\n\nPage: {place}\nBuilt from: {commit}"
-    return urlencode({"title": f"Page “{title}”: ", "body": body})
+    """Return the part of an address that fills in the form .github/ISSUE_TEMPLATE/page.yml."""
+    given = {"title": f"Page “{title}”: ", "page": place, "build": commit}
+    return urlencode({"template": "page.yml", **given})
