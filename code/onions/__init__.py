@@ -14,5 +14,5 @@ In the order in which the modules may import one another:
   Chromium, ``bundle`` makes the PDF, the EPUB and the zip;
 - ``builds``, ``pictures``, ``diff``, ``report`` compare two builds;
 - ``preview`` renders the book as it stands, and ``live`` keeps that up while somebody writes;
-- ``cli`` is the command line.
+- ``commands`` are what ``cli``, the command line, can do.
 """

@@ -6,24 +6,20 @@ environment or disk, before anything ran; 3 a page failed; 130 interrupted.
 """
 
 import argparse
-import errno
-import json
 import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from inspect import getdoc
 from pathlib import Path
 from typing import Any
 
+from onions import commands
 from onions.batches import DataError
-from onions.data import CHOICES
-from onions.files import size, write_whole
-from onions.fingerprint import Build, LockError
+from onions.commands import stop
+from onions.fingerprint import LockError
 from onions.pages import PageError, Project
-from onions.reference import Reference
-from onions.status import age, last_build, resolve, states
-from onions.store import Store, StoreError
+from onions.store import StoreError
 
 PROFILES = ("full", "smoke")
 Run = Callable[[Project, argparse.Namespace], int]
@@ -58,11 +54,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(options.run(project, options))
     except (DataError, LockError, PageError, OSError) as error:
-        return _stop(error, 2)
+        return stop(error, 2)
     except StoreError as error:
-        return _stop(error, 1)
+        return stop(error, 1)
     except KeyboardInterrupt:
-        return _stop("Interrupted. Finished pages are kept; the same command goes on.", 130)
+        return stop("Interrupted. Finished pages are kept; the same command goes on.", 130)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,44 +69,28 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--project", type=Path, default=Path(), help="the book's folder (here)")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parsers = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    _add_execute(commands)
-    _add_status(commands)
-    _add_plan(commands)
-    _add_store(commands)
-    _add_reference(commands)
-    _add_doctor(commands)
-    _add_gate(commands)
-    _command(
-        commands,
-        "render",
-        _render,
-        "make the site in _build/html from the store",
-        "Make the site from the executed pages; needs no TensorFlow and no kernel.",
-        "onions render",
-    )
-    _add_live(commands)
-    _command(
-        commands,
-        "bundle",
-        _bundle,
-        "make a PDF, an EPUB and a zip of the site in _build/bundle",
-        "Render the executed pages as a site, a PDF and an EPUB, and zip the site. "
-        "Needs Chromium (`make browser`), which prints the PDF.",
-        "onions bundle",
-    )
-    _add_new(commands)
-    _add_check(commands)
-    _add_diff(commands)
+    _add_execute(parsers)
+    _add_status(parsers)
+    _add_plan(parsers)
+    _add_store(parsers)
+    _add_reference(parsers)
+    _add_doctor(parsers)
+    _add_gate(parsers)
+    _add_render(parsers)
+    _add_live(parsers)
+    _add_bundle(parsers)
+    _add_new(parsers)
+    _add_check(parsers)
+    _add_diff(parsers)
     return parser
 
 
-def _command(
-    commands: Any, name: str, run: Run, what: str, description: str, example: str
-) -> argparse.ArgumentParser:
-    added: argparse.ArgumentParser = commands.add_parser(
-        name, help=what, description=description, epilog=f"example: {example}"
+def _command(parsers: Any, name: str, run: Run, what: str, example: str) -> argparse.ArgumentParser:
+    """Add a command that its function's docstring describes."""
+    added: argparse.ArgumentParser = parsers.add_parser(
+        name, help=what, description=getdoc(run), epilog=f"example: {example}"
     )
     added.set_defaults(run=run)
     return added
@@ -143,14 +123,12 @@ def _add_shares(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_execute(commands: Any) -> None:
+def _add_execute(parsers: Any) -> None:
     execute = _command(
-        commands,
+        parsers,
         "execute",
-        _execute,
+        commands.run_execute,
         "run the pages that changed, into _build/store",
-        "Run the pages whose code, helpers, data or versions changed. ONIONS_DATA "
-        f"chooses the images: {CHOICES}. KERAS_BACKEND chooses Keras' backend.",
         "ONIONS_DATA=cifar10 onions execute",
     )
     _add_choices(execute)
@@ -160,14 +138,12 @@ def _add_execute(commands: Any) -> None:
     )
 
 
-def _add_status(commands: Any) -> None:
+def _add_status(parsers: Any) -> None:
     status = _command(
-        commands,
+        parsers,
         "status",
-        _status,
+        commands.run_status,
         "list the pages: fresh or stale, and why",
-        "List every page that runs: fresh or stale and why, seconds, device and age of its last "
-        "run.",
         "onions status",
     )
     formats = status.add_mutually_exclusive_group()
@@ -177,15 +153,12 @@ def _add_status(commands: Any) -> None:
     )
 
 
-def _add_plan(commands: Any) -> None:
+def _add_plan(parsers: Any) -> None:
     plan = _command(
-        commands,
+        parsers,
         "plan",
-        _plan,
+        commands.run_plan,
         "deal the stale pages out to several machines",
-        "Say which shard runs which stale pages, so that all shards take about as long. On each "
-        "machine, with a copy of _build/store, `onions execute --shard i/N` runs one; copying the "
-        "machines' _build/store together merges them.",
         "onions plan --shards 3 --json",
     )
     plan.add_argument("--shards", type=_at_least(1), metavar="N", default=1, help="machines (1)")
@@ -193,15 +166,12 @@ def _add_plan(commands: Any) -> None:
     _add_choices(plan)
 
 
-def _add_reference(commands: Any) -> None:
+def _add_reference(parsers: Any) -> None:
     reference = _command(
-        commands,
+        parsers,
         "reference",
-        _reference,
+        commands.run_reference,
         "run pages from other seeds, and write down what came out",
-        "Run the pages whose front matter says `reference: true` once from each of N other seeds, "
-        "and write what they measured and claimed to book/reference/reference_runs.json. Finished "
-        "runs are kept in the store.",
         "ONIONS_DATA=cifar10 onions reference --seeds 10",
     )
     reference.set_defaults(profile="full")
@@ -212,28 +182,43 @@ def _add_reference(commands: Any) -> None:
     _add_shares(reference)
 
 
-def _add_doctor(commands: Any) -> None:
+def _add_doctor(parsers: Any) -> None:
     doctor = _command(
-        commands,
+        parsers,
         "doctor",
-        _doctor,
+        commands.run_doctor,
         "hold this build against the reference runs",
-        "Name every measure of this build that lies far outside the reference runs, and the likely "
-        "cause.",
         "onions doctor --strict",
     )
     doctor.add_argument("--strict", action="store_true", help="exit with 1 if there is one")
 
 
-def _add_live(commands: Any) -> None:
+def _add_render(parsers: Any) -> None:
+    _command(
+        parsers,
+        "render",
+        commands.run_render,
+        "make the site in _build/html from the store",
+        "onions render",
+    )
+
+
+def _add_bundle(parsers: Any) -> None:
+    _command(
+        parsers,
+        "bundle",
+        commands.run_bundle,
+        "make a PDF, an EPUB and a zip of the site in _build/bundle",
+        "onions bundle",
+    )
+
+
+def _add_live(parsers: Any) -> None:
     live = _command(
-        commands,
+        parsers,
         "live",
-        _live,
+        commands.run_live,
         "show the book in a browser, kept up with every edit",
-        "Serve the book on this machine. A saved edit shows in about a second; changed code runs "
-        "in the background, and the page shows its last outputs until then. Errors stand on the "
-        "page and here. Goes on with the data of the last build, unless ONIONS_DATA says another.",
         "onions live --profile smoke",
     )
     live.add_argument(
@@ -244,17 +229,15 @@ def _add_live(commands: Any) -> None:
         "did (full)",
     )
     live.add_argument("--port", type=int, default=8000, help="(8000; 0 is any that is free)")
-    _add_unlocked(live)
+    live.set_defaults(unlocked=False)
 
 
-def _add_gate(commands: Any) -> None:
+def _add_gate(parsers: Any) -> None:
     gate = _command(
-        commands,
+        parsers,
         "gate",
-        _gate,
+        commands.run_gate,
         "tell whether the site may be published",
-        "Look through the site in _build/html: it may be published if every page was executed as "
-        "it stands, in full, with the data asked for, and every claim held.",
         "onions gate --data cifar10",
     )
     gate.add_argument(
@@ -262,8 +245,8 @@ def _add_gate(commands: Any) -> None:
     )
 
 
-def _add_store(commands: Any) -> None:
-    parser = commands.add_parser(
+def _add_store(parsers: Any) -> None:
+    parser = parsers.add_parser(
         "store",
         help="look after the executed pages: prune, verify",
         description="Look after the executed pages in _build/store. Old ones are kept until they "
@@ -273,19 +256,16 @@ def _add_store(commands: Any) -> None:
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     prune = actions.add_parser("prune", help="delete what no page uses as it stands")
     prune.add_argument("--days", type=_at_least(0), default=30, help="only if it is older (30)")
-    prune.set_defaults(run=_prune)
-    actions.add_parser("verify", help="check every entry").set_defaults(run=_verify)
+    prune.set_defaults(run=commands.run_prune)
+    actions.add_parser("verify", help="check every entry").set_defaults(run=commands.run_verify)
 
 
-def _add_new(commands: Any) -> None:
+def _add_new(parsers: Any) -> None:
     new = _command(
-        commands,
+        parsers,
         "new",
-        _new,
+        commands.run_new,
         "add a page, or an exercise to a page",
-        "Write a page that keeps the rules, runs and renders as it stands, to be written over, and "
-        "put it into _toc.yml: at the end of the optional pages, unless told otherwise. With "
-        "--exercise, the page has an exercise with a solution; a page that exists gets one more.",
         "onions new my_topic --after pooling",
     )
     new.add_argument("name", metavar="NAME", help="the page's name, as in my_topic")
@@ -295,13 +275,12 @@ def _add_new(commands: Any) -> None:
     place.add_argument("--part", default="", help="the part of _toc.yml whose last page it becomes")
 
 
-def _add_check(commands: Any) -> None:
+def _add_check(parsers: Any) -> None:
     check = _command(
-        commands,
+        parsers,
         "check",
-        _check,
+        commands.run_check,
         "check the pages' rules, without running them",
-        "Say which rules the pages break, where, why it matters and how to repair it.",
         "onions check pooling --fix",
     )
     check.add_argument("pages", nargs="*", metavar="PAGE", help="a page's name or path (all)")
@@ -316,177 +295,18 @@ def _add_check(commands: Any) -> None:
     )
 
 
-def _add_diff(commands: Any) -> None:
+def _add_diff(parsers: Any) -> None:
     diff = _command(
-        commands,
+        parsers,
         "diff",
-        _diff,
+        commands.run_diff,
         "say what a reviewer must know of two builds",
-        "Compare the claims, measures, networks, figures and times of two builds. Each is a "
-        "project's folder, a built site, a store, or a git revision of this project, whose own "
-        "code then says which entries of the store are its. Ends with 1 if they differ.",
         "onions diff main . --format html --output diff.html",
     )
     diff.add_argument("before", metavar="A", help="a folder or a git revision")
     diff.add_argument("after", metavar="B", help="a folder or a git revision")
     diff.add_argument("--format", choices=("text", "markdown", "html"), default="text")
     diff.add_argument("--output", type=Path, metavar="FILE", help="write it there (print it)")
-
-
-def _execute(project: Project, options: argparse.Namespace) -> int:
-    if options.check:  # against what would run now, not what ran last
-        return _list(project, _resolve(options))
-    return _run_pages(project, options)
-
-
-def _resolve(options: argparse.Namespace) -> Build:
-    build = resolve(_choice(), options.profile, options.unlocked, _say)
-    _say(f"Data: {build.source.what}, since {build.source.why}.")
-    return build
-
-
-def _run_pages(project: Project, options: argparse.Namespace, seeds: int = 0) -> int:
-    from onions.execute import EnvironmentDiffers, execute
-
-    try:
-        report = execute(
-            project,
-            choice=_choice(),
-            profile=options.profile,
-            unlocked=options.unlocked,
-            jobs=options.jobs,
-            shard=options.shard,
-            seeds=seeds,
-        )
-    except EnvironmentDiffers as error:
-        return _stop(error, 2)
-    if report.failed:
-        return _stop(f"see above; what failed: {', '.join(report.failed)}.", 3)
-    return 0
-
-
-def _reference(project: Project, options: argparse.Namespace) -> int:
-    from onions.seeds import write_reference
-
-    status = _run_pages(project, options, options.seeds)
-    if status:
-        return status
-    missing = write_reference(project, _resolve(options), options.seeds)
-    if missing:
-        print(f"{len(missing)} runs are missing; with them, the same command writes the result.")
-    else:
-        print(f"Written: {Reference(project).path}")
-    return 0
-
-
-def _doctor(project: Project, options: argparse.Namespace) -> int:
-    from onions.doctor import findings
-
-    found = list(findings(project, last_build(project)))
-    for finding in found:
-        print(finding)
-    if not found:
-        print("Every page agrees with the reference runs.")
-    return 1 if found and options.strict else 0
-
-
-def _gate(project: Project, options: argparse.Namespace) -> int:
-    from onions.gate import obstacles
-
-    found = list(obstacles(project, options.data))
-    for obstacle in found:
-        print(f"{obstacle}", file=sys.stderr)
-    if found:
-        return _stop("the site may not be published, for what is said above.", 1)
-    print("The site may be published.")
-    return 0
-
-
-def _status(project: Project, options: argparse.Namespace) -> int:
-    build = last_build(project)
-    if not (options.json or options.markdown):
-        return _list(project, build)
-    found = states(project, build)
-    fresh = all(state.fresh for state in found)
-    if options.markdown:
-        from onions.report import summary
-
-        print(summary(build, found, Store(project.store)))
-        return 0 if fresh else 1
-    rows = [
-        {"page": s.page.name, "fingerprint": s.fingerprint, "fresh": s.fresh, "why": s.why}
-        for s in found
-    ]
-    print(json.dumps(rows))
-    return 0 if fresh else 1
-
-
-def _list(project: Project, build: Build) -> int:
-    """List the pages; return 1 if one is stale."""
-    found = states(project, build)
-    rows = [["page", "state", "seconds", "executed", "device", "why"]]
-    for state in found:
-        facts = state.facts
-        seconds = f"{facts['seconds']:.0f}" if facts else ""
-        row = [state.page.name, "fresh" if state.fresh else "stale", seconds, age(facts)]
-        rows.append([*row, str(facts.get("device", "")), "; ".join(state.why)])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(map(str.ljust, row, widths)).rstrip())
-    stale = sum(not state.fresh for state in found)
-    print(f"{stale} of {len(found)} pages are stale; with {build.source.what}, {build.profile}.")
-    return 1 if stale else 0
-
-
-def _plan(project: Project, options: argparse.Namespace) -> int:
-    from onions.plan import expected_seconds, shards
-
-    build = _resolve(options)
-    build.write(project)  # the machines that execute and render go by it
-    stale = [state for state in states(project, build) if not state.fresh]
-    for state in stale:  # a damaged entry: other machines' stores are merged into this one
-        Store(project.store).path(state.fingerprint).unlink(missing_ok=True)
-    dealt = shards(stale, options.shards, project.store) if stale else []
-    parts = []
-    for number, shard in enumerate(dealt, 1):
-        if shard:
-            seconds = round(sum(map(expected_seconds, shard)))
-            names = [state.page.name for state in shard]
-            part = f"{number}/{options.shards}"
-            parts.append({"shard": part, "number": number, "seconds": seconds, "pages": names})
-            if not options.json:
-                print(f"shard {number}/{options.shards}, about {seconds} s: {', '.join(names)}")
-    if options.json:
-        print(json.dumps({"shards": parts}))
-    else:
-        seconds = round(sum(map(expected_seconds, stale)))
-        print(f"{len(stale)} pages are stale; about {seconds} s of kernels.")
-    return 0
-
-
-def _prune(project: Project, options: argparse.Namespace) -> int:
-    store = Store(project.store)
-    used = {state.fingerprint for state in states(project, last_build(project))}
-    old = [path for path in store.older_than(options.days) if path.stem not in used]
-    freed = size(old)
-    for path in old:
-        path.unlink()
-    print(f"Deleted {len(old)} entries ({freed}), kept {_contents(store)}.")
-    return 0
-
-
-def _verify(project: Project, options: argparse.Namespace) -> int:
-    store = Store(project.store)
-    wrong = list(store.verify())
-    for message in wrong:
-        print(message, file=sys.stderr)
-    print(f"{len(wrong)} of {_contents(store)} are damaged.")
-    return 1 if wrong else 0
-
-
-def _contents(store: Store) -> str:
-    entries = store.entries()
-    return f"{len(entries)} entries ({size(entries)})"
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -505,130 +325,8 @@ def _at_least(least: int) -> Callable[[str], int]:
     return number
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)  # the standard output is a program's
-
-
-def _choice() -> str:
-    return os.environ.get("ONIONS_DATA") or "auto"
-
-
 def _interrupt(signal_: int, frame: object) -> None:
     raise KeyboardInterrupt
-
-
-def _render(project: Project, options: argparse.Namespace) -> int:
-    from onions.site import SiteError, render
-
-    try:
-        page = render(project)
-    except SiteError as error:
-        return _stop(error, 1)
-    print(f"Open {page.as_uri()}")
-    return 0
-
-
-def _live(project: Project, options: argparse.Namespace) -> int:
-    from onions.live import live
-
-    try:
-        build = None if os.environ.get("ONIONS_DATA") else Build.read(project)
-    except (FileNotFoundError, ValueError):
-        build = None
-    if build is None:
-        build = _resolve(options)
-        build.write(project)
-    quick = replace(build, profile="smoke")
-    builds = [quick, build] if options.profile == "smoke" and quick != build else [build]
-    try:
-        live(project, builds, port=options.port, say=_say)
-    except KeyboardInterrupt:
-        _say("The preview has ended.")
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            return _stop(f"port {options.port} is taken. Choose another: onions live --port 0", 2)
-        raise
-    return 0
-
-
-def _bundle(project: Project, options: argparse.Namespace) -> int:
-    from onions.browser import NoBrowser
-    from onions.bundle import bundle
-    from onions.site import SiteError
-
-    try:
-        made = bundle(project, _say)
-    except SiteError as error:
-        return _stop(error, 1)
-    except NoBrowser as error:
-        return _stop(error, 2)
-    for path in made:
-        print(f"{path} ({size([path])})")
-    return 0
-
-
-def _new(project: Project, options: argparse.Namespace) -> int:
-    from onions.new import NEXT, add_exercise, add_page
-
-    name = options.name
-    if options.exercise and (project.book / f"{name}.md").is_file():
-        if options.after or options.part:
-            return _stop(f"{name} is there already; --after and --part are for a new page", 2)
-        label = add_exercise(project, name)
-        print(f"Added {label} to book/{name}.md. Count its minutes in `exercises:`, at the top.")
-    else:
-        _, before = add_page(
-            project, name, after=options.after, part=options.part, exercise=options.exercise
-        )
-        print(f"Made book/{name}.md, in _toc.yml after {before}.")
-    print(NEXT.format(name))
-    return 0
-
-
-def _check(project: Project, options: argparse.Namespace) -> int:
-    from onions.lint import explained, find, named, repair, told
-    from onions.rules import RULES
-
-    if options.explain:
-        asked = RULES if options.explain == "all" else [options.explain]
-        print("\n\n".join(map(explained, asked)))
-        return 0
-    pages = named(project, options.pages)
-    if options.fix:
-        for line in (line for page in pages for line in repair(page)):
-            print(line)
-        pages = named(project, [page.name for page in pages])
-    found = [(page, finding) for page in pages for finding in find(page)]
-    for page, finding in found:
-        print(told(page, finding))
-    for rule in dict.fromkeys(finding.rule for _, finding in found):
-        print(f"\n{explained(rule)}")
-    many = f"{len(found)} finding{'s' * (len(found) > 1)}"
-    print(f"\n{many}" if found else "every page keeps the rules")
-    return 1 if found else 0
-
-
-def _diff(project: Project, options: argparse.Namespace) -> int:
-    from onions.builds import BuildError, find  # render does without Pillow
-    from onions.diff import differ
-    from onions.report import report
-
-    try:
-        before, after = find(options.before, project), find(options.after, project)
-    except (BuildError, StoreError) as error:
-        return _stop(error, 2)
-    found = differ(before, after, Reference(project))
-    text = report(found, options.format)
-    if options.output:
-        write_whole(options.output, text)
-    else:
-        print(text, end="")
-    return 1 if found else 0
-
-
-def _stop(reason: object, status: int) -> int:
-    print(f"onions: {reason}", file=sys.stderr)
-    return status
 
 
 if __name__ == "__main__":
