@@ -13,6 +13,7 @@ In the order in which the modules may import one another:
 - ``extension`` is the Sphinx extension; ``serve`` shows a site to a browser, ``browser`` starts
   Chromium, ``bundle`` makes the PDF, the EPUB and the zip;
 - ``builds``, ``pictures``, ``diff``, ``report`` compare two builds;
-- ``preview`` renders the book as it stands, and ``live`` keeps that up while somebody writes;
+- ``preview`` renders the book as it stands, ``tabs`` and ``background`` show it and run its pages,
+  and ``live`` keeps that up while somebody writes;
 - ``commands`` are what ``cli``, the command line, can do.
 """

@@ -159,7 +159,7 @@ class Warm:
             self._connection.send((project, builds, last))
             result: Preview = self._connection.recv()
         except (EOFError, OSError):
-            return Preview(trouble="the process that renders has ended")
+            return Preview(trouble="The process that renders has ended; the terminal says why.")
         return result
 
     def stop(self) -> None:
@@ -185,7 +185,7 @@ def _serve(connection: Connection) -> None:
             try:
                 result, modules = ours.recv()
             except EOFError:
-                result, modules = Preview(trouble="the process that renders was killed"), []
+                result, modules = Preview(trouble="The process that renders was killed."), []
             os.waitpid(copy, 0)
             connection.send(result)
             for name in modules:  # what Sphinx imports as it goes; the next copy has it

@@ -132,11 +132,8 @@ def renders_with() -> list[Path]:
 
 def _digest(project: Project) -> str:
     """Return a hash of what decides how every page looks, besides the pages themselves."""
-    # Where the repository is, which links lead to, and the commit that every page names
-    # (`onions.extension`, address and commits).
-    parts = ("SERVER_URL", "REPOSITORY", "SHA")
-    repository = [os.environ.get(f"GITHUB_{part}", "") for part in parts]
-    digest = hashlib.sha256("/".join(repository).encode())
+    # The commit that every page names; Sphinx knows by itself what its configuration says.
+    digest = hashlib.sha256(os.environ.get("GITHUB_SHA", "").encode())
     settings = [project.root / "_config.yml", project.root / "_toc.yml", project.lock]
     for path in [*renders_with(), *settings]:
         if path.exists():
