@@ -13,8 +13,9 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import ROOT, run_onions, tree
+from conftest import ROOT, run_onions, small_project, tree
 from onions.pages import Project
 from onions.preview import preview
 from playwright.sync_api import Page as Tab
@@ -132,6 +133,16 @@ def executed(root: Path) -> Path:
     return root
 
 
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Live, str]]:
+    """A preview for several tests, each of which edits a page of its own."""
+    root = tmp_path_factory.mktemp("live")
+    pages = {name: FIRST.replace("# First", f"# {name}") for name in ("text", "code", "wrong")}
+    small_project(root, index="# Index\n\nText.", **pages, second=SECOND)
+    with started(executed(root)) as (live, address):
+        yield live, address
+
+
 def marked(tab: Tab) -> Tab:
     """Leave a mark in a tab, which is gone once it has reloaded."""
     tab.evaluate("window.marked = true")
@@ -142,63 +153,62 @@ def reloaded(tab: Tab) -> bool:
     return tab.evaluate("window.marked") is None
 
 
-def test_an_edit_of_the_text_reaches_its_page_and_no_other(small: Small, tab: Tab) -> None:
-    root = executed(small(index=FIRST, second=SECOND))
-    with started(root) as (live, address):
-        other = tab.context.new_page()
-        other.goto(f"{address}second.html")
-        tab.goto(address)
-        paragraph(tab, "The answer is 42.")
-        expect(tab.locator("#live")).to_be_hidden()
-        before = tree(root / "_build" / "store")
-        marked(tab)
-        marked(other)
-        live.edit("book/index.md", "Some text.", "Some better text.")
-        live.wait(r"Rendered in [\d.]+ s: index\.\n")
-        paragraph(tab, "Some better text.")
-        assert reloaded(tab) and not reloaded(other)
-        expect(other.locator("article")).to_contain_text("second")
-        assert tree(root / "_build" / "store") == before and "runs" not in live.said
+def test_an_edit_of_the_text_reaches_its_page_and_no_other(
+    session: tuple[Live, str], tab: Tab
+) -> None:
+    live, address = session
+    other = tab.context.new_page()
+    other.goto(f"{address}second.html")
+    tab.goto(f"{address}text.html")
+    paragraph(tab, "The answer is 42.")
+    expect(tab.locator("#live")).to_be_hidden()
+    before = tree(live.root / "_build" / "store")
+    marked(tab)
+    marked(other)
+    live.edit("book/text.md", "Some text.", "Some better text.")
+    live.wait(r"Rendered in [\d.]+ s: text\.\n")
+    paragraph(tab, "Some better text.")
+    assert reloaded(tab) and not reloaded(other)
+    expect(other.locator("article")).to_contain_text("second")
+    assert tree(live.root / "_build" / "store") == before and "runs" not in live.said
 
 
 def test_an_edit_of_code_is_shown_at_once_runs_and_is_then_complete(
-    small: Small, tab: Tab, tmp_path: Path
+    session: tuple[Live, str], tab: Tab, tmp_path: Path
 ) -> None:
-    root = executed(small(index=FIRST, second=SECOND))
+    live, address = session
     gate = tmp_path / "gate"
-    with started(root) as (live, address):
-        tab.goto(address)
-        slow = SLOW.format(str(gate)) + "print(6 * 9)"
-        live.edit("book/index.md", "print(6 * 7)\n", f"{slow}\n")
-        live.edit("book/index.md", 'answer", 6 * 7', 'answer", 6 * 9')
-        status = tab.locator("#live [role=status]")
-        expect(status).to_have_text("Running: cell 1 of 2.", timeout=PATIENCE * 1000)
-        # The new code with the last run's outputs, and a mark.
-        paragraph(tab, "print(6 * 9)")
-        expect(tab.locator(".tag_awaits-run .output pre")).to_have_text("42")
-        paragraph(tab, "The answer is 42.")
-        assert Axe().run(tab).violations_count == 0
-        gate.touch()
-        paragraph(tab, "The answer is 54.")
-        expect(tab.locator("#live")).to_be_hidden()
-        expect(tab.locator(".tag_awaits-run")).to_have_count(0)
-        expect(tab.locator(".output pre").first).to_have_text("54")
-        live.wait(r"index: executed in \d+ s")
-        assert "second: runs" not in live.said
+    tab.goto(f"{address}code.html")
+    slow = SLOW.format(str(gate)) + "print(6 * 9)"
+    live.edit("book/code.md", "print(6 * 7)\n", f"{slow}\n")
+    live.edit("book/code.md", 'answer", 6 * 7', 'answer", 6 * 9')
+    status = tab.locator("#live [role=status]")
+    expect(status).to_have_text("Running: cell 1 of 2.", timeout=PATIENCE * 1000)
+    # The new code with the last run's outputs, and a mark.
+    paragraph(tab, "print(6 * 9)")
+    expect(tab.locator(".tag_awaits-run .output pre")).to_have_text("42")
+    paragraph(tab, "The answer is 42.")
+    assert Axe().run(tab).violations_count == 0
+    gate.touch()
+    paragraph(tab, "The answer is 54.")
+    expect(tab.locator("#live")).to_be_hidden()
+    expect(tab.locator(".tag_awaits-run")).to_have_count(0)
+    expect(tab.locator(".output pre").first).to_have_text("54")
+    live.wait(r"code: executed in \d+ s")
+    assert "second: runs" not in live.said
 
 
 def test_a_page_that_changes_while_it_runs_runs_as_it_stands(
-    small: Small, tab: Tab, tmp_path: Path
+    session: tuple[Live, str], tab: Tab, tmp_path: Path
 ) -> None:
-    root, never = executed(small(index=FIRST)), tmp_path / "never"
-    with started(root) as (live, address):
-        tab.goto(address)
-        live.edit("book/index.md", "print(6 * 7)", SLOW.format(str(never)))
-        kernel = process_in(never.with_suffix(".pid"))
-        live.edit("book/index.md", "while not", "print('ran')\nwhile False and not")
-        live.wait("index: it changed, so its run was ended")
-        expect(tab.locator(".output pre").first).to_have_text("ran", timeout=PATIENCE * 1000)
-        gone(kernel)
+    (live, address), never = session, tmp_path / "never"
+    tab.goto(f"{address}second.html")
+    live.edit("book/second.md", "print('second')", SLOW.format(str(never)))
+    kernel = process_in(never.with_suffix(".pid"))
+    live.edit("book/second.md", "while not", "print('ran')\nwhile False and not")
+    live.wait("second: it changed, so its run was ended")
+    expect(tab.locator(".output pre").first).to_have_text("ran", timeout=PATIENCE * 1000)
+    gone(kernel)
 
 
 def test_nothing_runs_on_once_it_has_ended(small: Small, tmp_path: Path) -> None:
@@ -210,41 +220,40 @@ def test_nothing_runs_on_once_it_has_ended(small: Small, tmp_path: Path) -> None
 
 
 def test_errors_stand_on_the_page_and_in_the_terminal_until_they_are_mended(
-    small: Small, tab: Tab
+    session: tuple[Live, str], tab: Tab
 ) -> None:
-    root = executed(small(index=FIRST, second=SECOND))
-    with started(root) as (live, address):
-        tab.goto(address)
-        problems = tab.locator("#live pre")
-        live.edit("book/index.md", "print(6 * 7)", "print(6 / 0)")
-        live.wait(r"index failed; the last good outputs stay\.\ncell 1 of 2, \S+index.md:6\n")
-        expect(problems).to_contain_text("division by zero", timeout=PATIENCE * 1000)
-        expect(problems).to_contain_text("index.md:6")
-        expect(tab.locator(".output pre").first).to_have_text("42")  # the last good one
-        other = tab.context.new_page()
-        other.goto(f"{address}second.html")
-        expect(other.locator("#live")).to_contain_text("Something is wrong on: index.")
-        # A claim that does not hold.
-        live.edit("book/index.md", "print(6 / 0)", "print(6 * 7)")
-        expect(tab.locator("#live")).to_be_hidden(timeout=PATIENCE * 1000)
-        live.edit("book/index.md", "6 * 7 > 40", "6 * 7 > 50")
-        expect(problems).to_contain_text("1 claim does not hold", timeout=PATIENCE * 1000)
-        live.edit("book/index.md", "6 * 7 > 50", "6 * 7 > 40")
-        expect(tab.locator("#live")).to_be_hidden(timeout=PATIENCE * 1000)
-        # What can't be rendered, and what is rendered with a warning.
-        live.edit("book/index.md", "print(6 * 7)", "print(6 * ")
-        live.wait(r"Not rendered, the last good pages stay:\n\S+index.md:")
-        expect(problems).to_contain_text("index.md:6", timeout=PATIENCE * 1000)
-        paragraph(tab, "The answer is 42.")
-        live.edit("book/index.md", "print(6 * ", "print(6 * 7)")
-        live.edit("book/index.md", "Some text.", "See {doc}`nowhere`.")
-        live.wait("index.md:3: WARNING: unknown document: 'nowhere'")
-        expect(problems).to_contain_text("unknown document", timeout=PATIENCE * 1000)
-        live.edit("book/second.md", "Other", "Some other")  # another page's edit forgets nothing
-        live.wait("Rendered in")
-        expect(problems).to_contain_text("unknown document")
-        live.edit("book/index.md", "See {doc}`nowhere`.", "Some text.")
-        expect(tab.locator("#live")).to_be_hidden(timeout=PATIENCE * 1000)
+    live, address = session
+    tab.goto(f"{address}wrong.html")
+    problems = tab.locator("#live pre")
+    live.edit("book/wrong.md", "print(6 * 7)", "print(6 / 0)")
+    live.wait(r"wrong failed; the last good outputs stay\.\ncell 1 of 2, \S+wrong.md:6\n")
+    expect(problems).to_contain_text("division by zero", timeout=PATIENCE * 1000)
+    expect(problems).to_contain_text("wrong.md:6")
+    expect(tab.locator(".output pre").first).to_have_text("42")  # the last good one
+    other = tab.context.new_page()
+    other.goto(f"{address}index.html")
+    expect(other.locator("#live")).to_contain_text("Something is wrong on: wrong.")
+    # A claim that does not hold.
+    live.edit("book/wrong.md", "print(6 / 0)", "print(6 * 7)")
+    expect(tab.locator("#live")).to_be_hidden(timeout=PATIENCE * 1000)
+    live.edit("book/wrong.md", "6 * 7 > 40", "6 * 7 > 50")
+    expect(problems).to_contain_text("1 claim does not hold", timeout=PATIENCE * 1000)
+    live.edit("book/wrong.md", "6 * 7 > 50", "6 * 7 > 40")
+    expect(tab.locator("#live")).to_be_hidden(timeout=PATIENCE * 1000)
+    # What can't be rendered, and what is rendered with a warning.
+    live.edit("book/wrong.md", "print(6 * 7)", "print(6 * ")
+    live.wait(r"Not rendered, the last good pages stay:\n\S+wrong.md:")
+    expect(problems).to_contain_text("wrong.md:6", timeout=PATIENCE * 1000)
+    paragraph(tab, "The answer is 42.")
+    live.edit("book/wrong.md", "print(6 * ", "print(6 * 7)")
+    live.edit("book/wrong.md", "Some text.", "See {doc}`nowhere`.")
+    live.wait("wrong.md:3: WARNING: unknown document: 'nowhere'")
+    expect(problems).to_contain_text("unknown document", timeout=PATIENCE * 1000)
+    live.edit("book/index.md", "Text.", "Some text.")  # another page's edit forgets nothing
+    live.wait("Rendered in")
+    expect(problems).to_contain_text("unknown document")
+    live.edit("book/wrong.md", "See {doc}`nowhere`.", "Some text.")
+    expect(tab.locator("#live")).to_be_hidden(timeout=PATIENCE * 1000)
 
 
 def test_pages_come_and_go(small: Small, tab: Tab) -> None:
@@ -252,7 +261,7 @@ def test_pages_come_and_go(small: Small, tab: Tab) -> None:
     toc = (root / "_toc.yml").read_text()
     with started(root) as (live, address):
         tab.goto(address)
-        live.write("book/third.md", SECOND.replace("econd", "hird"))
+        live.write("book/third.md", SECOND.replace("Second", "Third").replace("second", "third"))
         live.write("_toc.yml", toc + "  - file: third\n")
         expect(tab.locator(".sidebar-tree")).to_contain_text("Third", timeout=PATIENCE * 1000)
         other = tab.context.new_page()
