@@ -326,11 +326,10 @@ def test_without_the_packages_that_run_code_text_can_be_edited(small: Small, tab
         paragraph(tab, "The answer is 42.")
 
 
-def test_a_taken_port_is_said(small: Small) -> None:
-    root = executed(small(index=FIRST))
-    with started(root) as (_, address):
-        port = re.sub(r"\D", "", address.rpartition(":")[2])
-        done = run_onions(root, "live", "--port", port)
+def test_a_taken_port_is_said(session: tuple[Live, str]) -> None:
+    live, address = session
+    port = re.sub(r"\D", "", address.rpartition(":")[2])
+    done = run_onions(live.root, "live", "--port", port)
     assert done.returncode == 2 and f"port {port} is taken. Choose another" in done.stderr
 
 
