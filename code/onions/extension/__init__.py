@@ -1,15 +1,15 @@
 """The Sphinx extension: what makes Jupyter Book render our pages from the store.
 
 ``reader`` lays the stored outputs onto the cells, ``lesson`` renders the front matter, ``results``
-what the run says, ``normal`` how that lies among the reference runs, ``quizzes`` questions to the
-reader and ``keys`` what makes an answer right, ``gathered`` what all pages say, ``explorers``
-figures that move, ``instructor`` notes for whoever teaches, ``tips`` what a term means, ``details``
-everything that folds, ``offline`` what an EPUB has instead, ``plain`` a page as plain Markdown,
-``downloads`` the notebooks and the script that are made of that, ``images`` lighter pictures,
-``address`` where the site and its sources are, ``commits`` what git says of them, ``footer`` what
-stands below a page, ``search`` the search, ``meta`` what search engines and previews read,
-``notfound`` the page for addresses that lead nowhere, ``policy`` what a browser may run. Read them
-in this order.
+what the run says, ``normal`` how that lies among the reference runs, ``comparison`` what ``make
+bench`` measured of this and other tools, ``quizzes`` questions to the reader and ``keys`` what
+makes an answer right, ``gathered`` what all pages say, ``explorers`` figures that move,
+``instructor`` notes for whoever teaches, ``tips`` what a term means, ``details`` everything that
+folds, ``offline`` what an EPUB has instead, ``plain`` a page as plain Markdown, ``downloads`` the
+notebooks and the script that are made of that, ``images`` lighter pictures, ``address`` where the
+site and its sources are, ``commits`` what git says of them, ``footer`` what stands below a page,
+``search`` the search, ``meta`` what search engines and previews read, ``notfound`` the page for
+addresses that lead nowhere, ``policy`` what a browser may run. Read them in this order.
 """
 
 import re
@@ -26,6 +26,7 @@ from sphinx.util import logging
 
 from onions.extension import (
     address,
+    comparison,
     details,
     downloads,
     explorers,
@@ -81,6 +82,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         lesson,
         results,
         normal,
+        comparison,
         gathered,
         explorers,
         instructor,
