@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 # Two tests at a time, each file's one after another: a runner of GitHub's has two cores or more.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadscope
 
-.PHONY: help install book live bundle test check look report rehearse browser gpu lock clean
+.PHONY: help install book live bundle test check look report rehearse bench browser gpu lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -65,6 +65,9 @@ report: install ## Write _build/report.md: what this build says differently (BAS
 rehearse: install browser ## Play the workflows of .github here, from push to published site
 	@$(BIN)/python tests/rehearse.py
 
+bench: install browser ## Compare with other tools on the same pages, in about 25 minutes (PEERS=nbsphinx)
+	@$(BIN)/python benchmarks/compare.py $(if $(PEERS),--peers $(PEERS))
+
 browser: install ## Find Chromium, or install it
 	@$(BIN)/python tests/browser.py
 
@@ -79,6 +82,7 @@ lock: install ## Pin requirements.txt again, for Python 3.11 to 3.13
 	$(COMPILE) --upgrade requirements.txt -o requirements.lock
 	$(COMPILE) -c requirements.lock requirements-site.txt -o requirements-site.lock
 	$(COMPILE) -c requirements.lock requirements.txt requirements-gpu.txt -o requirements-gpu.lock
+	for peer in benchmarks/peers/*.txt; do $(COMPILE) --upgrade "$$peer" -o "$${peer%.txt}.lock"; done
 
 clean: ## Delete everything that was built
 	rm -rf _build

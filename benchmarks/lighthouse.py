@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from statistics import median
+from urllib.parse import urlsplit
 
 import stock
 from axe_playwright_python.sync_playwright import Axe
@@ -60,8 +61,8 @@ def main() -> None:
         sys.exit(f"{options.site}: there is no site. Run `make book`, or name one with --site.")
     pages = options.pages or [*(page.name for page in Project(ROOT).pages()), "search"]
     with tempfile.TemporaryDirectory() as folder:
-        ours = _measure(options.site, pages, options.runs)
-        others = _measure(stock.build(Path(folder) / "stock"), pages, options.runs)
+        ours = measure(options.site, pages, options.runs)
+        others = measure(stock.build(Path(folder) / "stock"), pages, options.runs)
     rows = [[page, *_cells(ours[page], others[page])] for page in pages]
     print(table(["page", *COLUMNS], rows))
 
@@ -71,7 +72,7 @@ def _cells(ours: Measures, others: Measures) -> Iterator[str]:
         yield f"{ours[name]:.{digits}f}, {others[name]:.{digits}f}"
 
 
-def _measure(site: Path, pages: list[str], runs: int) -> dict[str, Measures]:
+def measure(site: Path, pages: list[str], runs: int) -> dict[str, Measures]:
     """Return what Lighthouse and axe say of the pages of a site."""
     found = {}
     with served(site) as address:
@@ -95,10 +96,12 @@ def _lighthouse(url: str) -> Measures:
         sys.exit(f"{LIGHTHOUSE} failed on {url}; it needs Node.js 18.16 or newer:\n{done.stderr}")
     report = json.loads(done.stdout)
     audits = report["audits"]
-    requests = audits["network-requests"]["details"]["items"]
+    asked = [request["url"] for request in audits["network-requests"]["details"]["items"]]
+    asked = [one for one in asked if not one.startswith("data:")]
     return {
         "KiB": audits["total-byte-weight"]["numericValue"] / 1024,
-        "requests": sum(not request["url"].startswith("data:") for request in requests),
+        "requests": len(asked),
+        "elsewhere": sum(urlsplit(one).netloc != urlsplit(url).netloc for one in asked),
         **{name: report["categories"][name]["score"] for name in CATEGORIES},
         "LCP s": audits["largest-contentful-paint"]["numericValue"] / 1000,
         "CLS": audits["cumulative-layout-shift"]["numericValue"],

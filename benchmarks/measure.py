@@ -1,7 +1,9 @@
 """Time and memory of a whole process, with everything that it starts; and tables of them."""
 
 import os
+import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterable
@@ -36,22 +38,70 @@ class Usage:
         return [f"{self.wall:.1f}", f"{self.cpu:.1f}", f"{self.peak:.0f}"]
 
 
-def run(command: list[str], environment: dict[str, str]) -> Usage:
-    """Run a command, its output thrown away; if it fails, stop with what it complained of."""
+@dataclass
+class Attempt:
+    """A run that may have failed: what it took, its exit code, what it said last.
+
+    The code is None where it was stopped, as it took longer than it may.
+    """
+
+    usage: Usage
+    code: int | None
+    said: str
+
+
+def attempt(
+    command: list[str],
+    environment: dict[str, str],
+    folder: Path | None = None,
+    limit: float | None = None,
+) -> Attempt:
+    """Run a command in a folder, for `limit` seconds at most."""
     before, started = os.times(), time.monotonic()
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    ) as process:
+    with (
+        tempfile.TemporaryFile("w+", errors="replace") as said,  # a pipe would outlive its process
+        subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        ) as process,
+    ):
         peak = _Peak(process.pid)
         peak.start()
-        _, said = process.communicate()
+        try:
+            code: int | None = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            code = None
+        except BaseException:
+            _end(process.pid)
+            raise
         wall = time.monotonic() - started
         peak.stop()
-    if process.returncode:
-        raise SystemExit(f"{' '.join(command)}\nfailed with {process.returncode}:\n{said.decode()}")
+        _end(process.pid)  # what it left behind, too: a kernel would slow the next run down
+        process.wait()
+        said.seek(0)
+        words = said.read()[-4000:]
     after = os.times()
     cpu = after.children_user + after.children_system
-    return Usage(wall, cpu - before.children_user - before.children_system, peak.mib)
+    usage = Usage(wall, cpu - before.children_user - before.children_system, peak.mib)
+    return Attempt(usage, code, words)
+
+
+def run(command: list[str], environment: dict[str, str]) -> Usage:
+    """Run a command, its output thrown away; if it fails, stop with the last of it."""
+    done = attempt(command, environment)
+    if done.code:
+        raise SystemExit(f"{' '.join(command)}\nfailed with {done.code}:\n{done.said}")
+    return done.usage
+
+
+def _end(leader: int) -> None:
+    """End a process and the group that it leads."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def table(heads: list[str], rows: Iterable[list[str]]) -> str:

@@ -3,10 +3,11 @@
 ``reader`` lays the stored outputs onto the cells, ``awaited`` says what stands for those of a page
 that has yet to run, ``lesson`` renders the front matter, ``results`` what the run says,
 ``schedule`` the course as a whole, ``normal`` how a result lies among the reference runs,
-``quizzes`` questions to the reader and ``keys`` what makes an answer right, ``gathered`` what all
-pages say, ``architecture`` how the book is made, ``explorers`` figures that move, ``instructor``
-notes for whoever teaches, ``tips`` what a term means, ``details`` everything that folds,
-``offline`` what an EPUB has instead, ``plain`` a page as plain Markdown, ``downloads`` the
+``comparison`` what ``make bench`` measured of this and other tools, ``quizzes`` questions to the
+reader and ``keys`` what makes an answer right, ``gathered`` what all pages say, ``architecture``
+how the book is made, ``explorers`` figures that move, ``instructor`` notes for whoever teaches,
+``tips`` what a term means, ``details`` everything that folds, ``offline`` what an EPUB has
+instead, ``plain`` a page as plain Markdown, ``downloads`` the
 notebooks and the script that are made of that, ``images`` lighter pictures, ``address`` where the
 site and its sources are, ``commits`` what git says of them, ``footer`` what stands below a page,
 ``search`` the search, ``meta`` what search engines and previews read, ``notfound`` the page for
@@ -28,6 +29,7 @@ from sphinx.util import logging
 from onions.extension import (
     address,
     architecture,
+    comparison,
     details,
     downloads,
     explorers,
@@ -83,6 +85,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         results,
         schedule,
         normal,
+        comparison,
         gathered,
         architecture,
         explorers,
