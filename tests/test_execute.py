@@ -42,6 +42,14 @@ def test_a_page_runs_once(small: Small) -> None:
     assert len(list((root / "_build" / "store").glob("*.ipynb"))) == 1
 
 
+def test_one_page_runs_alone(small: Small) -> None:
+    root = small(index=GOOD, other=GOOD.replace("6 * 7", "6 * 8"))
+    assert run_onions(root, "execute", "other").returncode == 0
+    assert entry(root, "other") is not None and entry(root, "index") is None
+    done = run_onions(root, "execute", "othr")
+    assert done.returncode == 2 and "other" in done.stderr
+
+
 def test_going_back_to_an_earlier_text_runs_nothing(small: Small) -> None:
     root = small(index=GOOD)
     run_onions(root, "execute")

@@ -206,7 +206,7 @@ def test_a_page_that_changes_while_it_runs_runs_as_it_stands(
     live.edit("book/second.md", "print('second')", SLOW.format(str(never)))
     kernel = process_in(never.with_suffix(".pid"))
     live.edit("book/second.md", "while not", "print('ran')\nwhile False and not")
-    live.wait("second: it changed, so its run was ended")
+    live.wait("second: its run is not needed any more, and was ended")
     expect(tab.locator(".output pre").first).to_have_text("ran", timeout=PATIENCE * 1000)
     gone(kernel)
 

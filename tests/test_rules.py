@@ -48,6 +48,10 @@ def test_a_good_page(small: Small) -> None:
             "`````{exercise-end}\n`````",
             3, "solutions", "exercise-a has no solution",
         ),
+        (
+            ":::{quiz} one\nHow many {term}`kernels <kernel>`?\n\nOne.\n: `n == 1` Yes.\n:::\n",
+            4, "quiz-links", "a link in a quiz",
+        ),
         (cell("import matplotlib.pyplot as plt\nplt.plot([1])"), 4, "alt-text", "without alt text"),
         ("![](picture.png)", 3, "alt-text", "without alt text"),
         ("There are 307,300 of them.", 3, "numbers", "“307,300” is typed by hand"),

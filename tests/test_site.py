@@ -35,6 +35,7 @@ PLOTS = {
     "dropout": 4,
     "inspection": 6,
     "improving": 3,
+    "time_series": 3,
     "reference/data": 1,
 }
 NARROW, WIDE = 390, 1280

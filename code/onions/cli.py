@@ -26,6 +26,7 @@ Run = Callable[[Project, argparse.Namespace], int]
 EXAMPLES = """\
 examples:
   onions execute                                 run what changed, side by side
+  onions execute pooling                         run one page, if it changed
   onions execute --shard 2/3                     run the second of three parts
   onions status                                  what is stale, and why
   onions plan --shards 3                         which part runs which pages
@@ -131,6 +132,7 @@ def _add_execute(parsers: Any) -> None:
         "run the pages that changed, into _build/store",
         "ONIONS_DATA=cifar10 onions execute",
     )
+    execute.add_argument("pages", nargs="*", metavar="PAGE", help="run no others (all)")
     _add_choices(execute)
     _add_shares(execute)
     execute.add_argument(
@@ -174,7 +176,7 @@ def _add_reference(parsers: Any) -> None:
         "run pages from other seeds, and write down what came out",
         "ONIONS_DATA=cifar10 onions reference --seeds 10",
     )
-    reference.set_defaults(profile="full")
+    reference.set_defaults(profile="full", pages=())
     reference.add_argument(
         "--seeds", type=_at_least(2), metavar="N", default=10, help="other seeds (10)"
     )

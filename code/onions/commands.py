@@ -296,6 +296,7 @@ def _run_pages(project: Project, options: argparse.Namespace, seeds: int = 0) ->
             jobs=options.jobs,
             shard=options.shard,
             seeds=seeds,
+            pages=options.pages,
         )
     except EnvironmentDiffers as error:
         return stop(error, 2)

@@ -7,7 +7,7 @@ interrupted build goes on where it was.
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -24,6 +24,7 @@ from onions import data
 from onions.claims import Claim
 from onions.files import sweep, write_whole
 from onions.fingerprint import Build, components, digest, installed, locked
+from onions.lint import named
 from onions.pages import Page, Project
 from onions.plan import longest_first, shards
 from onions.pool import Kernels, default_jobs, share, side_by_side
@@ -60,6 +61,7 @@ def execute(
     jobs: int | None = None,
     shard: tuple[int, int] = (1, 1),
     seeds: int = 0,
+    pages: Iterable[str] = (),
     console: Console | None = None,
 ) -> Report:
     """Execute every page whose fingerprint is not in the store, and report what was done.
@@ -67,9 +69,10 @@ def execute(
     `choice` is the value of ``ONIONS_DATA``; `jobs` is how many pages run at once, by default one
     for each GPU or core; `shard` (i, n) runs the i-th of n parts (from 1). With `seeds`, the pages
     that ask for it are run once from each of so many other seeds, in place of the book, and what
-    they claim is only recorded. What went wrong with a page is printed to the standard error stream
-    at once. Raises DataError, LockError, PageError or EnvironmentDiffers before anything runs, and
-    OSError where it may not write.
+    they claim is only recorded. With `pages`, named as in `onions.lint.named`, no others run. What
+    went wrong with a page is printed to the standard error stream at once. Raises DataError,
+    LockError, PageError or EnvironmentDiffers before anything runs, and OSError where it may not
+    write.
     """
     console = console or plain_console()
     with _one_build_at_a_time(project, console):
@@ -79,7 +82,8 @@ def execute(
         console.print(f"Data: {build.source.what}, since {build.source.why}.", style=loud)
         found = reference_states(project, build, seeds) if seeds else states(project, build)
         report = Report()
-        stale = [state for state in found if not state.fresh]
+        wanted = {page.name for page in named(project, pages)}
+        stale = [state for state in found if state.page.name in wanted and not state.fresh]
         if stale:
             check_environment(project, build)
             if build.source.name == "cifar10":

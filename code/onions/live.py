@@ -19,6 +19,7 @@ from typing import Any
 from watchfiles import watch
 
 from onions.background import Run, slots
+from onions.files import PART
 from onions.fingerprint import Build
 from onions.pages import Project
 from onions.preview import LIVE, Preview, Warm
@@ -109,6 +110,7 @@ class Desk:
         settings = {self.project.root / name for name in ("_config.yml", "_toc.yml")}
         settings.add(self.project.lock)
         paths = [p for p in paths if p in settings or (p.parent != self.project.root and p.suffix)]
+        paths = [p for p in paths if p.suffix != PART]
         if not paths:
             return
         self.say(f"Changed: {', '.join(map(self._short, paths))}")
@@ -161,7 +163,7 @@ class Desk:
             if run.fingerprint not in awaited.get(page, ()):
                 run.stop()
                 del self.running[page]
-                self.say(f"{page}: it changed, so its run was ended")
+                self.say(f"{page}: its run is not needed any more, and was ended")
         waiting = [page for page in awaited if self._next(page) and page not in self.running]
         order = {page: number for number, page in enumerate(self.edited)}
         waiting.sort(key=lambda page: order.get(page, len(order)))

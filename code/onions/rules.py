@@ -13,7 +13,7 @@ from typing import NamedTuple
 from onions.edits import Edit, line_of, minutes_replaced, tag_added, use_replaced
 from onions.exports import TAG
 from onions.pages import RUN_TAGS, CodeCell, Page, Project
-from onions.prose import BUILD_ONLY, QUIZ, paragraphs, plain, reading_minutes, terms, uses
+from onions.prose import ASIDE, BUILD_ONLY, QUIZ, paragraphs, plain, reading_minutes, terms, uses
 from onions.reference import Reference
 
 LONGEST_CELL = 20  # lines
@@ -26,6 +26,8 @@ SLIGHTING = re.compile(r"\b(simply|just|obviously|of course|easily|trivial(ly)?)
 NUMBER = re.compile(
     r"(?<![\w.,`{])\d{1,3}(,\d{3})+(?![\d`])|(?<![\w.`{])\d+\.\d+ ?%|accuracy of \d"
 )
+
+LINK = re.compile(r"\{(?:term|doc|ref|numref|cite)(?::\w+)?\}`|\]\(|<https?:")
 
 
 class Finding(NamedTuple):
@@ -229,6 +231,18 @@ def _quizzes_are_named_once(page: Page) -> Iterator[Finding]:
             yield Finding(line_of(page, match.start()), message)
 
 
+def _quizzes_have_no_links(page: Page) -> Iterator[Finding]:
+    """No link stands in a quiz, not even one to the glossary.
+
+    Why: the reader would leave it. The build stops there, after all pages have run.
+    Fix: write the bare word; link it in the text before the quiz.
+    """
+    for block in ASIDE.finditer(page.text):
+        if QUIZ.match(block[0]):
+            for match in LINK.finditer(block[0]):
+                yield Finding(line_of(page, block.start() + match.start()), "a link in a quiz")
+
+
 def _figures_have_alt_text(page: Page) -> Iterator[Finding]:
     """Every figure says in words what it shows, in 40 characters or more.
 
@@ -283,6 +297,7 @@ RULES: dict[str, Callable[[Page], Iterator[Finding]]] = {
     "solutions": _exercises_have_solutions,
     "quizzes": _lessons_ask,
     "quiz-names": _quizzes_are_named_once,
+    "quiz-links": _quizzes_have_no_links,
     "alt-text": _figures_have_alt_text,
     "numbers": _numbers_come_from_the_run,
     "words": _words_are_kind,

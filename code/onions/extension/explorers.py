@@ -53,12 +53,12 @@ class Explorer(SphinxDirective):
             raise self.error(f"the explorer {name} has no :title:, which says what to do with it")
         self.assert_has_content()
         wanted = self.options.get("export", "").split()
+        if any(":" in one for one in wanted):
+            depends_on_store(self.env)
         try:
             gathered(self.env.docname, wanted)
         except LookupError as missing:
             raise self.error(f"{missing.args[0]}") from None
-        if any(":" in one for one in wanted):
-            depends_on_store(self.env)
         node = explorer(name=name, title=self.options["title"], export=wanted)
         self.state.nested_parse(self.content, self.content_offset, node)
         if not node.next_node(nodes.image):

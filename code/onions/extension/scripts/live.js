@@ -21,7 +21,7 @@
     #live pre { margin: 0.4rem 0; white-space: pre-wrap; font-size: 0.85rem; }
     .cell.tag_awaits-run { border-left: 4px dashed var(--color-brand-primary, #7d2265);
       padding-left: 0.75rem; }
-    .tag_awaits-run::before { content: "Not run yet; what it shows is from its last run";
+    .tag_awaits-run::before { content: "Not run yet; an output below is from an earlier run";
       font-size: 0.85rem; }`;
   document.head.append(style);
   document.body.append(bar);
