@@ -5,7 +5,7 @@ PYTHON ?= python3
 LOCK ?= requirements.lock
 VENV := .venv
 BIN := $(VENV)/bin
-READY := $(VENV)/.ready
+READY := $(VENV)/.ready-$(LOCK)
 
 # Two tests at a time, each file's one after another: a runner of GitHub's has two cores or more.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadscope
