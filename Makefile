@@ -65,7 +65,7 @@ report: install ## Write _build/report.md: what this build says differently (BAS
 rehearse: install browser ## Play the workflows of .github here, from push to published site
 	@$(BIN)/python tests/rehearse.py
 
-bench: install browser ## Compare with other tools on the same pages, in about 25 minutes (PEERS=nbsphinx)
+bench: install browser ## Compare with other tools on the same pages, in about 40 minutes (PEERS=nbsphinx)
 	@$(BIN)/python benchmarks/compare.py $(if $(PEERS),--peers $(PEERS))
 
 browser: install ## Find Chromium, or install it
