@@ -218,7 +218,7 @@ def test_the_curve_is_described_and_drawn_within_its_frame(made: Project) -> Non
     _, _, html = render(made, PAGE + SHOWN)
     label = re.search(r'<svg [^>]*role="img" aria-label="([^"]+)"', html)
     assert label and "ends at 0.2 after epoch 2" in label[1] and "between 0.21 and 0.24" in label[1]
-    drawn = re.findall(r'class="(?:range|median|own)" points="([^"]+)"', html)
+    drawn = re.findall(r'<poly(?:gon|line) points="([^"]+)" fill=', html)
     assert len(drawn) == 3  # the range, the median and this build
     for x, y in (map(float, point.split(",")) for points in drawn for point in points.split()):
         assert 44 <= x <= 312 and 12 <= y <= 176
