@@ -43,6 +43,7 @@ LOOKED_AT = ("layer_types", "dropout")  # a page of text, and one of plots
 LIMIT = 3600.0  # seconds for one build, which none needs
 PATIENCE = 600.0  # seconds after which a build with a dead kernel counts as hanging
 REPEATS, ENOUGH = 3, 10.0  # a short build is repeated, until so many seconds are spent on it
+LOG, LAST = "said.log", 2000  # what a build says, and how many characters of it are shown
 HELPER = CODE / "onions" / "diagrams.py"
 FUNCTION = '\n\ndef word() -> str:\n    """Return a word that a page prints."""\n    return "{}"\n'
 CELL = "\n\n```{{code-cell}} python\n:tags: [remove-input, build-only]\n{}\n```\n"
@@ -50,7 +51,7 @@ Result = dict[str, Any]
 
 
 class BuildFailed(Exception):
-    """A build that should succeed did not; the second argument is the last that it said."""
+    """A build that should succeed did not; the second argument is what it said last."""
 
 
 class Bench:
@@ -122,7 +123,7 @@ class Bench:
             usage, code, said = usage + done.usage, done.code, said + done.said
             if code != 0:
                 break
-        put(self.tool.folder / "said.log", said)
+        put(self.tool.folder / LOG, said)
         return Attempt(usage, code, said)
 
     def _median(self, edit: str) -> Result:
@@ -138,7 +139,8 @@ class Bench:
     def _sound(self, done: Attempt) -> Result:
         """Return what a build took. Raises BuildFailed."""
         if done.code != 0:
-            raise BuildFailed(f"it did not build the book, with exit code {done.code}", done.said)
+            last = f"{done.said[-LAST:]}\n\nAll that it said: {self.tool.folder / LOG}"
+            raise BuildFailed(f"it did not build the book, with exit code {done.code}", last)
         usage = done.usage
         return {"seconds": round(usage.wall, 2), "cpu": round(usage.cpu, 1), "mib": int(usage.peak)}
 

@@ -40,7 +40,7 @@ class Usage:
 
 @dataclass
 class Attempt:
-    """A run that may have failed: what it took, its exit code, what it said last.
+    """A run that may have failed: what it took, its exit code, what it said.
 
     The code is None where it was stopped, as it took longer than it may.
     """
@@ -83,7 +83,7 @@ def attempt(
         _end(process.pid)  # what it left behind, too: a kernel would slow the next run down
         process.wait()
         said.seek(0)
-        words = said.read()[-4000:]
+        words = said.read()
     after = os.times()
     cpu = after.children_user + after.children_system
     usage = Usage(wall, cpu - before.children_user - before.children_system, peak.mib)
@@ -94,7 +94,7 @@ def run(command: list[str], environment: dict[str, str]) -> Usage:
     """Run a command, its output thrown away; if it fails, stop with the last of it."""
     done = attempt(command, environment)
     if done.code:
-        raise SystemExit(f"{' '.join(command)}\nfailed with {done.code}:\n{done.said}")
+        raise SystemExit(f"{' '.join(command)}\nfailed with {done.code}:\n{done.said[-4000:]}")
     return done.usage
 
 

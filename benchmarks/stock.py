@@ -34,9 +34,9 @@ CONFIG = {
 }
 OURS = (
     *("all-exercises", "all-quizzes", "claims", "comparison", "cost", "course-time", "data-used"),
-    *("explorer", "instructor", "instructor-notes", "is-my-result-normal", "key-points"),
-    *("measures", "models", "quiz", "reference-curves", "run-figure", "runs", "schedule"),
-    "versions",
+    *("depends-on", "explorer", "instructor", "instructor-notes", "is-my-result-normal"),
+    *("key-points", "measures", "models", "modules", "quiz", "reference-curves", "run-figure"),
+    *("runs", "schedule", "versions"),
 )
 DIRECTIVE = re.compile(rf"^(`{{3,}}|:{{3,}})\{{(?:{'|'.join(OURS)})\}}.*?^\1\s*$", re.M | re.S)
 ROLE = re.compile(r"\{held\}`[^`]*`")

@@ -21,10 +21,10 @@ KIB = 1024
 WITH_FIGURES = 250 * KIB  # what a first load transfers: gzipped, headers included
 WITHOUT_FIGURES = 120 * KIB
 EXPLORERS = 110 * KIB  # what those of a page fetch once a reader is near: after its first load
-# Each costs a phone on a slow line a turn. A page has 18, and its figures: itself, 8 style sheets,
-# 8 scripts, the mark. Two are to spare. The search has 3 more: two scripts, and its index.
-REQUESTS = 20
-SEARCH_REQUESTS = REQUESTS + 3
+# Each costs a phone on a slow line a turn. A page has 4, and its figures: itself, its styles, its
+# scripts, the mark. The search has two more scripts.
+REQUESTS = 4
+SEARCH_REQUESTS = REQUESTS + 2
 EXPLORER_REQUESTS = 7  # of two explorers: their modules, what these share, and what they show
 SHIFT = 0.02  # all shifts together; for one burst of them, 0.1 counts as good
 WIDTHS = (390, 1280)

@@ -5,12 +5,15 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import nbformat
 import pytest
+import stock
 import tools
 import yaml
 from conftest import ROOT, run_onions
+from onions import extension
 from onions.extension.comparison import TABLES, leaders
 from onions.pages import Project
 
@@ -185,6 +188,12 @@ def test_every_tool_gets_the_same_pages(
             compile(path.read_text("utf-8"), path, "exec")
         else:
             assert yaml.safe_load(path.read_text("utf-8"))
+
+
+def test_others_get_none_of_our_directives() -> None:
+    app = MagicMock()
+    extension.setup(app)
+    assert {call.args[0] for call in app.add_directive.call_args_list} == set(stock.OURS)
 
 
 def test_a_copy_is_written_once(tmp_path: Path) -> None:

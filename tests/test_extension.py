@@ -63,6 +63,16 @@ def test_a_warning_names_the_line_of_the_file(small: Small) -> None:
     assert done.returncode == 1 and f"index.md:{line}: WARNING: unknown document" in done.stderr
 
 
+def test_a_mistyped_measure_is_told_what_it_may_be(small: Small) -> None:
+    code = "from onions.claims import measure\n\nmeasure('answer', 42)"
+    cell = f"```{{code-cell}} python\n{code}\n```\n"
+    root = small(index=f"# Title\n\nIt is {{glue:text}}`answr`.\n\n{cell}")
+    assert run_onions(root, "execute").returncode == 0
+    done = run_onions(root, "render")
+    said = "index.md:3: WARNING: no cell measures answr; did you mean answer?"
+    assert done.returncode == 1 and said in done.stderr
+
+
 def test_maths_is_mathml_and_a_wrong_formula_is_named(small: Small) -> None:
     formula = "# Maths\n\nInline $n^2$.\n\n$$n + 1$$ (one)\n\nSee {eq}`one`.\n"
     page = build(small(index=formula))
@@ -104,6 +114,39 @@ def test_figures_of_earlier_runs_are_not_published(small: Small) -> None:
     html = build(root)
     published = [path.name for path in (root / "_build" / "html" / "_images").iterdir()]
     assert published == re.findall(r'src="_images/([^"]+)"', html)
+
+
+def test_nothing_is_rendered_where_nothing_changed(small: Small) -> None:
+    root = small(index="# One\n", other="# Other\n")
+    build(root)
+
+    def published() -> int:
+        """Which folder the site is in: a rendering makes a new one."""
+        assert run_onions(root, "render").returncode == 0
+        return (root / "_build" / "html").stat().st_ino
+
+    before = published()
+    assert published() == before
+    for path in ("book/other.md", "book/_static/onion.svg", "book/references.bib", "_config.yml"):
+        (root / path).write_bytes((root / path).read_bytes() + b"\n")
+        assert published() != before, path
+        before = published()
+    (root / "_build" / "html" / "other.html").unlink()
+    assert published() != before and (root / "_build" / "html" / "other.html").exists()
+    before = published()
+    run_onions(root, "execute", "--profile", "smoke")
+    assert published() != before
+    assert run_onions(root, "render", GITHUB_SHA="a" * 40).returncode == 0
+    assert "a" * 40 in (root / "_build" / "html" / "index.html").read_text("utf-8")
+
+
+def test_styles_and_scripts_are_one_file_each(small: Small) -> None:
+    root = small(index="# One\n")
+    page, static = build(root), root / "_build" / "html" / "_static"
+    for one, part in (("book.css", "styles/furo.css"), ("book.js", "scripts/furo.js")):
+        assert (static / part).read_text("utf-8") in (static / one).read_text("utf-8")
+    assert re.findall(r'<link rel="stylesheet" href="(.*?)\?', page) == ["_static/book.css"]
+    assert re.findall(r'<script src="(.*?)\?', page) == ["_static/book.js"]
 
 
 @pytest.mark.parametrize("moment", ["copying", "between the renames"])

@@ -303,7 +303,7 @@ def test_a_site_without_an_address_has_no_links_to_one(small: Small) -> None:
     for part in ("canonical", "og:url", "Edit this page", "Report a problem", "Built from"):
         assert part not in page, part
     assert not (book.build / "html" / "sitemap.xml").exists()
-    assert 'href="_static/styles/furo.css' in html(book, "404")
+    assert 'href="_static/book.css?v=' in html(book, "404")
 
 
 @pytest.mark.site

@@ -284,12 +284,12 @@ def test_what_other_pages_show_of_a_page_changes_with_it(book: Project, edit: Ed
 def test_a_changed_style_reaches_every_page(book: Project, edit: Edit) -> None:
     def style(name: str) -> str:
         text = (book.build / "html" / f"{name}.html").read_text("utf-8")
-        return text.partition("site.css?v=")[2][:8]
+        return text.partition("book.css?v=")[2][:8]
 
     before = style("index")
     edit("_static/site.css", "/* Folded parts. */", "/* Folded. */")
     assert style("index") == style("dropout") != before
-    assert "/* Folded. */" in (book.build / "html/_static/site.css").read_text("utf-8")
+    assert "/* Folded. */" in (book.build / "html/_static/book.css").read_text("utf-8")
 
 
 def test_odd_titles_and_links_to_other_glossaries(small: Callable[..., Path]) -> None:

@@ -102,8 +102,9 @@ def _execute(
 ) -> float:
     """Run a page and keep it; return its seconds. Raises what went wrong."""
     try:
-        from onions.execute import check_environment, keep_page, run_page
+        from onions.execute import check_environment
         from onions.pool import Kernels, default_jobs, share
+        from onions.running import keep_page, run_page
         from onions.status import State
     except ImportError as error:
         raise RuntimeError(

@@ -142,7 +142,10 @@ class _PlainValues(pickle._Unpickler):
 
 
 def read_batch(file: IO[bytes], name: str) -> "Split":
-    """Return a batch's images, uint8 (n, 32, 32, 3), and labels, uint8 (n, 1)."""
+    """Return a batch's images, uint8 (n, 32, 32, 3), and labels, uint8 (n, 1), n = 10000.
+
+    `name` says in errors where `file` is. Raises DataError where it holds anything else.
+    """
     import numpy as np  # here, so that resolving needs no NumPy
 
     def refuse(reason: str) -> DataError:

@@ -79,19 +79,23 @@ def _parser() -> argparse.ArgumentParser:
     _add_reference(parsers)
     _add_doctor(parsers)
     _add_gate(parsers)
-    _add_render(parsers)
+    _command(parsers, commands.run_render, "onions render")
     _add_live(parsers)
-    _add_bundle(parsers)
+    _command(parsers, commands.run_bundle, "onions bundle")
     _add_new(parsers)
     _add_check(parsers)
     _add_diff(parsers)
     return parser
 
 
-def _command(parsers: Any, name: str, run: Run, what: str, example: str) -> argparse.ArgumentParser:
-    """Add a command that its function's docstring describes."""
+def _command(parsers: Any, run: Run, example: str) -> argparse.ArgumentParser:
+    """Add the command that a function is named after, and that its docstring describes."""
+    description = str(getdoc(run))
     added: argparse.ArgumentParser = parsers.add_parser(
-        name, help=what, description=getdoc(run), epilog=f"example: {example}"
+        run.__name__.removeprefix("run_"),
+        help=description.partition("\n")[0],
+        description=description,
+        epilog=f"example: {example}",
     )
     added.set_defaults(run=run)
     return added
@@ -125,13 +129,7 @@ def _add_shares(command: argparse.ArgumentParser) -> None:
 
 
 def _add_execute(parsers: Any) -> None:
-    execute = _command(
-        parsers,
-        "execute",
-        commands.run_execute,
-        "run the pages that changed, into _build/store",
-        "ONIONS_DATA=cifar10 onions execute",
-    )
+    execute = _command(parsers, commands.run_execute, "ONIONS_DATA=cifar10 onions execute")
     execute.add_argument("pages", nargs="*", metavar="PAGE", help="run no others (all)")
     _add_choices(execute)
     _add_shares(execute)
@@ -141,13 +139,7 @@ def _add_execute(parsers: Any) -> None:
 
 
 def _add_status(parsers: Any) -> None:
-    status = _command(
-        parsers,
-        "status",
-        commands.run_status,
-        "list the pages: fresh or stale, and why",
-        "onions status",
-    )
+    status = _command(parsers, commands.run_status, "onions status")
     formats = status.add_mutually_exclusive_group()
     formats.add_argument("--json", action="store_true", help="print it for a program")
     formats.add_argument(
@@ -156,13 +148,7 @@ def _add_status(parsers: Any) -> None:
 
 
 def _add_plan(parsers: Any) -> None:
-    plan = _command(
-        parsers,
-        "plan",
-        commands.run_plan,
-        "deal the stale pages out to several machines",
-        "onions plan --shards 3 --json",
-    )
+    plan = _command(parsers, commands.run_plan, "onions plan --shards 3 --json")
     plan.add_argument("--shards", type=_at_least(1), metavar="N", default=1, help="machines (1)")
     plan.add_argument("--json", action="store_true", help="print it for a program")
     _add_choices(plan)
@@ -170,11 +156,7 @@ def _add_plan(parsers: Any) -> None:
 
 def _add_reference(parsers: Any) -> None:
     reference = _command(
-        parsers,
-        "reference",
-        commands.run_reference,
-        "run pages from other seeds, and write down what came out",
-        "ONIONS_DATA=cifar10 onions reference --seeds 10",
+        parsers, commands.run_reference, "ONIONS_DATA=cifar10 onions reference --seeds 10"
     )
     reference.set_defaults(profile="full", pages=())
     reference.add_argument(
@@ -185,44 +167,12 @@ def _add_reference(parsers: Any) -> None:
 
 
 def _add_doctor(parsers: Any) -> None:
-    doctor = _command(
-        parsers,
-        "doctor",
-        commands.run_doctor,
-        "hold this build against the reference runs",
-        "onions doctor --strict",
-    )
+    doctor = _command(parsers, commands.run_doctor, "onions doctor --strict")
     doctor.add_argument("--strict", action="store_true", help="exit with 1 if there is one")
 
 
-def _add_render(parsers: Any) -> None:
-    _command(
-        parsers,
-        "render",
-        commands.run_render,
-        "make the site in _build/html from the store",
-        "onions render",
-    )
-
-
-def _add_bundle(parsers: Any) -> None:
-    _command(
-        parsers,
-        "bundle",
-        commands.run_bundle,
-        "make a PDF, an EPUB and a zip of the site in _build/bundle",
-        "onions bundle",
-    )
-
-
 def _add_live(parsers: Any) -> None:
-    live = _command(
-        parsers,
-        "live",
-        commands.run_live,
-        "show the book in a browser, kept up with every edit",
-        "onions live --profile smoke",
-    )
+    live = _command(parsers, commands.run_live, "onions live --profile smoke")
     live.add_argument(
         "--profile",
         choices=PROFILES,
@@ -235,41 +185,28 @@ def _add_live(parsers: Any) -> None:
 
 
 def _add_gate(parsers: Any) -> None:
-    gate = _command(
-        parsers,
-        "gate",
-        commands.run_gate,
-        "tell whether the site may be published",
-        "onions gate --data cifar10",
-    )
+    gate = _command(parsers, commands.run_gate, "onions gate --data cifar10")
     gate.add_argument(
         "--data", choices=("cifar10", "sketches"), default="cifar10", help="(cifar10)"
     )
 
 
 def _add_store(parsers: Any) -> None:
-    parser = parsers.add_parser(
+    store = parsers.add_parser(
         "store",
-        help="look after the executed pages: prune, verify",
+        help="Look after the executed pages: prune, verify.",
         description="Look after the executed pages in _build/store. Old ones are kept until they "
         "are pruned, so that going back to them costs nothing.",
         epilog="example: onions store prune --days 30",
     )
-    actions = parser.add_subparsers(required=True, metavar="ACTION")
-    prune = actions.add_parser("prune", help="delete what no page uses as it stands")
+    actions = store.add_subparsers(required=True, metavar="ACTION")
+    prune = _command(actions, commands.run_prune, "onions store prune --days 30")
     prune.add_argument("--days", type=_at_least(0), default=30, help="only if it is older (30)")
-    prune.set_defaults(run=commands.run_prune)
-    actions.add_parser("verify", help="check every entry").set_defaults(run=commands.run_verify)
+    _command(actions, commands.run_verify, "onions store verify")
 
 
 def _add_new(parsers: Any) -> None:
-    new = _command(
-        parsers,
-        "new",
-        commands.run_new,
-        "add a page, or an exercise to a page",
-        "onions new my_topic --after pooling",
-    )
+    new = _command(parsers, commands.run_new, "onions new my_topic --after pooling")
     new.add_argument("name", metavar="NAME", help="the page's name, as in my_topic")
     new.add_argument("--exercise", action="store_true", help="with an exercise and its solution")
     place = new.add_mutually_exclusive_group()
@@ -278,13 +215,7 @@ def _add_new(parsers: Any) -> None:
 
 
 def _add_check(parsers: Any) -> None:
-    check = _command(
-        parsers,
-        "check",
-        commands.run_check,
-        "check the pages' rules, without running them",
-        "onions check pooling --fix",
-    )
+    check = _command(parsers, commands.run_check, "onions check pooling --fix")
     check.add_argument("pages", nargs="*", metavar="PAGE", help="a page's name or path (all)")
     what = check.add_mutually_exclusive_group()
     what.add_argument("--fix", action="store_true", help="repair what needs no author")
@@ -299,11 +230,7 @@ def _add_check(parsers: Any) -> None:
 
 def _add_diff(parsers: Any) -> None:
     diff = _command(
-        parsers,
-        "diff",
-        commands.run_diff,
-        "say what a reviewer must know of two builds",
-        "onions diff main . --format html --output diff.html",
+        parsers, commands.run_diff, "onions diff main . --format html --output diff.html"
     )
     diff.add_argument("before", metavar="A", help="a folder or a git revision")
     diff.add_argument("after", metavar="B", help="a folder or a git revision")

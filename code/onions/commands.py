@@ -18,8 +18,9 @@ from onions.store import Store, StoreError
 
 
 def run_execute(project: Project, options: argparse.Namespace) -> int:
-    """Run the pages whose code, helpers, data or versions changed.
+    """Run the pages that changed, into _build/store.
 
+    They are those whose code, helpers, data or versions are not the same as in a run before.
     ONIONS_DATA chooses the images: auto, cifar10, sketches, or the path of a folder or archive.
     KERAS_BACKEND chooses Keras' backend.
     """
@@ -29,10 +30,10 @@ def run_execute(project: Project, options: argparse.Namespace) -> int:
 
 
 def run_plan(project: Project, options: argparse.Namespace) -> int:
-    """Say which shard runs which stale pages, so that all shards take about as long.
+    """Deal the stale pages out to several machines.
 
-    On each machine, with a copy of _build/store, `onions execute --shard i/N` runs one; copying
-    the machines' _build/store together merges them.
+    All shards take about as long. On each machine, with a copy of _build/store, `onions execute
+    --shard i/N` runs one; copying the machines' _build/store together merges them.
     """
     from onions.plan import expected_seconds, shards
 
@@ -60,7 +61,10 @@ def run_plan(project: Project, options: argparse.Namespace) -> int:
 
 
 def run_status(project: Project, options: argparse.Namespace) -> int:
-    """List every page that runs: fresh or stale and why; seconds, device, age of its last run."""
+    """List the pages that run: fresh or stale, and why.
+
+    With the seconds, the device and the age of each page's last run.
+    """
     build = last_build(project)
     if not (options.json or options.markdown):
         return _list(project, build)
@@ -80,9 +84,11 @@ def run_status(project: Project, options: argparse.Namespace) -> int:
 
 
 def run_reference(project: Project, options: argparse.Namespace) -> int:
-    """Run the pages whose front matter says `reference: true` once from each of N other seeds, and
-    write what they measured and claimed to book/reference/reference_runs.json. Finished runs
-    are kept in the store.
+    """Run pages from other seeds, and write down what came out.
+
+    Those whose front matter says `reference: true` run once from each of N other seeds; what they
+    measured and claimed goes to book/reference/reference_runs.json. Finished runs are kept in the
+    store.
     """
     from onions.seeds import write_reference
 
@@ -98,8 +104,9 @@ def run_reference(project: Project, options: argparse.Namespace) -> int:
 
 
 def run_doctor(project: Project, options: argparse.Namespace) -> int:
-    """Name every measure of this build that lies far outside the reference runs, and the likely
-    cause.
+    """Hold this build against the reference runs.
+
+    Names every measure that lies far outside of theirs, and the likely cause.
     """
     from onions.doctor import findings
 
@@ -112,7 +119,10 @@ def run_doctor(project: Project, options: argparse.Namespace) -> int:
 
 
 def run_render(project: Project, options: argparse.Namespace) -> int:
-    """Make the site from the executed pages; needs no TensorFlow and no kernel."""
+    """Make the site in _build/html from the store.
+
+    Needs no TensorFlow and no kernel.
+    """
     from onions.site import SiteError, render
 
     try:
@@ -124,7 +134,7 @@ def run_render(project: Project, options: argparse.Namespace) -> int:
 
 
 def run_live(project: Project, options: argparse.Namespace) -> int:
-    """Serve the book on this machine.
+    """Show the book in a browser, kept up with every edit.
 
     A saved edit shows in about a second; changed code runs in the background, and the page shows
     its last outputs until then. Errors stand on the page and here. Goes on with the data of the
@@ -153,7 +163,7 @@ def run_live(project: Project, options: argparse.Namespace) -> int:
 
 
 def run_bundle(project: Project, options: argparse.Namespace) -> int:
-    """Render the executed pages as a site, a PDF and an EPUB, and zip the site.
+    """Make a PDF, an EPUB and a zip of the site in _build/bundle.
 
     Needs Chromium (`make browser`), which prints the PDF.
     """
@@ -173,9 +183,11 @@ def run_bundle(project: Project, options: argparse.Namespace) -> int:
 
 
 def run_new(project: Project, options: argparse.Namespace) -> int:
-    """Write a page that keeps the rules, runs and renders as it stands, to be written over, and
-    put it into _toc.yml: at the end of the optional pages, unless told otherwise. With
-    --exercise, the page has an exercise with a solution; a page that exists gets one more.
+    """Add a page, or an exercise to a page.
+
+    The page keeps the rules, runs and renders as it stands, to be written over. It is in _toc.yml:
+    at the end of the optional pages, unless told otherwise. With --exercise, it has an exercise
+    with a solution; a page that exists gets one more.
     """
     from onions.new import NEXT, add_exercise, add_page
 
@@ -195,7 +207,10 @@ def run_new(project: Project, options: argparse.Namespace) -> int:
 
 
 def run_check(project: Project, options: argparse.Namespace) -> int:
-    """Say which rules the pages break, where, why it matters and how to repair it."""
+    """Check the pages' rules, without running them.
+
+    Says which rule is broken where, why it matters and how to repair it.
+    """
     from onions.lint import explained, find, named, repair, told
     from onions.rules import RULES
 
@@ -219,8 +234,10 @@ def run_check(project: Project, options: argparse.Namespace) -> int:
 
 
 def run_gate(project: Project, options: argparse.Namespace) -> int:
-    """Look through the site in _build/html: it may be published if every page was executed as it
-    stands, in full, with the data asked for, and every claim held.
+    """Tell whether the site may be published.
+
+    It may if every page was executed as it stands, in full, with the data asked for, and every
+    claim held.
     """
     from onions.gate import obstacles
 
@@ -234,7 +251,7 @@ def run_gate(project: Project, options: argparse.Namespace) -> int:
 
 
 def run_prune(project: Project, options: argparse.Namespace) -> int:
-    """Delete the entries that no page uses as it stands, if they are old enough."""
+    """Delete what no page uses as it stands, if it is old enough."""
     store = Store(project.store)
     used = {state.fingerprint for state in states(project, last_build(project))}
     old = [path for path in store.older_than(options.days) if path.stem not in used]
@@ -256,10 +273,11 @@ def run_verify(project: Project, options: argparse.Namespace) -> int:
 
 
 def run_diff(project: Project, options: argparse.Namespace) -> int:
-    """Compare the claims, measures, networks, figures and times of two builds.
+    """Say what a reviewer must know of two builds.
 
-    Each is a project's folder, a built site, a store, or a git revision of this project, whose own
-    code then says which entries of the store are its. Ends with 1 if they differ.
+    Compares their claims, measures, networks, figures and times. Each is a project's folder, a
+    built site, a store, or a git revision of this project, whose own code then says which entries
+    of the store are its. Ends with 1 if they differ.
     """
     from onions.builds import BuildError, find  # render does without Pillow
     from onions.diff import differ

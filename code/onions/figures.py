@@ -1,4 +1,4 @@
-"""The style of every figure, and the figures whose code is too long to show on a page.
+"""The style of every figure.
 
 Plots come out as SVG on a transparent ground, which the site's style sheet inverts in dark mode;
 figures that hold photographs come out as PNG on white, since photographs must not be inverted.

@@ -107,11 +107,7 @@ class Desk:
             self.news.put(("changed", sorted({Path(path) for _, path in changes})))
 
     def _changed(self, paths: list[Path]) -> None:
-        settings = {self.project.root / name for name in ("_config.yml", "_toc.yml")}
-        settings.add(self.project.lock)
-        paths = [p for p in paths if p in settings or (p.parent != self.project.root and p.suffix)]
-        paths = [p for p in paths if p.suffix != PART]
-        if not paths:
+        if not (paths := [path for path in paths if self._concerns(path)]):
             return
         self.say(f"Changed: {', '.join(map(self._short, paths))}")
         for path in paths:
@@ -125,6 +121,12 @@ class Desk:
             self.warm = Warm()
         self.again = True
         self._render()
+
+    def _concerns(self, path: Path) -> bool:
+        """Tell whether a preview can look different when this file changes."""
+        if path.parent == self.project.root:
+            return path == self.project.lock or path.name in ("_config.yml", "_toc.yml")
+        return path.suffix not in ("", PART)
 
     def _render(self) -> None:
         if self.rendering or not self.again:
@@ -164,30 +166,25 @@ class Desk:
                 run.stop()
                 del self.running[page]
                 self.say(f"{page}: its run is not needed any more, and was ended")
-        waiting = [page for page in awaited if self._next(page) and page not in self.running]
         order = {page: number for number, page in enumerate(self.edited)}
-        waiting.sort(key=lambda page: order.get(page, len(order)))
+        waiting = sorted(
+            awaited.keys() - self.running.keys(), key=lambda p: (order.get(p, len(order)), p)
+        )
+        todo = [(page, *run) for page in waiting for run in self._next(awaited[page])]
         free = set(range(slots())) - {run.slot for run in self.running.values()}
-        for page, slot in zip(waiting, free, strict=False):
-            self._start(page, slot)
-
-    def _next(self, page: str) -> tuple[str, Build] | None:
-        """Return the run that a page awaits next; none once one has failed."""
-        runs = self.shown.awaited[page] if self.shown else {}
-        if any(print_ in self.failed for print_ in runs):
-            return None
-        store = Store(self.project.store)
-        return next(((p, build) for p, build in runs.items() if not store.path(p).exists()), None)
-
-    def _start(self, page: str, slot: int) -> None:
-        if following := self._next(page):
-            print_, build = following
+        for (page, print_, build), slot in zip(todo, free, strict=False):
             self.say(f"{page}: runs{_how(build)} …")
+            self.running[page] = Run(self.project, page, print_, build, slot, self._tell_of)
 
-            def tell(run: Run, ended: bool) -> None:
-                self.news.put(("ran", run, ended))
+    def _next(self, runs: dict[str, Build]) -> list[tuple[str, Build]]:
+        """Return the run that comes next of those that a page awaits; none once one has failed."""
+        if runs.keys() & self.failed.keys():
+            return []
+        store = Store(self.project.store)
+        return [run for run in runs.items() if not store.path(run[0]).exists()][:1]
 
-            self.running[page] = Run(self.project, page, print_, build, slot, tell)
+    def _tell_of(self, run: Run, ended: bool) -> None:
+        self.news.put(("ran", run, ended))
 
     def _ran(self, run: Run) -> None:
         if self.running.get(run.page) is not run:

@@ -4,8 +4,9 @@ There is one reader: what is executed, fingerprinted and rendered is the same li
 """
 
 import re
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,7 @@ class Page:
     @cached_property
     def notebook(self) -> NotebookNode:
         """The page's cells. Raises PageError."""
-        return _read(self.text, self.path)
+        return deepcopy(_read(self.text, self.path))  # whoever has it may change it
 
     @cached_property
     def cells(self) -> list[CodeCell]:
@@ -173,6 +174,7 @@ def _front_matter(text: str, path: Path) -> dict[str, Any]:
     return facts if isinstance(facts, dict) else {}
 
 
+@lru_cache(maxsize=64)  # a rendering asks several times for a page that was edited
 def _read(text: str, path: Path) -> NotebookNode:
     if not text.strip():
         raise PageError(f"{path}: the page is empty")

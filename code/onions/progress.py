@@ -1,11 +1,13 @@
 """What a build shows while pages run side by side."""
 
 import time
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from onions.runner import OnCell
+if TYPE_CHECKING:
+    from onions.runner import OnCell  # which takes as long to import as all the rest
 
 
 def plain_console(*, stderr: bool = False) -> Console:
@@ -36,7 +38,7 @@ class PageProgress:
     def __exit__(self, *error: object) -> None:
         self.live.stop()
 
-    def row(self, name: str, total: int, before: float | None) -> OnCell:
+    def row(self, name: str, total: int, before: float | None) -> "OnCell":
         """Show a page that starts, its number of cells and how long it took last time; return what
         its cells call.
         """

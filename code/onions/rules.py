@@ -166,7 +166,8 @@ def _minutes_are_true(page: Page) -> Iterator[Finding]:
     minutes = reading_minutes(page)
     if page.lesson and abs(minutes - page.lesson["teaching"]) > SLACK:
         message = f"teaching: {page.lesson['teaching']}, but reading takes {minutes:.1f} minutes"
-        yield Finding(1, message, minutes_replaced(page, max(1, round(minutes))))
+        line = line_of(page, page.text.find("teaching:"))
+        yield Finding(line, message, minutes_replaced(page, max(1, round(minutes))))
 
 
 def _terms_are_linked(page: Page) -> Iterator[Finding]:

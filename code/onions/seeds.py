@@ -7,12 +7,11 @@ from typing import Any
 from nbformat import NotebookNode
 
 from onions.claims import KEY, Value
-from onions.execute import reference_states
 from onions.files import write_whole
 from onions.fingerprint import Build, code, versions
 from onions.pages import Project
 from onions.reference import SET, Band, Reference
-from onions.status import State
+from onions.status import State, reference_states
 from onions.store import Store, claims, measures, trainings
 
 

@@ -8,9 +8,12 @@ import hashlib
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from subprocess import run
+from sysconfig import get_path
 
 from onions.files import link, write_whole
 from onions.fingerprint import BUILD
@@ -31,21 +34,26 @@ class SiteError(Exception):
 def render(project: Project) -> Path:
     """Render the site into ``_build/html`` and return the path of its first page.
 
-    Raises SiteError where a page is stale, or Sphinx warns.
+    Nothing is done where all that it would be made from is as it was. Raises SiteError where a page
+    is stale, or Sphinx warns.
     """
     store = Store(project.store)
     entries = [store.path(state.fingerprint) for state in check_fresh(project)]
-    work = project.build / WORK
+    work, target = project.build / WORK, project.build / "html"
+    published, made_from = work / "published", _made_from(project, [*entries, store.folder / BUILD])
+    if published.exists() and published.read_text("utf-8") == made_from + _look(target):
+        return target / "index.html"
     try:
         with kept_between_builds(project, work):
             if sphinx(project, work) != 0:
                 raise SiteError(
                     "the site did not build (see above). The last good site is untouched."
                 )
-        _publish(work / "html", project.build / "html", [*entries, store.folder / BUILD])
+        _publish(work / "html", target, [*entries, store.folder / BUILD])
+        write_whole(published, made_from + _look(target))
     except OSError as error:
         raise SiteError(f"the site could not be written: {error}") from error
-    return project.build / "html" / "index.html"
+    return target / "index.html"
 
 
 def check_fresh(project: Project) -> list[State]:
@@ -139,6 +147,29 @@ def _digest(project: Project) -> str:
         if path.exists():
             digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _made_from(project: Project, entries: list[Path]) -> str:
+    """Return a hash of whatever a site can depend on; one thing too many costs a rendering, one
+    too few would leave a page as it was.
+    """
+    digest = hashlib.sha256(repr(sorted(os.environ.items())).encode())
+    packages = Path(get_path("purelib"))  # which is touched whenever one of them changes
+    digest.update(f"{sys.version} {packages} {packages.stat().st_mtime_ns}".encode())
+    with suppress(OSError):  # git is not installed
+        command = ["git", "-C", str(project.root), "rev-parse", "HEAD"]
+        digest.update(run(command, capture_output=True).stdout)
+    files = [*project.root.iterdir(), *project.book.rglob("*"), *PACKAGE.rglob("*"), *entries]
+    for path in sorted(files):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(f"{path} {path.stat().st_size} ".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _look(folder: Path) -> str:
+    """Return a hash that changes when somebody changes a file of the folder."""
+    facts = [(str(p), _stamp(p)) for p in sorted(folder.rglob("*")) if p.is_file()]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _publish(built: Path, target: Path, entries: list[Path]) -> None:

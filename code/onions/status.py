@@ -3,7 +3,7 @@
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import metadata
@@ -84,6 +84,13 @@ def states(project: Project, build: Build) -> list[State]:
     # Reads all other entries, so only when a page is stale.
     last = cache(lambda: store.latest(build.seed_offset, {print_ for _, print_ in found}))
     return [_state(page, print_, project, build, store, last) for page, print_ in found if print_]
+
+
+def reference_states(project: Project, build: Build, seeds: int) -> list[State]:
+    """Return the states of the pages that ask for reference runs, from so many other seeds."""
+    builds = [replace(build, seed_offset=offset) for offset in range(1, seeds + 1)]
+    found = [state for other in builds for state in states(project, other)]
+    return [state for state in found if state.page.lesson.get("reference")]
 
 
 def age(facts: dict[str, Any]) -> str:

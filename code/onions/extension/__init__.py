@@ -4,14 +4,15 @@
 that has yet to run, ``lesson`` renders the front matter, ``results`` what the run says,
 ``schedule`` the course as a whole, ``normal`` how a result lies among the reference runs,
 ``comparison`` what ``make bench`` measured of this and other tools, ``quizzes`` questions to the
-reader and ``keys`` what makes an answer right, ``gathered`` what all pages say, ``architecture``
-how the book is made, ``explorers`` figures that move, ``instructor`` notes for whoever teaches,
-``tips`` what a term means, ``details`` everything that folds, ``offline`` what an EPUB has
-instead, ``plain`` a page as plain Markdown, ``downloads`` the
+reader, ``quiz_nodes`` their HTML and ``keys`` what makes an answer right, ``gathered`` what all
+pages say, ``architecture`` how the book is made, ``explorers`` figures that move, ``instructor``
+notes for whoever teaches, ``tips`` what a term means, ``details`` everything that folds,
+``offline`` what an EPUB has instead, ``plain`` a page as plain Markdown, ``downloads`` the
 notebooks and the script that are made of that, ``images`` lighter pictures, ``address`` where the
 site and its sources are, ``commits`` what git says of them, ``footer`` what stands below a page,
 ``search`` the search, ``meta`` what search engines and previews read, ``notfound`` the page for
-addresses that lead nowhere, ``policy`` what a browser may run. Read them in this order.
+addresses that lead nowhere, ``assets`` the styles and scripts, ``policy`` what a browser may run.
+Read them in this order.
 """
 
 import re
@@ -29,6 +30,7 @@ from sphinx.util import logging
 from onions.extension import (
     address,
     architecture,
+    assets,
     comparison,
     details,
     downloads,
@@ -41,6 +43,7 @@ from onions.extension import (
     normal,
     notfound,
     offline,
+    quiz_nodes,
     quizzes,
     reader,
     results,
@@ -90,10 +93,11 @@ def setup(app: Sphinx) -> dict[str, Any]:
         architecture,
         explorers,
         instructor,
+        quiz_nodes,
         quizzes,
     ):
         part.setup(app)
-    for part in (search, tips, details, downloads, offline, images, footer, meta, notfound):
+    for part in (search, tips, details, downloads, offline, images, footer, meta, notfound, assets):
         part.setup(app)  # the search before the tips, which it does not find
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
 

@@ -11,7 +11,7 @@ from sphinx.application import Sphinx
 from sphinx_exercise.nodes import solution_node
 
 from onions.extension.offline import is_offline
-from onions.extension.quizzes import TITLE, reasons
+from onions.extension.quiz_nodes import TITLE, reasons
 
 
 def setup(app: Sphinx) -> None:

@@ -17,7 +17,8 @@ from sphinx_exercise.nodes import is_exercise_node
 
 from onions.extension.instructor import instructor_note
 from onions.extension.offline import is_offline
-from onions.extension.quizzes import in_mixed_order, quiz
+from onions.extension.quiz_nodes import quiz
+from onions.extension.quizzes import in_mixed_order
 from onions.extension.reader import depends_on_lessons, site
 from onions.extension.results import page_link
 from onions.pages import Page

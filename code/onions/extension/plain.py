@@ -19,7 +19,7 @@ from sphinx_exercise.nodes import is_exercise_node, solution_node
 from onions.downloads import Part
 from onions.extension.explorers import explorer
 from onions.extension.instructor import for_instructors
-from onions.extension.quizzes import (
+from onions.extension.quiz_nodes import (
     TITLE,
     answers,
     choice,

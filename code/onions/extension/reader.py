@@ -3,6 +3,7 @@
 import re
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -10,14 +11,18 @@ from pathlib import Path
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
 
+from onions.edits import line_of
 from onions.extension import awaited, lesson
 from onions.extension.commits import History, history
 from onions.fingerprint import Build, Fingerprints
 from onions.pages import Page, Project
 from onions.prose import GLOSSARY
 from onions.reference import Reference
-from onions.store import Store
+from onions.store import Store, measured
+
+LOGGER = logging.getLogger(__name__)
 
 # What pages show besides their own text and run: no pages, but noted beside them.
 BUILD, COURSE, LESSONS, RUNS, SOURCES = "build", "course", "lessons", "runs", "sources"
@@ -121,7 +126,20 @@ def notebook(page: Page) -> NotebookNode:
                 cell.outputs, cell.execution_count = done.outputs, done.execution_count
     if page.name in site().awaited:
         awaited.mark(page.notebook, site().entry(page), site().last(page))
+    elif page.cells:
+        _check_names(page)
     return lesson.frame(page, site().course.get(page.name))
+
+
+def _check_names(page: Page) -> None:
+    """Warn of each number that the page's run did not measure; MyST-NB knows no name near it."""
+    known = measured(site().entry(page))
+    for match in awaited.GLUED.finditer(page.text):
+        if match[1] not in known:
+            near = get_close_matches(match[1], known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            where = page.name, line_of(page, match.start())
+            LOGGER.warning("no cell measures %s%s", match[1], hint, location=where, type="onions")
 
 
 def setup(app: Sphinx) -> None:
