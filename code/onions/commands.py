@@ -121,7 +121,8 @@ def run_doctor(project: Project, options: argparse.Namespace) -> int:
 def run_render(project: Project, options: argparse.Namespace) -> int:
     """Make the site in _build/html from the store.
 
-    Needs no TensorFlow and no kernel.
+    Needs no TensorFlow and no kernel. Where nothing changed, the site stays; delete _build/html to
+    have it made all the same.
     """
     from onions.site import SiteError, render
 

@@ -167,9 +167,8 @@ class Desk:
                 del self.running[page]
                 self.say(f"{page}: its run is not needed any more, and was ended")
         order = {page: number for number, page in enumerate(self.edited)}
-        waiting = sorted(
-            awaited.keys() - self.running.keys(), key=lambda p: (order.get(p, len(order)), p)
-        )
+        waiting = [page for page in awaited if page not in self.running]
+        waiting.sort(key=lambda page: order.get(page, len(order)))
         todo = [(page, *run) for page in waiting for run in self._next(awaited[page])]
         free = set(range(slots())) - {run.slot for run in self.running.values()}
         for (page, print_, build), slot in zip(todo, free, strict=False):

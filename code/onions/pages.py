@@ -181,6 +181,8 @@ def _read(text: str, path: Path) -> NotebookNode:
     for number, line in enumerate(text.splitlines(), 1):
         if re.match(r":tags:(?!\s*\[)", line):
             raise PageError(f"{path}:{number}: tags must be a list, as in :tags: [hide-cell]")
+        if re.match(r":?load:", line):
+            raise PageError(f"{path}:{number}: write the code into the page, or import it")
     try:
         notebook = read_myst_markdown_notebook(text, add_source_map=True, path=path)
     except Exception as error:  # whatever the front matter's or an option's wrong type leads to

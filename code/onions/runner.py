@@ -67,7 +67,7 @@ def run_cells(
             timeout=CELL_LIMIT,
             # Otherwise what C++ code logs would stand on the page; so it goes to the log.
             extra_arguments=["--IPKernelApp.capture_fd_output=False"],
-            # All outputs are here by then, and TensorFlow takes a second or two to leave politely.
+            # Killed: all outputs are here by then, and TensorFlow takes two seconds to end.
             shutdown_kernel="immediate",
         )
         workplace = Path(folder, "page")

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from subprocess import run
 from sysconfig import get_path
 
+from onions.commits import history
 from onions.files import link, write_whole
 from onions.fingerprint import BUILD
 from onions.pages import Project
@@ -24,6 +24,8 @@ from onions.store import Store, StoreError
 PACKAGE = Path(__file__).parent
 IMPORTS = re.compile(r"^ *from onions(?: import ([\w, ]+)|\.(\w+)[\w.]* import)", re.M)
 STORE = "store"  # in the site: the executed notebooks that it was made from
+# Variables of the environment that tell where a command was called, and nothing else.
+NOISE = {"_", "PWD", "OLDPWD", "SHLVL", "MAKELEVEL", "MAKEFLAGS", "MFLAGS"}
 WORK = "render"  # in `_build`: what Sphinx keeps from one build of the site to the next
 
 
@@ -34,14 +36,15 @@ class SiteError(Exception):
 def render(project: Project) -> Path:
     """Render the site into ``_build/html`` and return the path of its first page.
 
-    Nothing is done where all that it would be made from is as it was. Raises SiteError where a page
-    is stale, or Sphinx warns.
+    Nothing is done where neither the site nor anything that it is made from has changed. Raises
+    SiteError where a page is stale, or Sphinx warns.
     """
     store = Store(project.store)
     entries = [store.path(state.fingerprint) for state in check_fresh(project)]
+    entries.append(store.folder / BUILD)
     work, target = project.build / WORK, project.build / "html"
-    published, made_from = work / "published", _made_from(project, [*entries, store.folder / BUILD])
-    if published.exists() and published.read_text("utf-8") == made_from + _look(target):
+    mark, made_from = work / "made-from", _made_from(project, entries)
+    if mark.exists() and mark.read_text("utf-8") == f"{made_from}{_stamps(target)}":
         return target / "index.html"
     try:
         with kept_between_builds(project, work):
@@ -49,8 +52,9 @@ def render(project: Project) -> Path:
                 raise SiteError(
                     "the site did not build (see above). The last good site is untouched."
                 )
-        _publish(work / "html", target, [*entries, store.folder / BUILD])
-        write_whole(published, made_from + _look(target))
+        _publish(work / "html", target, entries)
+        if _made_from(project, entries) == made_from:  # else something was edited meanwhile
+            write_whole(mark, f"{made_from}{_stamps(target)}")
     except OSError as error:
         raise SiteError(f"the site could not be written: {error}") from error
     return target / "index.html"
@@ -149,29 +153,6 @@ def _digest(project: Project) -> str:
     return digest.hexdigest()
 
 
-def _made_from(project: Project, entries: list[Path]) -> str:
-    """Return a hash of whatever a site can depend on; one thing too many costs a rendering, one
-    too few would leave a page as it was.
-    """
-    digest = hashlib.sha256(repr(sorted(os.environ.items())).encode())
-    packages = Path(get_path("purelib"))  # which is touched whenever one of them changes
-    digest.update(f"{sys.version} {packages} {packages.stat().st_mtime_ns}".encode())
-    with suppress(OSError):  # git is not installed
-        command = ["git", "-C", str(project.root), "rev-parse", "HEAD"]
-        digest.update(run(command, capture_output=True).stdout)
-    files = [*project.root.iterdir(), *project.book.rglob("*"), *PACKAGE.rglob("*"), *entries]
-    for path in sorted(files):
-        if path.is_file() and path.suffix != ".pyc":
-            digest.update(f"{path} {path.stat().st_size} ".encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def _look(folder: Path) -> str:
-    """Return a hash that changes when somebody changes a file of the folder."""
-    facts = [(str(p), _stamp(p)) for p in sorted(folder.rglob("*")) if p.is_file()]
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
-
-
 def _publish(built: Path, target: Path, entries: list[Path]) -> None:
     """Put a copy of the built site, with the store's `entries`, in the place of the last good one.
 
@@ -203,6 +184,35 @@ def _publish(built: Path, target: Path, entries: list[Path]) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def _made_from(project: Project, entries: list[Path]) -> str:
+    """Return what changes with anything that a site can depend on. One thing too many costs a
+    rendering, one too few would keep a page as it was.
+    """
+    digest = hashlib.sha256(repr(history(project)).encode())
+    digest.update(repr([pair for pair in os.environ.items() if pair[0] not in NOISE]).encode())
+    packages = Path(get_path("purelib"))  # which is touched when one is installed
+    top = [(str(p), _stamp(p)) for p in sorted(project.root.iterdir()) if p.is_file()]
+    folders = [_stamps(folder) for folder in (project.book, PACKAGE)]
+    digest.update(repr([sys.version, top, folders, packages, _stamp(packages)]).encode())
+    for path in entries:  # the facts of a build are written anew each time
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _stamps(folder: Path) -> str:
+    """Return what changes with a file of the folder: a hash of all names, sizes and times."""
+    found = [
+        Path(here, name)
+        for here, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if not name.endswith(".pyc")
+    ]
+    stamps = [(str(path), _stamp(path)) for path in sorted(found)]
+    return hashlib.sha256(repr(stamps).encode()).hexdigest()
+
+
 def _stamp(path: Path) -> tuple[int, int]:
-    facts = path.stat()
-    return facts.st_size, facts.st_mtime_ns
+    with suppress(FileNotFoundError):  # an editor's file is there for a moment
+        facts = path.stat()
+        return facts.st_size, facts.st_mtime_ns
+    return 0, 0

@@ -9,10 +9,9 @@ pages say, ``architecture`` how the book is made, ``explorers`` figures that mov
 notes for whoever teaches, ``tips`` what a term means, ``details`` everything that folds,
 ``offline`` what an EPUB has instead, ``plain`` a page as plain Markdown, ``downloads`` the
 notebooks and the script that are made of that, ``images`` lighter pictures, ``address`` where the
-site and its sources are, ``commits`` what git says of them, ``footer`` what stands below a page,
-``search`` the search, ``meta`` what search engines and previews read, ``notfound`` the page for
-addresses that lead nowhere, ``assets`` the styles and scripts, ``policy`` what a browser may run.
-Read them in this order.
+site and its sources are, ``footer`` what stands below a page, ``search`` the search, ``meta`` what
+search engines and previews read, ``notfound`` the page for addresses that lead nowhere, ``assets``
+the styles and scripts, ``policy`` what a browser may run. Read them in this order.
 """
 
 import re

@@ -7,8 +7,8 @@ from urllib.parse import urlencode
 from sphinx.application import Sphinx
 
 from onions.claims import KEY
+from onions.commits import NOT_COMMITTED
 from onions.data import Source
-from onions.extension.commits import NOT_COMMITTED
 from onions.extension.offline import is_offline
 from onions.extension.reader import site
 from onions.fingerprint import versions

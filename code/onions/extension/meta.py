@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape as xml
 from docutils import nodes
 from sphinx.application import Sphinx
 
-from onions.extension.commits import NOT_COMMITTED
+from onions.commits import NOT_COMMITTED
 from onions.extension.offline import is_offline
 from onions.extension.reader import site
 

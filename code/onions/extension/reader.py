@@ -13,9 +13,9 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
+from onions.commits import History, history
 from onions.edits import line_of
 from onions.extension import awaited, lesson
-from onions.extension.commits import History, history
 from onions.fingerprint import Build, Fingerprints
 from onions.pages import Page, Project
 from onions.prose import GLOSSARY
@@ -27,6 +27,7 @@ LOGGER = logging.getLogger(__name__)
 # What pages show besides their own text and run: no pages, but noted beside them.
 BUILD, COURSE, LESSONS, RUNS, SOURCES = "build", "course", "lessons", "runs", "sources"
 DIRECTIVE = re.compile(r"^(?:```+|:::+)\{([\w-]+)\}", re.M)
+COMMENT = re.compile(r"^%.*$", re.M)
 OPTIONS = re.compile(r"^```+\{code-cell\}.*\n---\n(.*?)^---$", re.M | re.S)
 
 
@@ -111,7 +112,10 @@ def site() -> Site:
 
 def read(text: str) -> NotebookNode:
     """Read a page; called by MyST-NB through ``nb_custom_formats``."""
-    return notebook(Page(site().docname, site().project.book / f"{site().docname}.md", text))
+    page = Page(site().docname, site().project.book / f"{site().docname}.md", text)
+    if page.cells and page.name not in site().awaited:
+        _check_names(page)
+    return notebook(page)
 
 
 def notebook(page: Page) -> NotebookNode:
@@ -126,19 +130,18 @@ def notebook(page: Page) -> NotebookNode:
                 cell.outputs, cell.execution_count = done.outputs, done.execution_count
     if page.name in site().awaited:
         awaited.mark(page.notebook, site().entry(page), site().last(page))
-    elif page.cells:
-        _check_names(page)
     return lesson.frame(page, site().course.get(page.name))
 
 
 def _check_names(page: Page) -> None:
-    """Warn of each number that the page's run did not measure; MyST-NB knows no name near it."""
+    """Warn of each name in the text that the page's run did not measure, with one that is near."""
     known = measured(site().entry(page))
-    for match in awaited.GLUED.finditer(page.text):
+    texts = [cell.source for cell in page.notebook.cells if cell.cell_type == "markdown"]
+    for match in awaited.GLUED.finditer(COMMENT.sub("", "\n".join(texts))):
         if match[1] not in known:
             near = get_close_matches(match[1], known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            where = page.name, line_of(page, match.start())
+            where = page.name, line_of(page, page.text.find(match[0]))
             LOGGER.warning("no cell measures %s%s", match[1], hint, location=where, type="onions")
 
 
