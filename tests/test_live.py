@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -95,14 +96,21 @@ def started(root: Path, *options: str, code: Path | None = None) -> Iterator[tup
     environment = {**os.environ, "ONIONS_DATA": "", "PYTHONPATH": str(code or ROOT / "code")}
     command = [sys.executable, "-m", "onions.cli", "--project", str(root), "live", "--port", "0"]
     with subprocess.Popen(
-        [*command, *options], env=environment, stderr=subprocess.PIPE, text=True
+        [*command, *options],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell's script has background jobs ignore Ctrl-C, and what they start as well.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:
         live = Live(root, process)
         try:
             yield live, live.wait(r"Open (http://\S+) – Ctrl-C")[1]
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(PATIENCE)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(PATIENCE)
+            process.kill()  # if it is still there: leaving the block waits for it
     assert process.returncode == 0
 
 

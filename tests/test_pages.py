@@ -87,6 +87,8 @@ def test_a_wrong_front_matter_is_named(small: Small, before: str, after: str, sa
         ("```{code-cell} python\n---\na: [\n---\n1\n```", "can't be read"),
         ("```{code-cell} python\n:tags: hide-cell\n1\n```", "tags must be a list"),
         ("```{code-cell} python\n:tags:\n1\n```", "tags must be a list"),
+        ("```{code-cell} python\n:load: other.py\n```", "write the code into the page"),
+        ("```{code-cell} python\n---\nload: other.py\n---\n```", "write the code into the page"),
         ("```{code-cell} python\n---\nmystnb: {image: null}\n---\n1\n```", "must be mappings"),
         ("```{code-cell} python\n---\nmystnb: figure\n---\n1\n```", "must be mappings"),
     ],

@@ -48,8 +48,8 @@ class DependsOn(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
-        depends_on_store(self.env)
         [page] = named(site().project, self.arguments)
+        depends_on_store(self.env, page.name)
         parts = site().entry(page).metadata[KEY]["components"]
         rows: list[list[Any]] = [
             [name, _marked(nodes.inline(), value)] for name, value in grouped(parts).items()

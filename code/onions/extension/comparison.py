@@ -86,17 +86,18 @@ LIGHT = (
     "A plainer theme and no explorers make a page lighter. Ours spends the difference on search, "
     "dark mode, terms that explain themselves and figures that move."
 )
+INSIDE = "mkdocs-jupyter writes figures into the page itself, which weighs more for it."
 NO_HTML = "mystmd ends before the HTML, which its theme would make."
-ALONE = f"The bare script makes no pages, and imports TensorFlow once, not for each page. {NO_HTML}"
+ALONE = "The bare script makes no pages, and imports TensorFlow once, not for each page."
 TWICE = (
     "Here two commands do it: one looks which pages have to run, the other renders every page that "
-    f"shows something of the run. {NO_HTML}"
+    "shows something of the run."
 )
 TABLES = {
     "times": [
         Row("nothing", "Whole book, from nothing", lambda r: r["seconds"], _seconds, why=ALONE),
         Row("unchanged", "Nothing changed", lambda r: r["seconds"], _seconds, why=NO_HTML),
-        Row("prose", "A sentence of one page", lambda r: r["seconds"], _seconds, why=TWICE),
+        Row("prose", "A sentence of one page", lambda r: r["seconds"], _seconds, why=NO_HTML),
         Row("code", "A code cell of one page", lambda r: r["seconds"], _seconds, why=TWICE),
         Row(
             "helper",
@@ -127,7 +128,7 @@ TABLES = {
     ],
     "pages": [
         Row("weight", "First load, KiB", _over("KiB", sum), _number("KiB"), why=LIGHT),
-        Row("weight", "Requests", _over("requests", sum), _number("requests"), why=LIGHT),
+        Row("weight", "Requests", _over("requests", sum), _number("requests"), why=INSIDE),
         Row("weight", "To other servers", _over("elsewhere", sum), _number("elsewhere")),
         Row(
             "weight",

@@ -53,8 +53,9 @@ class Explorer(SphinxDirective):
             raise self.error(f"the explorer {name} has no :title:, which says what to do with it")
         self.assert_has_content()
         wanted = self.options.get("export", "").split()
-        if any(":" in one for one in wanted):
-            depends_on_store(self.env)
+        others = [one.partition(":")[0] for one in wanted if ":" in one]
+        if others:
+            depends_on_store(self.env, *others)
         try:
             gathered(self.env.docname, wanted)
         except LookupError as missing:

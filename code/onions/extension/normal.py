@@ -97,8 +97,7 @@ class IsMyResultNormal(SphinxDirective):
         """Return the table with its strip plots and, on a site, the form that needs JavaScript."""
         self.env.note_dependency(str(site().reference.path))
         wanted = self._wanted()
-        if any(page != self.env.docname for page, _, _ in wanted):
-            depends_on_store(self.env)
+        depends_on_store(self.env, *{page for page, _, _ in wanted})
         entries = {page: site().entry(site().project.page(page)) for page, _, _ in wanted}
         own = {page: store.measured(entry) for page, entry in entries.items()}
         rows = [self._row(*one, own[one[0]]) for one in wanted]

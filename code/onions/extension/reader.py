@@ -153,10 +153,13 @@ def setup(app: Sphinx) -> None:
     app.connect("env-get-outdated", _outdated)
 
 
-def depends_on_store(env: BuildEnvironment) -> None:
-    """Note that the page being read shows what other pages' runs say."""
+def depends_on_store(env: BuildEnvironment, *pages: str) -> None:
+    """Note that the page being read shows what the runs of these pages say; by default, of all."""
+    if {*pages} == {env.docname}:
+        return  # its own run is its own anyway
     site().shows_runs.add(env.docname)
-    _note(env, RUNS)
+    for what in [_run_of(page) for page in pages] or [RUNS]:
+        _note(env, what)
 
 
 def depends_on_lessons(env: BuildEnvironment) -> None:
@@ -164,6 +167,10 @@ def depends_on_lessons(env: BuildEnvironment) -> None:
     and which directives they have.
     """
     _note(env, LESSONS)
+
+
+def _run_of(page: str) -> str:
+    return f"{RUNS} of {page}"
 
 
 def _note(env: BuildEnvironment, what: str) -> None:
@@ -202,9 +209,10 @@ def _outdated(
     titles = [re.search("^# .*$", page.text, re.M) for page in pages]
     course = repr((site().course, [title and title[0] for title in titles]))
     now |= {BUILD: repr(site().build), COURSE: course, SOURCES: "".join(cited)}
-    shown = [(runs[page.name], OPTIONS.findall(page.text)) for page in pages]  # alt texts
+    # With the figures' alt texts.
+    shown = {_run_of(p.name): f"{runs[p.name]} {OPTIONS.findall(p.text)}" for p in pages}
     lessons = [(page.lesson, sorted({*DIRECTIVE.findall(page.text)})) for page in pages]
-    now |= {LESSONS: repr(lessons), RUNS: repr(shown)}
+    now |= {LESSONS: repr(lessons), RUNS: repr(shown)} | shown
     before = getattr(env, "onions_states", {})
     env.onions_states = now  # type: ignore[attr-defined]
     different = changed | {name for name in now if now[name] != before.get(name)}

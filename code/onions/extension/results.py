@@ -156,8 +156,7 @@ class RunFigure(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return the figure."""
         wanted, name = self.arguments
-        if wanted != self.env.docname:  # this page's own run is its own anyway
-            depends_on_store(self.env)
+        depends_on_store(self.env, wanted)
         for page in (page for page in site().project.pages() if page.name == wanted and page.cells):
             for cell, done in zip(page.cells, site().entry(page).cells, strict=True):
                 figure = cell.metadata.get("mystnb", {}).get("figure", {})
