@@ -198,6 +198,8 @@ def main() -> int:
     except KeyboardInterrupt:
         _say("Interrupted. What was measured is kept; the same command goes on.")
         return 130
+    for kind in ("tools", "rows"):  # as they stand in the tables, whichever came first
+        found[kind] = {name: found[kind][name] for name in TOOLS if name in found[kind]}
     text = json.dumps(found, indent=1) + "\n"
     write_whole(RESULTS, text)
     if found["tools"].keys() >= TOOLS.keys():

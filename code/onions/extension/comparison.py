@@ -23,7 +23,7 @@ from onions.extension.results import table
 OURS = "onions"
 TIE = 1.05  # of one run on a machine that does other things, too
 HERE = Path(__file__).parent
-BAR, LINE, NAMES, NUMBERS = 120, 22, 150, 60  # a plot's widths, and a line's height, in SVG units
+BAR, LINE, NAMES, NUMBERS = 120, 22, 150, 90  # a plot's widths, and a line's height, in SVG units
 MISSING = "not measured"
 Result = dict[str, Any]
 
@@ -217,14 +217,14 @@ def _plots(data: dict[str, Any]) -> str:
     plots = []
     for row in TABLES["times"]:
         found = [
-            (data["tools"][name]["title"], rows[row.name]["seconds"], name == OURS)
+            (data["tools"][name]["title"], rows[row.name], name == OURS)
             for name, rows in data["rows"].items()
             if row.name in rows
         ]
-        longest = max(seconds for _, seconds, _ in found)
+        longest = max(result["seconds"] for _, result, _ in found)
         bars = [
-            (title, f"{seconds:.1f} s", max(1, round(BAR * seconds / longest, 1)), ours)
-            for title, seconds, ours in found
+            (title, row.text(result), max(1, round(BAR * result["seconds"] / longest, 1)), ours)
+            for title, result, ours in found
         ]
         values = ", ".join(f"{title} {text}" for title, text, _, _ in bars)
         plots.append({"label": row.label, "bars": bars, "alt": f"{row.label}: {values}."})
