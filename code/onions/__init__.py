@@ -6,8 +6,7 @@ In the order in which the modules may import one another:
 - ``claims``, ``exports``, ``figures``, ``diagrams`` are for pages, and ``kernel`` is what their
   kernel gets;
 - ``imports`` finds what code imports; ``files``, ``pages``, ``commits``, ``prose``, ``reference``
-  read the book,
-  ``edits``, ``rules``, ``lint`` check it, and ``new`` adds to it;
+  read the book, ``edits``, ``rules``, ``lint`` check it, and ``new`` adds to it;
 - ``fingerprint``, ``store``, ``status``, ``plan`` know what has run, ``pool``, ``runner``,
   ``progress``, ``running``, ``execute``, ``seeds`` run it, and ``doctor`` looks at the result;
 - ``downloads``, ``site`` make the site, and ``gate`` says whether it may be published;

@@ -65,7 +65,7 @@ def execute(
         wanted = {page.name for page in named(project, pages)}
         stale = [state for state in found if state.page.name in wanted and not state.fresh]
         if stale:
-            import onions.running  # noqa: F401  # now, as Ctrl-C has to work once pages are named
+            from onions.running import run_all  # here: most often nothing is stale
 
             check_environment(project, build)
             if build.source.name == "cifar10":
@@ -79,8 +79,6 @@ def execute(
             console.print(f"Nothing changed: {', '.join(report.kept)}.", style="dim")
         stale = _part(stale, shard, project, console)
         if stale:
-            from onions.running import run_all
-
             report.seconds, report.failed = run_all(longest_first(stale), project, jobs, console)
     return report
 

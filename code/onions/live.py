@@ -173,7 +173,7 @@ class Desk:
         free = set(range(slots())) - {run.slot for run in self.running.values()}
         for (page, print_, build), slot in zip(todo, free, strict=False):
             self.say(f"{page}: runs{_how(build)} …")
-            self.running[page] = Run(self.project, page, print_, build, slot, self._tell_of)
+            self.running[page] = Run(self.project, page, print_, build, slot, self._note_run)
 
     def _next(self, runs: dict[str, Build]) -> list[tuple[str, Build]]:
         """Return the run that comes next of those that a page awaits; none once one has failed."""
@@ -182,7 +182,7 @@ class Desk:
         store = Store(self.project.store)
         return [run for run in runs.items() if not store.path(run[0]).exists()][:1]
 
-    def _tell_of(self, run: Run, ended: bool) -> None:
+    def _note_run(self, run: Run, ended: bool) -> None:
         self.news.put(("ran", run, ended))
 
     def _ran(self, run: Run) -> None:
