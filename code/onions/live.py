@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
@@ -29,6 +29,7 @@ from onions.store import Store
 from onions.tabs import Board, Tab
 
 Say = Callable[[str], None]
+WAKES = 1.0  # seconds after which the main thread looks whether it is to end
 
 
 def live(project: Project, builds: list[Build], *, port: int, say: Say) -> None:
@@ -82,7 +83,7 @@ class Desk:
             Thread(target=self._watch, args=(folder, recursive), daemon=True).start()
         self._render()
         while True:
-            match self.news.get():
+            match self._next_news():
                 case "changed", paths:
                     self._changed(paths)
                 case "previewed", preview:
@@ -94,6 +95,13 @@ class Desk:
                     self._ran(run)
             self._start_runs()
             self.board.show(self._tell)
+
+    def _next_news(self) -> tuple[Any, ...]:
+        """Wait for what happens next."""
+        while True:
+            with suppress(Empty):
+                # A Ctrl-C that comes just before the wait begins does not end it.
+                return self.news.get(timeout=WAKES)
 
     def close(self) -> None:
         """End everything that was started."""

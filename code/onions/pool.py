@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -13,6 +13,10 @@ from typing import Any, TypeVar
 from onions.kernel import cores
 
 T = TypeVar("T")
+
+# Seconds. A signal that comes just before a thread waits for a lock does not end that wait, so the
+# main thread looks up now and then: else a Ctrl-C could be seen only when a page ends.
+WAKES = 1.0
 
 NVIDIA = Path("/proc/driver/nvidia/gpus")  # a folder for each GPU that the driver knows
 
@@ -72,8 +76,11 @@ def side_by_side(
     pool = ThreadPoolExecutor(jobs)
     try:
         futures = {pool.submit(in_slot, thing): thing for thing in things}
-        for future in as_completed(futures):
-            done(futures[future], future)
+        waiting = set(futures)
+        while waiting:
+            ended, waiting = wait(waiting, timeout=WAKES, return_when=FIRST_COMPLETED)
+            for future in ended:
+                done(futures[future], future)
     except BaseException:
         with _uninterrupted():
             kernels.stop()
