@@ -1,9 +1,9 @@
 """`make bench`: the same pages built by this project and by others, in one run.
 
 Measures every row for every tool: builds from nothing and after edits, what a failing cell and a
-dead kernel do, what a page weighs. Writes book/reference/comparison.json, which the book's page
-*Comparison* shows. Each row is kept in _build/bench/results.json as soon as it is measured, so an
-interrupted run goes on where it was; a whole one starts afresh.
+dead kernel do, what a page weighs. Writes the tables and the plot of README.md in this folder.
+Each row is kept in _build/bench/results.json as soon as it is measured, so an interrupted run goes
+on where it was; a whole one starts afresh.
 
     .venv/bin/python benchmarks/compare.py --peers onions nbsphinx --rows unchanged prose
 """
@@ -25,6 +25,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import results
 import tools
 from lighthouse import LIGHTHOUSE
 from lighthouse import measure as look
@@ -34,10 +35,9 @@ from onions.data import Source, resolve
 from onions.files import write_whole
 from onions.kernel import CACHE, ending
 from onions.pages import Page, Project
-from tools import BENCH, CODE, ROOT, SOURCE, TOOLS, Tool, put
+from tools import BENCH, CODE, SOURCE, TOOLS, Tool, put
 
 RESULTS = BENCH / "results.json"
-PUBLISHED = ROOT / "book" / "reference" / "comparison.json"
 EDITED, OTHER = "layer_types", "convolution"  # the pages that edits change; both run code
 LOOKED_AT = ("layer_types", "dropout")  # a page of text, and one of plots
 LIMIT = 3600.0  # seconds for one build, which none needs
@@ -164,7 +164,7 @@ NOT_ALL = {"script": ("nothing",), "mystmd": tuple(row for row in ROWS if row !=
 
 
 def main() -> int:
-    """Measure what is missing, and write it for the page."""
+    """Measure what is missing, and write README.md."""
     options = _parser().parse_args()
     for asked in (signal.SIGINT, signal.SIGTERM):  # so that no build is left behind
         signal.signal(asked, signal.default_int_handler)
@@ -200,11 +200,10 @@ def main() -> int:
         return 130
     for kind in ("tools", "rows"):  # as they stand in the tables, whichever came first
         found[kind] = {name: found[kind][name] for name in TOOLS if name in found[kind]}
-    text = json.dumps(found, indent=1) + "\n"
-    write_whole(RESULTS, text)
+    write_whole(RESULTS, json.dumps(found, indent=1) + "\n")
     if found["tools"].keys() >= TOOLS.keys():
-        write_whole(PUBLISHED, text)
-        _say(f"Written: {PUBLISHED}")
+        results.write(found)
+        _say(f"Written: {results.README}")
     return 1 if failed else 0
 
 

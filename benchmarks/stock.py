@@ -33,7 +33,7 @@ CONFIG = {
     "sphinx": {"extra_extensions": ["sphinx_exercise"]},
 }
 OURS = (
-    *("all-exercises", "all-quizzes", "claims", "comparison", "cost", "course-time", "data-used"),
+    *("all-exercises", "all-quizzes", "claims", "cost", "course-time", "data-used"),
     *("depends-on", "explorer", "instructor", "instructor-notes", "is-my-result-normal"),
     *("key-points", "measures", "models", "modules", "quiz", "reference-curves", "run-figure"),
     *("runs", "schedule", "versions"),

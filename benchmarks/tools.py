@@ -31,7 +31,6 @@ BENCH = ROOT / "_build" / "bench"
 SOURCE = BENCH / "source"  # a copy of the project, so that an edit during a run is no part of it
 CODE = SOURCE / "code"
 FILES = ("_config.yml", "_toc.yml", "requirements.lock")
-RESULTS_PAGE = "reference/comparison"  # no tool builds it: it shows what comes out here
 PANDOC = "lib/*/site-packages/pypandoc/files"  # in an environment
 TITLE = "Networks are like onions"
 
@@ -118,8 +117,6 @@ def prepare() -> None:
     for name in FILES:
         shutil.copy(ROOT / name, SOURCE)
     (SOURCE / "_build").symlink_to(ROOT / "_build")  # where drawn pictures are kept
-    toc = (ROOT / "_toc.yml").read_text("utf-8").replace(f"      - file: {RESULTS_PAGE}\n", "")
-    put(SOURCE / "_toc.yml", toc)
     options = ["--IPKernelApp.extra_extensions=onions.kernel", "--IPKernelApp.capture_fd_output=0"]
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", *options]
     facts = {"argv": argv, "display_name": "Python 3", "language": "python"}

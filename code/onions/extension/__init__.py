@@ -3,15 +3,15 @@
 ``reader`` lays the stored outputs onto the cells, ``awaited`` says what stands for those of a page
 that has yet to run, ``lesson`` renders the front matter, ``results`` what the run says,
 ``schedule`` the course as a whole, ``normal`` how a result lies among the reference runs,
-``comparison`` what ``make bench`` measured of this and other tools, ``quizzes`` questions to the
-reader, ``quiz_nodes`` their HTML and ``keys`` what makes an answer right, ``gathered`` what all
-pages say, ``architecture`` how the book is made, ``explorers`` figures that move, ``instructor``
-notes for whoever teaches, ``tips`` what a term means, ``details`` everything that folds,
-``offline`` what an EPUB has instead, ``plain`` a page as plain Markdown, ``downloads`` the
-notebooks and the script that are made of that, ``images`` lighter pictures, ``address`` where the
-site and its sources are, ``footer`` what stands below a page, ``search`` the search, ``meta`` what
-search engines and previews read, ``notfound`` the page for addresses that lead nowhere, ``assets``
-the styles and scripts, ``policy`` what a browser may run. Read them in this order.
+``quizzes`` questions to the reader, ``quiz_nodes`` their HTML and ``keys`` what makes an answer
+right, ``gathered`` what all pages say, ``architecture`` how the book is made, ``explorers`` figures
+that move, ``instructor`` notes for whoever teaches, ``tips`` what a term means, ``details``
+everything that folds, ``offline`` what an EPUB has instead, ``plain`` a page as plain Markdown,
+``downloads`` the notebooks and the script that are made of that, ``images`` lighter pictures,
+``address`` where the site and its sources are, ``footer`` what stands below a page, ``search`` the
+search, ``meta`` what search engines and previews read, ``notfound`` the page for addresses that
+lead nowhere, ``assets`` the styles and scripts, ``policy`` what a browser may run. Read them in
+this order.
 """
 
 import re
@@ -30,7 +30,6 @@ from onions.extension import (
     address,
     architecture,
     assets,
-    comparison,
     details,
     downloads,
     explorers,
@@ -87,7 +86,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
         results,
         schedule,
         normal,
-        comparison,
         gathered,
         architecture,
         explorers,
