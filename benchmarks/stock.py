@@ -35,7 +35,7 @@ CONFIG = {
 OURS = (
     *("all-exercises", "all-quizzes", "claims", "cost", "course-time", "data-used"),
     *("depends-on", "explorer", "instructor", "instructor-notes", "is-my-result-normal"),
-    *("key-points", "measures", "models", "modules", "quiz", "reference-curves", "run-figure"),
+    *("key-points", "measures", "models", "quiz", "reference-curves", "run-figure"),
     *("runs", "schedule", "versions"),
 )
 DIRECTIVE = re.compile(rf"^(`{{3,}}|:{{3,}})\{{(?:{'|'.join(OURS)})\}}.*?^\1\s*$", re.M | re.S)

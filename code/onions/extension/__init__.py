@@ -1,18 +1,4 @@
-"""The Sphinx extension: what makes Jupyter Book render our pages from the store.
-
-``reader`` lays the stored outputs onto the cells, ``awaited`` says what stands for those of a page
-that has yet to run, ``lesson`` renders the front matter, ``results`` what the run says,
-``schedule`` the course as a whole, ``normal`` how a result lies among the reference runs,
-``quizzes`` questions to the reader, ``quiz_nodes`` their HTML and ``keys`` what makes an answer
-right, ``gathered`` what all pages say, ``architecture`` how the book is made, ``explorers`` figures
-that move, ``instructor`` notes for whoever teaches, ``tips`` what a term means, ``details``
-everything that folds, ``offline`` what an EPUB has instead, ``plain`` a page as plain Markdown,
-``downloads`` the notebooks and the script that are made of that, ``images`` lighter pictures,
-``address`` where the site and its sources are, ``footer`` what stands below a page, ``search`` the
-search, ``meta`` what search engines and previews read, ``notfound`` the page for addresses that
-lead nowhere, ``assets`` the styles and scripts, ``policy`` what a browser may run. Read them in
-this order.
-"""
+"""The Sphinx extension: what makes Jupyter Book render our pages from the store."""
 
 import re
 from hashlib import sha256
@@ -28,8 +14,8 @@ from sphinx.util import logging
 
 from onions.extension import (
     address,
-    architecture,
     assets,
+    depends_on,
     details,
     downloads,
     explorers,
@@ -87,7 +73,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         schedule,
         normal,
         gathered,
-        architecture,
+        depends_on,
         explorers,
         instructor,
         quiz_nodes,

@@ -1,44 +1,19 @@
-"""Directives that say how the book is made, from the code and the store themselves."""
+"""The directive that shows what a page's fingerprint was computed from."""
 
-import ast
 import re
-from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-import onions
 from onions.claims import KEY
 from onions.extension.reader import depends_on_store, site
 from onions.extension.results import table
 from onions.fingerprint import CELLS, versions
 from onions.lint import named
 
-CODE = Path(onions.__file__).parent
 SHORT = 12  # digits of a hash that are shown
-
-
-class Modules(SphinxDirective):
-    """``{modules}``: the package's modules in the order of its docstring, each with the first
-    sentence of its own; ``{modules} extension``: those of the extension.
-    """
-
-    optional_arguments = 1
-
-    def run(self) -> list[nodes.Node]:
-        """Return the list."""
-        folder = CODE.joinpath(*self.arguments)
-        self.env.note_dependency(str(folder / "__init__.py"))
-        found = nodes.bullet_list(bullet="-")
-        for path in listed(folder):
-            self.env.note_dependency(str(path))
-            name = path.parent.name if path.name == "__init__.py" else path.stem
-            found += nodes.list_item(
-                "", _marked(nodes.paragraph(), f"``{name}``: {_sentence(path)}")
-            )
-        return [found]
 
 
 class DependsOn(SphinxDirective):
@@ -55,13 +30,6 @@ class DependsOn(SphinxDirective):
             [name, _marked(nodes.inline(), value)] for name, value in grouped(parts).items()
         ]
         return [table(["Part", "In this build"], rows)]
-
-
-def listed(package: Path) -> list[Path]:
-    """Return the files of the modules that a package's docstring names, in its order."""
-    names = re.findall(r"``(\w+)``", _docstring(package / "__init__.py"))
-    paths = [(package / f"{name}.py", package / name / "__init__.py") for name in names]
-    return [path for either in paths for path in either if path.exists()]
 
 
 def grouped(parts: dict[str, str]) -> dict[str, str]:
@@ -87,16 +55,6 @@ def _short(part: str) -> str:
     return re.sub(rf"\b([0-9a-f]{{{SHORT}}})[0-9a-f]+\b", r"\1…", part)
 
 
-def _sentence(path: Path) -> str:
-    """Return the first sentence of a module's docstring."""
-    text = " ".join(_docstring(path).split())
-    return re.split(r"(?<=\.)\s", text, maxsplit=1)[0]
-
-
-def _docstring(path: Path) -> str:
-    return ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-
-
 def _marked(parent: nodes.TextElement, text: str) -> nodes.TextElement:
     """Return an element with a text whose parts between backticks are code."""
     for at, part in enumerate(re.split("`+", text)):
@@ -105,6 +63,5 @@ def _marked(parent: nodes.TextElement, text: str) -> nodes.TextElement:
 
 
 def setup(app: Sphinx) -> None:
-    """Register the directives."""
-    app.add_directive("modules", Modules)
+    """Register the directive."""
     app.add_directive("depends-on", DependsOn)
