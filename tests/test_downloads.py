@@ -312,7 +312,6 @@ def test_a_page_offers_colab_and_three_files_below_its_title(
     tab.context.close()
 
 
-@pytest.mark.site
 def test_the_site_holds_the_runs_that_it_was_made_from(book: Project, entries: Entries) -> None:
     expected = {f"{entry.metadata['onions']['fingerprint']}.ipynb" for _, entry in entries.values()}
     found = {path.name: path for path in (book.build / "html" / "store").iterdir()}
