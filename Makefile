@@ -62,7 +62,7 @@ report: install ## Write _build/report.md: what this build says differently (BAS
 	@echo >> _build/report.md
 	@$(BIN)/onions diff "$(BASE)" . --format markdown >> _build/report.md 2>&1 || test $$? -le 2
 
-rehearse: install browser ## Play the workflows of .github here, from push to published site
+rehearse: install browser ## Run the jobs of .github/workflows here, from push to deployed site
 	@$(BIN)/python tests/rehearse.py
 
 bench: install browser ## Compare with other tools on the same pages, in about 40 minutes (PEERS=nbsphinx)

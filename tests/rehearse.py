@@ -1,440 +1,432 @@
-"""Play the project's GitHub workflows on this machine, from a push to the published site.
+"""Rehearse the project's workflows on this machine, from a push to the published site.
 
-Their own lines run, each job on a machine of its own; GitHub's side is in tests/rehearsal. What
-each story must come to is checked: the command ends with 1 where it comes to something else.
-
-    .venv/bin/python tests/rehearse.py --book small --only 3 5
+The `run:` lines of .github/workflows run job by job, each job in a fresh clone. Artifacts, caches
+and the site are folders. An expression or action without an entry here is an error, not a guess.
+tests/test_workflows.py asserts what only GitHub can enforce, such as permissions and triggers.
 """
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from onions.browser import find
-from rehearsal import small_book
-from rehearsal.author import Author
-from rehearsal.machine import INSTALLED, Environments, digest
-from rehearsal.player import Job, Run, Stage, last_lines, play
-from rehearsal.service import MAIN, Event, Service
-from rehearsal.workflows import Refused
+import yaml
+from conftest import GITHUB, ROOT, small_project, tree
 
-ROOT = Path(__file__).parents[1]
-LOCKS = ("requirements.lock", "requirements-site.lock")
-# `check` tests the code as `make check test` does; `packages` asks the package index.
-LEFT_OUT = ("check", "packages")
+Table = dict[str, Any]
+EXPRESSION = re.compile(r"\$\{\{([^}]*)\}\}")
+STATUS = re.compile(r"\b(always|cancelled|failure)\(\)")
+NO_MATRIX: Table = {"matrix": {"include": [{}]}}
 NOT_IN_A_CLONE = shutil.ignore_patterns("_build", ".venv", ".git", "*.egg-info", ".*_cache")
-MARKS = {"success": "✓", "failure": "✗", "skipped": "–"}
-BUILD = ("build/plan", "build/execute", "build/render", "build/look")
-MEASURED = """
+# The job `check` is `make check test`, which would run this again.
+JOBS_LEFT_OUT = {"check"}
+# No job needs these here: the caller's Python runs, and sketches need no archive from the cache.
+ACTIONS_LEFT_OUT = {"actions/setup-python", "actions/cache", "actions/configure-pages"}
+
+BUILD = ("build / plan", "build / execute", "build / render", "build / look")
+CELL = """
 ```{{code-cell}} python
 :tags: [remove-cell, build-only]
-from onions.claims import measure
+from onions.claims import claim, measure
 
-measure("rehearsed", {value})
+{code}
 ```
 """
-UNTRUE = """
-Rain falls upwards.
-
-```{code-cell} python
-:tags: [remove-cell, build-only]
-from onions.claims import claim
-
-claim("Rain falls upwards.", False)
-```
-"""
+MEASURED = CELL.format(code='measure("rehearsed", 1)')
+UNTRUE = CELL.format(code='claim("Rain falls upwards.", False)') + "\nRain falls upwards.\n"
 
 
-class Surprise(Exception):
-    """A story came to something else than it must."""
+class RehearsalError(Exception):
+    """A story ended otherwise than it must, or a workflow uses something without an entry here."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Book:
-    """A book, its pages that change in the stories, and what a step runs instead of its line."""
+    """The pages to change and to break; `pages` replace the lesson's, if there are any."""
 
-    code: str
-    prose: str
-    broken: str
-    instead: dict[str, str] = field(default_factory=dict)
-
-
-FULL = Book(code="convolution", prose="dropout", broken="pooling")
-# The tests in a browser are about the pages of the whole book.
-SMALL = Book("numbers", "words", "squares", {"make look": "make install"})
+    change: str = "convolution"
+    broken: str = "pooling"
+    pages: dict[str, str] = field(default_factory=dict)
+    lines_left_out: tuple[str, ...] = ()  # steps that do not run for this book
 
 
 def main() -> None:
-    """Play the stories that the command line asks for."""
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").partition("\n")[0],
-        epilog="example: .venv/bin/python tests/rehearse.py --book small --only 3 5",
-    )
-    parser.add_argument(
-        "--book",
-        choices=("full", "small"),
-        default="full",
-        help="full: as it stands, training included; small: four tiny pages (full)",
-    )
-    numbers = range(1, len(STORIES) + 1)
-    parser.add_argument(
-        "--only",
-        type=int,
-        nargs="+",
-        choices=numbers,
-        default=list(numbers),
-        metavar="N",
-        help=f"the stories to play, of 1 to {len(STORIES)} (all); all others begin with 1",
-    )
-    options = parser.parse_args()
+    """Rehearse with the full book, and exit with 1 if anything ends otherwise than it must."""
+    argparse.ArgumentParser(
+        description=(__doc__ or "").partition("\n\n")[0],
+        epilog="example: make rehearse (with a small book: make test, tests/test_rehearse.py)",
+    ).parse_args()
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
         try:
-            environments = make_environments(Path(folder, "environments"))
-            book = FULL if options.book == "full" else SMALL
-            rehearse(Path(folder), environments, book, options.only)
-        except (Surprise, Refused) as error:
+            rehearse(Path(folder), Book())
+        except (RehearsalError, subprocess.SubprocessError) as error:
             sys.exit(f"\n✗ {error}")
 
 
-def make_environments(folder: Path) -> Environments:
-    """Run `make install` once for each lock, in a copy of the project of its own."""
-    made = {}
-    for lock in LOCKS:
-        started = time.monotonic()
-        print(f"make install LOCK={lock} …", end=" ", flush=True)
-        clone = folder / lock
-        shutil.copytree(ROOT, clone, ignore=NOT_IN_A_CLONE)
+def rehearse(folder: Path, book: Book) -> None:
+    """Play all stories and print each job as it ends. Raises RehearsalError."""
+    print("Left out:", ", ".join([*JOBS_LEFT_OUT, *book.lines_left_out]))
+    github = GitHub(folder, book)
+    for story in (first_publish, fork, failing_page):
+        print(f"\n{story.__doc__}", flush=True)
+        story(github, book)
+
+
+def first_publish(github: "GitHub", book: Book) -> None:
+    """The first push to main: two shards run every page, and the site is deployed."""
+    run = github.push("publish.yml")
+    run.expect("jobs succeeded", run.ended("success"), {"build", *BUILD, "deploy", "notebooks"})
+    run.expect("two shards ran", {"store-executed-1", "store-executed-2"} <= run.artifacts.keys())
+    run.expect("they ran each planned page once", run.executed(), run.planned())
+    run.expect("the cache has them all", sorted(p for p, _ in github.stored()), run.planned())
+    run.expect("so has the site", {f"{p}.html" for p in run.planned()} <= tree(github.site).keys())
+    notebooks = set(github.git("ls-tree", "-r", "--name-only", "notebooks").splitlines())
+    run.expect("its notebooks are on their branch", notebooks, set(tree(github.site / "notebooks")))
+
+
+def fork(github: "GitHub", book: Book) -> None:
+    """A fork's pull request: every page runs briefly, a report is made, and nothing is kept."""
+    site, caches, base = tree(github.site), list(github.caches), github.git("rev-parse", "HEAD")
+    github.append(book.change, MEASURED)
+    run = github.push("preview.yml", base)
+    jobs = {"fork", *(job.replace("build", "fork") for job in BUILD)}
+    run.expect("jobs succeeded", run.ended("success"), jobs)
+    run.expect("one machine ran every page", run.executed(), run.planned())
+    built = json.loads((run.artifacts["site"] / "store" / "build.json").read_text("utf-8"))
+    run.expect("the profile is smoke", built["profile"], "smoke")
+    run.expect("the data are sketches", built["source"]["name"], "sketches")
+    report = (run.artifacts["report"] / "report.md").read_text("utf-8")
+    run.expect("the report has the page", f"| {book.change} | fresh" in report)
+    run.expect("no cache was written", list(github.caches), caches)
+    run.expect("nothing was deployed", tree(github.site) == site)
+    github.git("reset", "-q", "--hard", base)
+
+
+def failing_page(github: "GitHub", book: Book) -> None:
+    """A false claim on main: the other pages' results are kept, and the last good site stays."""
+    site = tree(github.site)
+    github.append(book.broken, UNTRUE)
+    github.append(book.change, MEASURED)
+    run = github.push("publish.yml")
+    run.expect("execute and render failed", run.ended("failure"), {"build", *BUILD[1:3]})
+    run.expect("only the plan succeeded", run.ended("success"), {"build / plan"})
+    run.expect("the other page ran", run.executed(), [book.change])
+    untrue = f"{book.broken} claims something untrue"
+    run.expect("the log names the page", untrue in run.logs["build / execute"])
+    kept = [page for page, text in github.stored() if '"rehearsed"' in text]
+    run.expect("the cache has the other page's result", kept, [book.change])
+    stale = re.search(rf"^{book.broken} +stale", run.logs["build / render"], re.M)
+    run.expect("render refuses the stale page", bool(stale))
+    run.expect("the last good site is there, byte for byte", tree(github.site) == site)
+
+
+class GitHub:
+    """What outlasts a run: the repository, the caches and the deployed site."""
+
+    def __init__(self, folder: Path, book: Book):
+        self.folder, self.book = folder, book
+        self.repository, self.site = folder / GITHUB["GITHUB_REPOSITORY"], folder / "site"
+        self.caches: dict[str, Path] = {}
+        shutil.copytree(ROOT, self.repository, ignore=NOT_IN_A_CLONE)
+        if book.pages:
+            shutil.rmtree(self.repository / "book")
+            small_project(self.repository, **book.pages)
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the repository. Returns what it printed."""
+        author = ("-c", "user.name=An author", "-c", "user.email=author@example.org")
+        command = ["git", "-C", str(self.repository), *author, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    def append(self, page: str, text: str) -> None:
+        """Append text to a page."""
+        with (self.repository / "book" / f"{page}.md").open("a") as file:
+            file.write(text)
+
+    def push(self, workflow: str, base: str = "") -> "Run":
+        """Commit everything and run a workflow; `base` is the one of a fork's pull request."""
+        self.git("add", "--all")
+        self.git("commit", "-q", "-m", "Change the book")
+        run = Run(self, self.git("rev-parse", "HEAD"), base)
+        run.play(f"$/.github/workflows/{workflow}", {})
+        return run
+
+    def stored(self) -> list[tuple[str, str]]:
+        """Return the page and the text of each entry in the newest cache."""
+        texts = [f.read_text("utf-8") for f in list(self.caches.values())[-1].glob("*.ipynb")]
+        return [(json.loads(text)["metadata"]["onions"]["page"], text) for text in texts]
+
+
+class Run:
+    """One run of a workflow: its artifacts, and each job's result and log."""
+
+    def __init__(self, github: GitHub, commit: str, base: str):
+        self.github, self.commit, self.base = github, commit, base
+        self.artifacts: dict[str, Path] = {}
+        self.outputs: Table = {}  # of all jobs
+        self.results: dict[str, str] = {}  # by job, as `build / plan`
+        self.logs: defaultdict[str, str] = defaultdict(str)
+
+    def play(self, path: str, given: Table, prefix: str = "") -> str:
+        """Play a workflow's jobs, in order. Returns its result."""
+        file = self.github.repository / path.removeprefix("$/")
+        workflow = yaml.safe_load(file.read_text("utf-8"))
+        declared = workflow[True].get("workflow_call", {}).get("inputs", {})  # True: the word `on`
+        inputs = {name: declared[name]["default"] for name in declared} | given
+        for name, job in workflow["jobs"].items():
+            if name not in JOBS_LEFT_OUT:
+                table = self.expressions(inputs, prefix)
+                env = fill(workflow.get("env", {}), table)
+                self.results[prefix + name] = self.job(prefix, name, job, env, table)
+        jobs = [result for name, result in self.results.items() if name.startswith(prefix)]
+        return "failure" if "failure" in jobs else "success"
+
+    def job(self, prefix: str, name: str, job: Table, env: Table, table: Table) -> str:
+        """Play a job once for each variant of its matrix. Returns the result of all."""
+        needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
+        before = all(self.results[prefix + need] == "success" for need in needs)
+        if not holds(job.get("if"), table, before):
+            return "skipped"
+        if "uses" in job:
+            return self.play(job["uses"], fill(job["with"], table), f"{name} / ")
+        results = []
+        for variant in fill(job.get("strategy", NO_MATRIX)["matrix"]["include"], table):
+            matrix = {f"matrix.{key}": value for key, value in variant.items()}
+            results.append(Machine(self, prefix + name, table | matrix, env).play(job))
+        return "failure" if "failure" in results else "success"
+
+    def expressions(self, inputs: Table, prefix: str) -> Table:
+        """Return the value of each expression in the jobs that are played, by its text."""
+        shards = json.loads(self.outputs.get("plan", '{"shards": []}'))["shards"]
+        success = {job.removeprefix(prefix) for job in self.ended("success")}
+        return {
+            **{f"inputs.{name}": value for name, value in inputs.items()},
+            "!inputs.fresh": not inputs.get("fresh"),
+            "inputs.data == 'cifar10'": inputs.get("data") == "cifar10",
+            # The repository's variables, of .github/README.md.
+            "vars.ONIONS_DATA || 'cifar10'": "sketches",
+            "vars.GPU_RUNNER": "",
+            "inputs.gpu-runner && 'requirements-gpu.lock' || 'requirements.lock'": (
+                "requirements.lock"
+            ),
+            "vars.SHARDS || '2'": "2",
+            # The event: a push to main or, with a base, a fork's pull request.
+            "github.run_id": self.commit,
+            "github.run_attempt": "1",
+            "github.server_url": self.github.folder.as_uri(),
+            "github.repository": GITHUB["GITHUB_REPOSITORY"],
+            "github.token": "",
+            "github.event.pull_request.base.sha": self.base,
+            "github.event.pull_request.head.repo.full_name == github.repository": not self.base,
+            "github.event.pull_request.head.repo.full_name != github.repository": bool(self.base),
+            # The jobs before.
+            "always()": True,
+            "!cancelled()": True,
+            "fromJSON(needs.plan.outputs.plan).shards": shards,
+            "fromJSON(needs.plan.outputs.plan).shards[0]": bool(shards),
+            "always() && needs.plan.result == 'success'": "plan" in success,
+            "!cancelled() && needs.render.result == 'success'": "render" in success,
+            "!cancelled() && needs.build.result == 'success' && github.ref == 'refs/heads/main'": (
+                "build" in success
+            ),
+            "!cancelled() && needs.deploy.result == 'success'": "deploy" in success,
+            "!cancelled() && needs.build.result == 'success' && github.ref_type == 'tag'": False,
+            "!cancelled() && needs.bundle.result == 'success'": "bundle" in success,
+        }
+
+    def planned(self) -> list[str]:
+        """Return the pages of the plan, sorted."""
+        shards = json.loads(self.outputs["plan"])["shards"]
+        return sorted(page for shard in shards for page in shard["pages"])
+
+    def executed(self) -> list[str]:
+        """Return the pages that were executed, sorted."""
+        return sorted(re.findall(r"^(\S+): executed in", "".join(self.logs.values()), re.M))
+
+    def ended(self, result: str) -> set[str]:
+        """Return the jobs with this result."""
+        return {job for job, ended in self.results.items() if ended == result}
+
+    def expect(self, sentence: str, value: Any, expected: Any = True) -> None:
+        """Print what holds. Raises RehearsalError, with the end of the log, where it does not."""
+        if value != expected:
+            end = "".join(log[-2000:] for log in self.logs.values())
+            raise RehearsalError(
+                f"{end}\nNot so: {sentence}. Expected {expected!r}, not {value!r}."
+            )
+        print(f"   · {sentence}", flush=True)
+
+
+def fill(value: Any, table: Table) -> Any:
+    """Replace the expressions in a value. Raises RehearsalError for one not in the table."""
+    if isinstance(value, dict):
+        return {key: fill(part, table) for key, part in value.items()}
+    if not isinstance(value, str):
+        return value
+
+    def find(match: re.Match[str]) -> Any:
+        if (expression := match[1].strip()) not in table:
+            raise RehearsalError(f"{match[0]} has no value in tests/rehearse.py")
+        return table[expression]
+
+    if whole := EXPRESSION.fullmatch(value):
+        return find(whole)  # which need not be a text
+    return EXPRESSION.sub(lambda match: text(find(match)), value)
+
+
+def text(value: Any) -> str:
+    """Return a value as GitHub writes it into a text."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def holds(condition: str | None, table: Table, success: bool) -> bool:
+    """Tell whether an `if:` holds; it needs success before, unless it calls a status function."""
+    if condition is None:
+        return success
+    return bool(fill(condition, table)) and (success or bool(STATUS.search(condition)))
+
+
+class Machine:
+    """One job's machine: a folder, with a clone once the job checks it out."""
+
+    def __init__(self, run: Run, name: str, table: Table, env: Table):
+        self.run, self.github, self.name, self.table, self.env = run, run.github, name, table, env
+        self.folder = Path(tempfile.mkdtemp(dir=run.github.folder))
+        self.work = self.folder / "work"
+
+    def play(self, job: Table) -> str:
+        """Play a job's steps and print how it ended. Returns its result."""
+        started, result = time.monotonic(), "success"
+        for step in job["steps"]:
+            if holds(step.get("if"), self.table, result == "success"):
+                try:
+                    self.line(step, 60 * job["timeout-minutes"])
+                    self.action(step)
+                except OSError as error:  # the step failed
+                    result = "failure"
+                    self.run.logs[self.name] += f"{error}\n"
+        if result == "success":
+            self.run.outputs |= fill(job.get("outputs", {}), self.table)
+        shard, took = self.table.get("matrix.shard", ""), time.monotonic() - started
+        mark = "✓" if result == "success" else "✗"
+        print(f"   {mark} {self.name} {shard} ({took:.0f} s)", flush=True)
+        return result
+
+    def line(self, step: Table, seconds: float) -> None:
+        """Run a step's `run:` lines; what it writes to GITHUB_OUTPUT joins the table."""
+        script = step.get("run")
+        if script is None or script in self.github.book.lines_left_out:
+            return
+        variables = {n: os.environ[n] for n in ("PATH", "HOME", "CHROMIUM") if n in os.environ} | {
+            **GITHUB,
+            "GITHUB_OUTPUT": str(self.folder / "output"),
+            "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(self.work / "code"),  # the clone's code, not the caller's
+            "PYTHON": "false",  # so that `make install` can't change the caller's environment
+        }
         done = subprocess.run(
-            ["make", "install", f"LOCK={lock}", f"PYTHON={sys.executable}"],
-            cwd=clone,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+            cwd=self.work,
+            env=variables | self.env | fill(step.get("env", {}), self.table),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
             text=True,
+            timeout=seconds,
         )
+        self.run.logs[self.name] += f"$ {script}\n{done.stdout}{done.stderr}"
+        if (output := self.folder / "output").exists():
+            for name, _, value in (o.partition("=") for o in output.read_text().splitlines()):
+                self.table[f"steps.{step['id']}.outputs.{name}"] = value
+            output.unlink()
         if done.returncode:
-            raise Surprise(f"make install LOCK={lock}: {last_lines(done.stdout)}")
-        print(f"{time.monotonic() - started:.0f} s")
-        made[digest(clone / lock)] = str(clone / ".venv")
-    return made
+            raise ChildProcessError(f"{script}: exit status {done.returncode}")
+
+    def action(self, step: Table) -> None:
+        """Do what an action does. Raises RehearsalError for others, TypeError for other inputs."""
+        name = step.get("uses", "").partition("@")[0]
+        if not name or name in ACTIONS_LEFT_OUT:
+            return
+        if name not in ACTIONS:
+            raise RehearsalError(f"the action {name} is not in tests/rehearse.py")
+        inputs = fill(step.get("with", {}), self.table)
+        ACTIONS[name](self, **{key.replace("-", "_"): value for key, value in inputs.items()})
+
+    def checkout(self, *, persist_credentials: bool, fetch_depth: int = 1) -> None:
+        """Clone the repository, with the caller's environment where `make install` makes one."""
+        depth = [f"--depth={fetch_depth}"] if fetch_depth else []
+        source = self.github.repository.as_uri()
+        subprocess.run(["git", "clone", "-q", *depth, source, self.work], check=True)
+        (self.work / ".venv").mkdir()
+        for part in Path(sys.prefix).glob("[!.]*"):
+            (self.work / ".venv" / part.name).symlink_to(part)
+        for lock in self.work.glob("*.lock"):  # so that every `make install` has nothing to do
+            (self.work / ".venv" / f".ready-{lock.name}").touch()
+
+    def upload(
+        self, *, name: str, path: str, include_hidden_files: bool = False, retention_days: int = 0
+    ) -> None:
+        """Keep a folder or file as an artifact, under a name that is new in this run."""
+        source, target = self.work / path, self.github.folder / self.run.commit / name
+        target.mkdir(parents=True)
+        if source.is_file():
+            shutil.copy(source, target)
+        else:
+            hidden = None if include_hidden_files else shutil.ignore_patterns(".*")
+            shutil.copytree(source, target, ignore=hidden, dirs_exist_ok=True)
+        self.run.artifacts[name] = target
+
+    def download(
+        self, *, path: str, name: str = "", pattern: str = "", merge_multiple: bool = True
+    ) -> None:
+        """Copy artifacts into a folder. Two that hold different files of one name do not merge."""
+        wanted = [key for key in self.run.artifacts if fnmatch(key, pattern or name)]
+        if not wanted:
+            raise FileNotFoundError(f"there is no artifact {pattern or name}")
+        files = [item for key in wanted for item in tree(self.run.artifacts[key]).items()]
+        for target, content in ((self.work / path / file, content) for file, content in files):
+            if target.exists() and target.read_bytes() != content:
+                raise OSError(f"{target.name} differs between {', '.join(wanted)}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+
+    def restore(self, *, path: str, key: str, restore_keys: str) -> None:
+        """Copy the newest cache whose key begins so, if there is one."""
+        if found := [k for k in self.github.caches if k.startswith(restore_keys)]:
+            shutil.copytree(self.github.caches[found[-1]], self.work / path)
+
+    def save(self, *, path: str, key: str) -> None:
+        """Keep a folder as a cache."""
+        self.github.caches[key] = shutil.copytree(self.work / path, self.folder / "cache")
+
+    def deploy_pages(self) -> None:
+        """Replace the site."""
+        shutil.rmtree(self.github.site, ignore_errors=True)
+        shutil.copytree(self.run.artifacts["github-pages"], self.github.site)
 
 
-def rehearse(folder: Path, environments: Environments, book: Book, stories: list[int]) -> None:
-    """Play some stories, by number. Raises Surprise or Refused."""
-    print(f"Left out: {', '.join([*LEFT_OUT, *book.instead])}. Run `make check test` for the code.")
-    service = Service(folder / "github", {"ONIONS_DATA": "sketches"})
-    try:
-        stage = Stage(service, environments, find(), LEFT_OUT, book.instead, _tell)
-        shutil.copytree(ROOT, folder / "author", ignore=NOT_IN_A_CLONE)
-        if book is SMALL:
-            small_book.write(folder / "author")
-        scene = Scene(stage, book, Author(folder / "author", service))
-        for number in sorted({1, *stories}):  # all begin with the first site
-            started = time.monotonic()
-            print(f"\n{number}. {(STORIES[number - 1].__doc__ or '').partition(chr(10))[0]}")
-            STORIES[number - 1](scene)
-            print(f"   {time.monotonic() - started:.0f} s", flush=True)
-    finally:
-        service.close()
-
-
-@dataclass
-class Scene:
-    """What the stories share."""
-
-    stage: Stage
-    book: Book
-    author: Author
-    site: dict[str, bytes] = field(default_factory=dict)  # the last one that was deployed well
-
-    @property
-    def service(self) -> Service:
-        """GitHub."""
-        return self.stage.service
-
-    def play(self, event: Event) -> list[Run]:
-        """Run what an event starts; the first run is that of the event itself."""
-        return play(self.stage, event)
-
-    def caches(self, ref: str) -> list[Any]:
-        """Return the caches that runs on a ref have kept, the newest last."""
-        return [cache for cache in self.service.caches if cache.ref == ref]
-
-    def deployed(self) -> dict[str, bytes]:
-        """Return the site that GitHub Pages shows."""
-        return tree(self.service.site)
-
-
-def first_publish(scene: Scene) -> None:
-    """The first push to main: everything runs on two CPU runners, and the site is deployed."""
-    (run,) = scene.play(scene.author.push())
-    expect_jobs(run, "success", *BUILD, "deploy", "notebooks")
-    expect_jobs(run, "skipped", "release")
-    shards = jobs(run, "build/execute")
-    expect("two runners without a GPU", [j.runs_on for j in shards], ["ubuntu-24.04"] * 2)
-    plan = json.loads(jobs(run, "build/plan")[0].outputs["plan"])
-    planned = sorted(page for shard in plan["shards"] for page in shard["pages"])
-    expect("every page of the plan ran, once", executed(run), planned)
-    expect_light(jobs(run, "build/render")[0], scene.stage.environments)
-    scene.site = scene.deployed()
-    expect("the site has a page for each", {f"{p}.html" for p in planned} <= scene.site.keys())
-    notebooks = scene.service.git("ls-tree", "-r", "--name-only", "notebooks").splitlines()
-    shown = [name[10:] for name in scene.site if name.startswith("notebooks/")]
-    expect("its notebooks are on the branch `notebooks`", sorted(notebooks), sorted(shown))
-
-
-def nothing_changed(scene: Scene) -> None:
-    """The same again: nothing runs, and the same site is deployed."""
-    (run,) = scene.play(scene.author.push())
-    expect_jobs(run, "success", *(job for job in BUILD if job != "build/execute"), "deploy")
-    expect_jobs(run, "skipped", "build/execute", "release")
-    expect("the site is the same, byte for byte", differing(scene.deployed(), scene.site), [])
-
-
-def pull_request(scene: Scene) -> None:
-    """A pull request changes one page's code and another's prose: one page runs, one comment."""
-    author, book, before = scene.author, scene.book, scene.caches(MAIN)
-    author.add(book.code, MEASURED.format(value=1))
-    author.add(book.prose, "\nAnd a sentence more.\n")
-    author.commit("Change two pages")
-    preview, comment = scene.play(author.pull_request(1, "lesson"))
-    expect_jobs(preview, "success", *BUILD)
-    expect_jobs(preview, "skipped", "fork")
-    expect("just the page with other code ran", executed(preview), [book.code])
-    artifacts = scene.service.artifacts[preview.id]
-    expect("the site is an artifact", (artifacts["site"] / f"{book.prose}.html").exists())
-    report = (artifacts["report"] / "report.md").read_text("utf-8")
-    rows = report[report.index("\n# ") :]  # behind the table of all pages
-    named = [page for page in (book.code, book.prose) if f"\n| {page} |" in rows]
-    expect("the report names that page", named, [book.code])
-    expect_jobs(comment, "success", "comment")
-    expect("there is one comment", [c["issue"] for c in scene.service.comments], [1])
-    expect("it says what the report says", report.strip() in scene.service.comments[0]["body"])
-
-    author.add(book.prose, "\nAnd one more.\n")
-    author.commit("Change a page again")
-    preview, comment = scene.play(author.pull_request(1, "lesson"))
-    expect_jobs(comment, "success", "comment")
-    expect("a second push runs no page", executed(preview), [])
-    expect("it updates the comment", [c["edits"] for c in scene.service.comments], [1])
-    expect("main's caches are as they were", scene.caches(MAIN), before)
-    author.back()
-
-
-def fork(scene: Scene) -> None:
-    """A fork's pull request: one epoch on a CPU, nothing may be written, and still a comment."""
-    author, before, told = scene.author, list(scene.service.caches), len(scene.service.comments)
-    author.add(scene.book.code, MEASURED.format(value=2))
-    author.commit("Change a page elsewhere")
-    preview, comment = scene.play(author.pull_request(2, "guest"))
-    expect_jobs(preview, "success", *(job.replace("build", "fork") for job in BUILD))
-    expect_jobs(preview, "skipped", "build")
-    access = {a for j in preview.jobs if j.machine for a in j.machine.permissions.values()}
-    expect("its tokens can read and no more", access, {"read"})
-    built = json.loads(
-        (scene.service.artifacts[preview.id]["site"] / "store/build.json").read_text()
-    )
-    expect("its trainings are cut short", built["profile"], "smoke")
-    expect("no cache was written", scene.service.caches, before)
-    expect_jobs(comment, "success", "comment")
-    body = scene.service.comments[-1]["body"]
-    expect("there is a comment", len(scene.service.comments), told + 1)
-    expect("what the fork wrote is quoted as text", bool(re.search(r"^`{3,}text$", body, re.M)))
-    author.back()
-
-
-def failing_page(scene: Scene) -> None:
-    """A page on main says something untrue: the others are kept, and the last good site stays."""
-    scene.author.add(scene.book.broken, UNTRUE)
-    scene.author.add(scene.book.code, MEASURED.format(value=3))
-    scene.author.commit("Break a page")
-    (run,) = scene.play(scene.author.push())
-    expect_jobs(run, "failure", "build/execute", "build/render")
-    expect_jobs(run, "skipped", "build/look", "deploy", "notebooks", "release")
-    expect("the other page ran", executed(run), [scene.book.code])
-    said = "".join(job.log for job in jobs(run, "build/execute"))
-    expect("the log names the sentence", f"{scene.book.broken} claims something untrue" in said)
-    kept = sorted(entry["page"] for entry in entries(scene) if "rehearsed" in entry["text"])
-    expect("its result is in main's cache", kept, [scene.book.code])
-    expect_site_stays(scene)
-    scene.author.back()
-
-
-def stale_store(scene: Scene) -> None:
-    """The kept store is damaged: the page runs again. And a runner's results get lost."""
-    damage(scene, scene.book.code)
-    (run,) = scene.play(scene.author.push())
-    expect_jobs(run, "success", *BUILD, "deploy")
-    expect("just the damaged page ran", executed(run), [scene.book.code])
-    scene.site = scene.deployed()
-
-    damage(scene, scene.book.broken)
-    scene.service.lost.update({"store-executed-1", "store-executed-2"})
-    (run,) = scene.play(scene.author.push())
-    scene.service.lost.clear()
-    expect_jobs(run, "failure", "build/render")
-    expect_jobs(run, "skipped", "deploy")
-    said = jobs(run, "build/render")[0].log
-    expect("the log names the page", bool(re.search(rf"{scene.book.broken} +stale", said)))
-    expect_site_stays(scene)
-    (run,) = scene.play(scene.author.push())
-    expect("the next run repairs it", (run.result, executed(run)), ("success", [scene.book.broken]))
-    scene.site = scene.deployed()
-
-
-def missing_gpu(scene: Scene) -> None:
-    """A runner with a GPU is asked for, and has none: it says so, and nothing is deployed."""
-    scene.service.variables["GPU_RUNNER"] = "gpu"
-    scene.author.add(scene.book.code, MEASURED.format(value=4))
-    scene.author.commit("Change a page")
-    (run,) = scene.play(scene.author.push())
-    del scene.service.variables["GPU_RUNNER"]
-    expect_jobs(run, "failure", "build/execute")
-    expect_jobs(run, "skipped", "build/look", "deploy")
-    (job,) = jobs(run, "build/execute")
-    expect("it ran where it was asked to", job.runs_on, "gpu")
-    expect("it says what to do", "GPU_RUNNER" in job.why and "driver" in job.why)
-    expect_site_stays(scene)
-    scene.author.back()
-
-
-def tag(scene: Scene) -> None:
-    """A tag: the release's files are made, attested and handed to `gh`; the site stays."""
-    (run,) = scene.play(scene.author.push("refs/tags/v1.0"))
-    expect_jobs(run, "success", "build/render", "bundle", "release")
-    expect_jobs(run, "skipped", "build/execute", "deploy", "notebooks")
-    said = scene.service.said.read_text().splitlines()
-    attested = sorted(line.split()[2] for line in said if line.startswith("attest "))
-    kinds = [name.rpartition(".")[2] for name in attested]
-    expect("four files are attested", kinds, ["epub", "json", "pdf", "zip"])
-    (asked,) = [line for line in said if line.startswith("gh ")]
-    wanted = "gh release create v1.0 --verify-tag --generate-notes "
-    expect("gh makes the release", asked.startswith(wanted))
-    files = sorted(Path(name).name for name in asked.removeprefix(wanted).split())
-    expect("with just these files", files, attested)
-    expect_site_stays(scene)
-
-
-def weekly(scene: Scene) -> None:
-    """The weekly build fails: everything runs from nothing, and an issue names the job."""
-    scene.author.add(scene.book.broken, UNTRUE)
-    sha = scene.author.commit("Break a page")
-    scene.author.push()
-    (run,) = scene.play(Event("schedule", sha, MAIN))
-    expect_jobs(run, "failure", "rebuild/execute", "rebuild/render")
-    expect_jobs(run, "success", "links", "tell")
-    wanted = [page for page in pages(scene) if page != scene.book.broken]
-    expect("all pages ran, from nothing", executed(run), wanted)
-    expect("links are followed", "lychee " in scene.service.said.read_text())
-    expect(
-        "there is an issue",
-        [i["title"] for i in scene.service.issues],
-        ["The scheduled build fails"],
-    )
-    expect("it names the job", "`rebuild`" in scene.service.issues[0]["body"])
-    scene.author.back()
-
-
-STORIES: tuple[Callable[[Scene], None], ...] = (
-    first_publish,
-    nothing_changed,
-    pull_request,
-    fork,
-    failing_page,
-    stale_store,
-    missing_gpu,
-    tag,
-    weekly,
-)
-
-
-def expect(sentence: str, found: Any, wanted: Any = True) -> None:
-    """Say what is so, or raise Surprise."""
-    if found != wanted:
-        raise Surprise(f"{sentence}: expected {wanted!r}, found {found!r}")
-    print(f"   · {sentence}", flush=True)
-
-
-def expect_jobs(run: Run, result: str, *names: str) -> None:
-    """Raise Surprise unless these jobs came to that result; the story shows them already."""
-    for name in names:
-        found = [job.result for job in jobs(run, name)]
-        if result not in found:
-            log = "".join(job.log for job in jobs(run, name))
-            raise Surprise(f"{run.workflow}: {name}: expected {result}, found {found}\n{log}")
-
-
-def expect_light(job: Job, environments: Environments) -> None:
-    """Raise Surprise unless a job ran in the environment that is for rendering only."""
-    assert job.machine
-    environment = job.machine.workspace / ".venv"
-    expect("render installs what rendering needs", (environment / INSTALLED).read_text(), LOCKS[1])
-    if len(set(environments.values())) > 1:
-        expect(
-            "no TensorFlow is there", list(environment.glob("lib/*/site-packages/tensorflow")), []
-        )
-
-
-def expect_site_stays(scene: Scene) -> None:
-    """Raise Surprise unless the last good site is there as it was."""
-    expect("the last good site is there, as it was", differing(scene.deployed(), scene.site), [])
-
-
-def jobs(run: Run, name: str) -> list[Job]:
-    """Return a run's jobs by id, one for each variant."""
-    return [job for job in run.jobs if job.id == name]
-
-
-def executed(run: Run) -> list[str]:
-    """Return the pages that a run executed, in order of their names."""
-    logs = "".join(job.log for job in run.jobs)
-    return sorted(re.findall(r"^(\S+): executed in", logs, re.M))
-
-
-def pages(scene: Scene) -> list[str]:
-    """Return the pages that run."""
-    return sorted({entry["page"] for entry in entries(scene)})
-
-
-def entries(scene: Scene) -> Iterator[dict[str, Any]]:
-    """Yield the facts of each entry in main's newest cache, with its `path` and `text`."""
-    for path in scene.caches(MAIN)[-1].content.glob("*.ipynb"):
-        text = path.read_text("utf-8")
-        yield {**json.loads(text)["metadata"]["onions"], "path": path, "text": text}
-
-
-def damage(scene: Scene, page: str) -> None:
-    """Cut off the end of a page's newest entry in main's newest cache."""
-    unchanged = [e for e in entries(scene) if e["page"] == page and "rehearsed" not in e["text"]]
-    for entry in unchanged:
-        entry["path"].write_text(entry["text"][:-100])
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    """Return the bytes of every file in a folder."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
-def differing(one: dict[str, bytes], other: dict[str, bytes]) -> list[str]:
-    """Return the names of files that are not in both alike."""
-    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
-
-
-def _tell(job: Job) -> None:
-    took = f" ({job.seconds:.0f} s)" if job.seconds >= 1 else ""
-    what = {"success": took, "failure": took, "skipped": " (skipped)"}[job.result]
-    print(f"   {MARKS[job.result]} {job.name}{what}", flush=True)
-    for line in job.why.splitlines():
-        print(f"     | {line}", flush=True)
+ACTIONS: dict[str, Callable[..., None]] = {
+    "actions/checkout": Machine.checkout,
+    "actions/upload-artifact": Machine.upload,
+    "actions/download-artifact": Machine.download,
+    "actions/cache/restore": Machine.restore,
+    "actions/cache/save": Machine.save,
+    "actions/upload-pages-artifact": partial(Machine.upload, name="github-pages"),
+    "actions/deploy-pages": Machine.deploy_pages,
+}
 
 
 if __name__ == "__main__":
