@@ -157,7 +157,7 @@ class GitHub:
             file.write(text)
 
     def push(self, workflow: str, base: str = "") -> "Run":
-        """Commit everything and run a workflow; `base` is the one of a fork's pull request."""
+        """Commit everything and run a workflow; with a base commit, for a fork's pull request."""
         self.git("add", "--all")
         self.git("commit", "-q", "-m", "Change the book")
         run = Run(self, self.git("rev-parse", "HEAD"), base)
