@@ -1,13 +1,13 @@
 # Everything starts here; `make help` lists the targets.
 PYTHON ?= python3
-# What to install: requirements.lock is everything, requirements-site.lock what rendering needs,
-# requirements-gpu.lock what TensorFlow needs on an NVIDIA GPU besides everything.
+# What to install: requirements.lock for everything, requirements-site.lock for rendering alone,
+# requirements-gpu.lock for everything with TensorFlow on an NVIDIA GPU.
 LOCK ?= requirements.lock
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(LOCK)
 
-# Two tests at a time, each file's one after another: a runner of GitHub's has two cores or more.
+# Two workers, each with one file of tests at a time: GitHub's runners have two cores or more.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadscope
 
 .PHONY: help install book live bundle test check look report rehearse bench browser gpu lock clean
@@ -63,13 +63,13 @@ report: install ## Write _build/report.md: what this build says differently (BAS
 	@$(BIN)/onions diff "$(BASE)" . --format markdown >> _build/report.md 2>&1 || test $$? -le 2
 
 rehearse: install browser ## Run the jobs of .github/workflows here, from push to deployed site
-	@$(BIN)/python tests/rehearse.py
+	@PYTHONPATH=tests $(BIN)/python -m support.rehearse
 
 bench: install browser ## Compare with other tools on the same pages, in about 40 minutes (PEERS=nbsphinx)
 	@$(BIN)/python benchmarks/compare.py $(if $(PEERS),--peers $(PEERS))
 
 browser: install ## Find Chromium, or install it
-	@$(BIN)/python tests/browser.py
+	@$(BIN)/python tests/support/install_browser.py
 
 gpu: ## Is there an NVIDIA GPU?
 	@nvidia-smi -L || { echo 'No NVIDIA GPU answers here. Repair its driver, or leave the repository' \

@@ -1,9 +1,9 @@
-"""`make bench`: the same pages built by this project and by others, in one run.
+"""`make bench`: build the same pages with this project and with other tools, in one run.
 
-Measures every row for every tool: builds from nothing and after edits, what a failing cell and a
-dead kernel do, what a page weighs. Writes the tables and the plot of README.md in this folder.
-Each row is kept in _build/bench/results.json as soon as it is measured, so an interrupted run goes
-on where it was; a whole one starts afresh.
+Measures every row for every tool: builds from nothing and after edits, the effects of a failing
+cell and of a dead kernel, and the weight of pages. Writes the tables and the plot of README.md in
+this folder. Saves each result in _build/bench/results.json at once, so an interrupted run resumes;
+a finished one starts afresh.
 
     .venv/bin/python benchmarks/compare.py --peers onions nbsphinx --rows unchanged prose
 """
@@ -27,23 +27,23 @@ from typing import Any
 
 import results
 import tools
-from lighthouse import LIGHTHOUSE
-from lighthouse import measure as look
-from measure import Attempt, Usage, attempt
-from onions import sketches
-from onions.data import Source, resolve
-from onions.files import write_whole
-from onions.kernel import CACHE, ending
-from onions.pages import Page, Project
-from tools import BENCH, CODE, SOURCE, TOOLS, Tool, put
+from lighthouse import LIGHTHOUSE, LighthouseError, measure_pages
+from measure import ProcessResult, Resources, run_process
+from onions.base.files import write_atomic
+from onions.book.page import Page
+from onions.book.project import Project
+from onions.images import sketches
+from onions.images.sources import Source, resolve_source
+from onions.kernel import CACHE, run_facts
+from tools import BENCH, CODE, SOURCE, TOOLS, Tool, write_if_changed
 
 RESULTS = BENCH / "results.json"
 EDITED, OTHER = "layer_types", "convolution"  # the pages that edits change; both run code
-LOOKED_AT = ("layer_types", "dropout")  # a page of text, and one of plots
-LIMIT = 3600.0  # seconds for one build, which none needs
-PATIENCE = 600.0  # seconds after which a build with a dead kernel counts as hanging
-REPEATS, ENOUGH = 3, 10.0  # a short build is repeated, until so many seconds are spent on it
-LOG, LAST = "said.log", 2000  # what a build says, and how many characters of it are shown
+WEIGHED = ("layer_types", "dropout")  # a page of text, and one of plots
+TIMEOUT = 3600.0  # seconds for one build; none needs as many
+DEAD_KERNEL_TIMEOUT = 600.0  # seconds after which a build with a dead kernel counts as hanging
+MAX_RUNS, MIN_SECONDS = 3, 10.0  # a build is repeated until either is reached
+LOG, TAIL = "build.log", 2000  # the output of a build, and how many characters of it are shown
 HELPER = CODE / "onions" / "diagrams.py"
 FUNCTION = '\n\ndef word() -> str:\n    """Return a word that a page prints."""\n    return "{}"\n'
 CELL = "\n\n```{{code-cell}} python\n:tags: [remove-input, build-only]\n{}\n```\n"
@@ -51,38 +51,38 @@ Result = dict[str, Any]
 
 
 class BuildFailed(Exception):
-    """A build that should succeed did not; the second argument is what it said last."""
+    """A build that should succeed failed; the second argument is the end of its output."""
 
 
-class Bench:
-    """One tool's folder, with the pages as an edit leaves them."""
+class Benchmark:
+    """The rows of one tool, measured in its folder; edits of earlier rows remain in the pages."""
 
     def __init__(self, tool: Tool, source: Source, profile: str) -> None:
         self.tool, self.work = tool, tool.folder / "work"
-        self.end = tool.folder / "end.md"  # what edits before have added to the page
+        self.added = tool.folder / "added.md"  # the text that earlier edits added to the page
         self.environment = tool.environment(source, profile)
-        self.token = f"t{time.time_ns()}"  # stands in no page yet: no edit is made twice
+        self.token = f"t{time.time_ns()}"  # is in no page yet, so no edit is made twice
 
     def nothing(self) -> Result:
         """Build the whole book from nothing."""
         shutil.rmtree(self.work, ignore_errors=True)
-        put(self.end, "")
-        return self._sound(self._build())
+        write_if_changed(self.added, "")
+        return self._resources(self._build())
 
     def unchanged(self) -> Result:
         """Build again."""
         return self._median("")
 
     def weight(self) -> Result:
-        """Look at pages as a browser does."""
-        pages = {page: self.tool.file(page).with_suffix("") for page in LOOKED_AT}
+        """Measure pages with Lighthouse and axe."""
+        pages = {page: self.tool.file(page).with_suffix("") for page in WEIGHED}
         site = self.work / self.tool.site
         names = {page: str(path.relative_to(site)) for page, path in pages.items()}
         try:
-            found = look(site, list(names.values()), runs=1)
-        except SystemExit as error:
+            measures = measure_pages(site, list(names.values()), runs=1)
+        except LighthouseError as error:
             raise BuildFailed("Lighthouse could not open its pages", str(error)) from error
-        return {"pages": {page: found[name] for page, name in names.items()}}
+        return {"pages": {page: measures[name] for page, name in names.items()}}
 
     def prose(self) -> Result:
         """Add a sentence to a page that runs code."""
@@ -93,128 +93,143 @@ class Bench:
         return self._median(CELL.format(f'print("{self.token} {{n}}")'))
 
     def helper(self) -> Result:
-        """Change what a function of ours returns, which a page prints."""
-        say(self.token)
-        done = self._sound(self._build())
-        return done | {"right": self._shows(self.token)}
+        """Change the return value of a function of ours, which a page prints."""
+        change_helper(self.token)
+        return self._resources(self._build()) | {"right": self._shows(self.token)}
 
     def failing(self) -> Result:
         """Add a cell that raises an error."""
         broken = f"\n\nThe sentence {self.token}.\n" + CELL.format("raise RuntimeError()")
-        done = self._build(broken)
-        return self._outcome(done)
+        return self._outcome(self._build(broken))
 
     def dead(self) -> Result:
-        """Add a cell that kills its kernel, and to a later page one that leaves a note."""
-        note = BENCH / "note"
-        note.unlink(missing_ok=True)
+        """Add a cell that kills its kernel, and to a later page one that writes a file."""
+        written = BENCH / "written"
+        written.unlink(missing_ok=True)
         broken = f"\n\nThe sentence {self.token}.\n" + CELL.format("import os\n\nos._exit(1)")
-        other = CELL.format(f'open("{note}", "w").write("{self.token}")')
-        done = self._build(broken, other, PATIENCE)
-        return self._outcome(done) | {"others": note.exists()}
+        other = CELL.format(f'open("{written}", "w").write("{self.token}")')
+        result = self._build(broken, other, DEAD_KERNEL_TIMEOUT)
+        return self._outcome(result) | {"others": written.exists()}
 
-    def _build(self, edit: str = "", other: str = "", limit: float = LIMIT) -> Attempt:
-        """Write the pages, one or two of them with more at their end, and build them."""
-        end = self.end.read_text("utf-8") + edit
-        self.tool.write(self.work, list(pages({EDITED: end, OTHER: other})))
-        usage, code, said = Usage(0, 0, 0), None, ""
+    def _build(self, edit: str = "", other: str = "", timeout: float = TIMEOUT) -> ProcessResult:
+        """Write the pages, with the edits at the ends of EDITED and OTHER, and build them."""
+        added = self.added.read_text("utf-8") + edit
+        self.tool.write(self.work, list(edited_pages({EDITED: added, OTHER: other})))
+        build = ProcessResult(Resources(0, 0, 0), None, "")
         for command in self.tool.commands(self.work):
-            done = attempt(command, self.environment, self.work, limit)
-            usage, code, said = usage + done.usage, done.code, said + done.said
-            if code != 0:
+            result = run_process(command, self.environment, self.work, timeout)
+            build.resources += result.resources
+            build.exit_code = result.exit_code
+            build.output += result.output
+            if result.exit_code != 0:
                 break
-        put(self.tool.folder / LOG, said)
-        return Attempt(usage, code, said)
+        write_if_changed(self.tool.folder / LOG, build.output)
+        return build
 
     def _median(self, edit: str) -> Result:
-        """Edit the page and build, often enough; what is added stays, as it is no row's to undo."""
+        """Edit the page and build, several times, and return the medians. The edits remain."""
         runs: list[Result] = []
-        while len(runs) < REPEATS and sum(run["seconds"] for run in runs) < ENOUGH:
-            added = edit.replace("{n}", str(len(runs)))
-            runs.append(self._sound(self._build(added)))
-            put(self.end, self.end.read_text("utf-8") + added)
-        middle = {name: median(run[name] for run in runs) for name in runs[0]}
-        return middle | {"runs": len(runs)}
+        while len(runs) < MAX_RUNS and sum(run["seconds"] for run in runs) < MIN_SECONDS:
+            text = edit.replace("{n}", str(len(runs)))
+            runs.append(self._resources(self._build(text)))
+            write_if_changed(self.added, self.added.read_text("utf-8") + text)
+        medians = {name: median(run[name] for run in runs) for name in runs[0]}
+        return medians | {"runs": len(runs)}
 
-    def _sound(self, done: Attempt) -> Result:
-        """Return what a build took. Raises BuildFailed."""
-        if done.code != 0:
-            last = f"{done.said[-LAST:]}\n\nAll that it said: {self.tool.folder / LOG}"
-            raise BuildFailed(f"it did not build the book, with exit code {done.code}", last)
-        usage = done.usage
-        return {"seconds": round(usage.wall, 2), "cpu": round(usage.cpu, 1), "mib": int(usage.peak)}
-
-    def _outcome(self, done: Attempt) -> Result:
-        """Return what became of a build that should fail, and of the site."""
+    def _resources(self, build: ProcessResult) -> Result:
+        """Return the resources of a build that should succeed. Raises BuildFailed."""
+        if build.exit_code != 0:
+            end = f"{build.output[-TAIL:]}\n\nThe whole output: {self.tool.folder / LOG}"
+            raise BuildFailed(f"the build failed with exit code {build.exit_code}", end)
+        resources = build.resources
         return {
-            "seconds": round(done.usage.wall, 2),
-            "exit": done.code,
+            "seconds": round(resources.seconds, 2),
+            "cpu": round(resources.cpu_seconds, 1),
+            "mib": int(resources.peak_mib),
+        }
+
+    def _outcome(self, build: ProcessResult) -> Result:
+        """Return how a build that should fail ended, and the state of the site."""
+        return {
+            "seconds": round(build.resources.seconds, 2),
+            "exit": build.exit_code,
             "published": self._shows(self.token),
             "site": self.tool.file(EDITED).exists() and self.tool.file(OTHER).exists(),
         }
 
     def _shows(self, token: str) -> bool:
-        """Tell whether the edited page, as it is published, holds a word."""
+        """Tell whether the edited page of the site contains a word."""
         page = self.tool.file(EDITED)
         return page.exists() and token in page.read_text("utf-8", errors="replace")
 
 
 ROWS = ("nothing", "unchanged", "weight", "prose", "code", "helper", "failing", "dead")
-NOT_ALL = {"script": ("nothing",), "mystmd": tuple(row for row in ROWS if row != "weight")}
+ROWS_OF_TOOLS = {"script": ("nothing",), "mystmd": tuple(row for row in ROWS if row != "weight")}
 
 
 def main() -> int:
-    """Measure what is missing, and write README.md."""
+    """Measure the missing results, and write README.md."""
     options = _parser().parse_args()
-    for asked in (signal.SIGINT, signal.SIGTERM):  # so that no build is left behind
-        signal.signal(asked, signal.default_int_handler)
-    source = resolve(os.environ.get("ONIONS_DATA") or "sketches", say=_say)
+    for number in (signal.SIGINT, signal.SIGTERM):  # so that no build is left behind
+        signal.signal(number, signal.default_int_handler)
+    source = resolve_source(os.environ.get("ONIONS_DATA") or "sketches", notify=_notify)
     wanted = [
         (tool, row)
         for tool, row in product(options.peers, options.rows)
-        if row in NOT_ALL.get(tool, ROWS)
+        if row in ROWS_OF_TOOLS.get(tool, ROWS)
     ]
-    found = _kept(source, options.profile)
-    if all(row in found["rows"].get(tool, {}) for tool, row in wanted):
-        found = _kept(source, options.profile, afresh=True)
-    if not found["rows"]:
+    conditions = _conditions(source, options.profile)
+    data = _saved_results(conditions)
+    if not _missing(wanted, data):
+        data = conditions | {"tools": {}, "rows": {}}
+    if not data["rows"]:
         prepare()
     if source.name == "sketches":
         for images, _ in sketches.load_data(CACHE / source.identity[:16]):
-            images[:10_000]  # as many as pages use, drawn in nobody's time
-    todo = [pair for pair in wanted if pair[1] not in found["rows"].get(pair[0], {})]
-    failed: set[str] = set()
+            images[:10_000]  # draws as many as pages use before any tool is timed
     try:
-        for number, (name, row) in enumerate(todo, 1):
-            if name in failed:
-                continue
-            _say(f"{TOOLS[name].title}: {row}, {number} of {len(todo)}")
-            try:
-                _measure(TOOLS[name], row, found, source)
-            except (BuildFailed, tools.NotInstalled) as error:
-                failed.add(name)
-                found["tools"][name] = _facts(TOOLS[name], f" Not measured: {error.args[0]}.")
-                _say("\n".join(error.args))
+        failed = _measure_all(_missing(wanted, data), data, source)
     except KeyboardInterrupt:
-        _say("Interrupted. What was measured is kept; the same command goes on.")
+        _notify("Interrupted. The results so far are saved; the same command resumes.")
         return 130
-    for kind in ("tools", "rows"):  # as they stand in the tables, whichever came first
-        found[kind] = {name: found[kind][name] for name in TOOLS if name in found[kind]}
-    write_whole(RESULTS, json.dumps(found, indent=1) + "\n")
-    if found["tools"].keys() >= TOOLS.keys():
-        results.write(found)
-        _say(f"Written: {results.README}")
+    for kind in ("tools", "rows"):  # in the order of the tables
+        data[kind] = {name: data[kind][name] for name in TOOLS if name in data[kind]}
+    _save(data)
+    if data["tools"].keys() >= TOOLS.keys():
+        results.write(data)
+        _notify(f"Written: {results.README}")
     return 1 if failed else 0
 
 
-def _measure(tool: Tool, row: str, found: dict[str, Any], source: Source) -> None:
-    """Measure a row for a tool, and keep it. Raises BuildFailed or NotInstalled."""
+def _missing(wanted: list[tuple[str, str]], data: Result) -> list[tuple[str, str]]:
+    """Return the pairs of a tool and a row that have no result."""
+    return [(tool, row) for tool, row in wanted if row not in data["rows"].get(tool, {})]
+
+
+def _measure_all(pairs: list[tuple[str, str]], data: Result, source: Source) -> set[str]:
+    """Measure pairs of a tool and a row. Skip a tool that failed; return those tools."""
+    failed: set[str] = set()
+    for number, (name, row) in enumerate(pairs, 1):
+        if name in failed:
+            continue
+        _notify(f"{TOOLS[name].title}: {row}, {number} of {len(pairs)}")
+        try:
+            _measure(TOOLS[name], row, data, source)
+        except (BuildFailed, tools.NotInstalled) as error:
+            failed.add(name)
+            data["tools"][name] = _tool_facts(TOOLS[name], f" Not measured: {error.args[0]}.")
+            _notify("\n".join(error.args))
+    return failed
+
+
+def _measure(tool: Tool, row: str, data: Result, source: Source) -> None:
+    """Measure a row for a tool, and save it. Raises BuildFailed or NotInstalled."""
     tool.install()
-    result = getattr(Bench(tool, source, found["profile"]), row)()
-    found["tools"][tool.name] = _facts(tool)
-    found["rows"].setdefault(tool.name, {})[row] = result
-    found["date"] = f"{datetime.now(UTC):%Y-%m-%d}"
-    write_whole(RESULTS, json.dumps(found, indent=1) + "\n")
+    result = getattr(Benchmark(tool, source, data["profile"]), row)()
+    data["tools"][tool.name] = _tool_facts(tool)
+    data["rows"].setdefault(tool.name, {})[row] = result
+    data["date"] = f"{datetime.now(UTC):%Y-%m-%d}"
+    _save(data)
 
 
 def prepare() -> None:
@@ -226,43 +241,52 @@ def prepare() -> None:
         page.write(CELL.format("from onions.diagrams import word\n\nprint(word())"))
 
 
-def say(word: str) -> None:
-    """Let this function return another word."""
-    put(HELPER, re.sub('return "[^"]*"\n\\Z', f'return "{word}"\n', HELPER.read_text("utf-8")))
+def change_helper(word: str) -> None:
+    """Change the word that the function returns."""
+    code = HELPER.read_text("utf-8")
+    write_if_changed(HELPER, re.sub('return "[^"]*"\n\\Z', f'return "{word}"\n', code))
 
 
-def pages(ends: dict[str, str]) -> Iterator[Page]:
-    """Yield all pages of the book, some with new ends."""
+def edited_pages(additions: dict[str, str]) -> Iterator[Page]:
+    """Yield all pages of the book, with text added at the ends of some."""
     for page in Project(SOURCE).pages():
-        yield Page(page.name, page.path, page.text + ends.get(page.name, ""))
+        yield Page(page.name, page.path, page.text + additions.get(page.name, ""))
 
 
-def _kept(source: Source, profile: str, *, afresh: bool = False) -> dict[str, Any]:
-    """Return what an interrupted run of the same kind has measured."""
-    made = {
-        "machine": ending()["device"],
+def _saved_results(conditions: Result) -> Result:
+    """Return the results of an earlier run under the same conditions, or none."""
+    if RESULTS.exists():
+        saved = dict(json.loads(RESULTS.read_text("utf-8")))
+        if conditions.items() <= saved.items():
+            return saved
+    return conditions | {"tools": {}, "rows": {}}
+
+
+def _conditions(source: Source, profile: str) -> Result:
+    """Return what must be the same in all results: the machine, the versions, the data."""
+    return {
+        "machine": run_facts()["device"],
         "python": platform.python_version(),
-        "data": source.what,
+        "data": source.description,
         "profile": profile,
         "lighthouse": LIGHTHOUSE.partition("@")[2],
     }
-    if RESULTS.exists() and not afresh:
-        kept = dict(json.loads(RESULTS.read_text("utf-8")))
-        if made.items() <= kept.items():
-            return kept
-    return made | {"tools": {}, "rows": {}}
 
 
-def _facts(tool: Tool, why_not: str = "") -> Result:
-    """Return a tool's name, settings and versions."""
+def _save(data: Result) -> None:
+    write_atomic(RESULTS, json.dumps(data, indent=1) + "\n")
+
+
+def _tool_facts(tool: Tool, failure: str = "") -> Result:
+    """Return a tool's title, settings and versions."""
     (site, *_) = [*(tool.folder / "venv").glob("lib/*/site-packages"), Path()]
     installed = {
-        re.sub("[-_.]+", "-", found.name.lower()): found.version
-        for found in metadata.distributions(path=[str(site)])
+        re.sub("[-_.]+", "-", package.name.lower()): package.version
+        for package in metadata.distributions(path=[str(site)])
         if tool.packages
     }
     versions = {name: installed[name] for name in tool.packages if name in installed}
-    return {"title": tool.title, "settings": tool.settings + why_not, "versions": versions}
+    return {"title": tool.title, "settings": tool.settings + failure, "versions": versions}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -276,7 +300,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _say(line: str) -> None:
+def _notify(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 

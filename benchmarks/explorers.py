@@ -1,7 +1,7 @@
-"""How long the trained network of the page *inspection* takes for one picture, in a real browser.
+"""The time of a forward pass of the page *inspection*'s network, in a real browser.
 
-It runs at every move of the grey square, so it has to follow a pointer: 16 ms are one frame of a
-screen. Needs an executed and rendered book, and Chromium; README.md in this folder keeps the last
+The network runs at every move of the grey square, so a pass has to fit into a frame of the screen,
+16 ms. Needs an executed and rendered book, and Chromium; README.md in this folder keeps the last
 numbers.
 
     .venv/bin/python benchmarks/explorers.py
@@ -13,10 +13,11 @@ from pathlib import Path
 from statistics import median
 
 from measure import table
-from onions.browser import chromium
-from onions.serve import served
+from onions.site.browser import launch_chromium
+from onions.site.serve import serve_folder
 
 ROOT = Path(__file__).parents[1]
+WARM_UP = 10  # passes while the browser still compiles the code
 TIMES = """async ([modules, data, runs]) => {
   const { forward } = await import(modules + "prediction.js");
   const { load, normalised, part } = await import(modules + "shared.js");
@@ -31,7 +32,7 @@ TIMES = """async ([modules, data, runs]) => {
 
 
 def main() -> None:
-    """Measure and print a table row."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
         epilog="Example: .venv/bin/python benchmarks/explorers.py --runs 50",
@@ -43,11 +44,11 @@ def main() -> None:
     data = "_exports/inspection/prediction.json"
     if not (options.site / data).exists():
         sys.exit(f"{options.site / data} is missing. Run `make book`, or name a site with --site.")
-    with chromium() as browser, served(options.site) as place:
+    with launch_chromium() as browser, serve_folder(options.site) as address:
         tab = browser.new_page()
-        tab.goto(f"{place}404.html")
-        given = [f"{place}_static/explorers/", f"{place}{data}", options.runs + 10]
-        times = tab.evaluate(TIMES, given)[10:]  # the first ones are compiled on the way
+        tab.goto(f"{address}404.html")
+        arguments = [f"{address}_static/explorers/", f"{address}{data}", options.runs + WARM_UP]
+        times = tab.evaluate(TIMES, arguments)[WARM_UP:]
     heads = ["explorer", "median ms", "slowest ms", "passes"]
     row = ["prediction", f"{median(times):.1f}", f"{max(times):.1f}", str(options.runs)]
     print(table(heads, [row]))

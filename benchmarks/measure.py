@@ -1,4 +1,4 @@
-"""Time and memory of a whole process, with everything that it starts; and tables of them."""
+"""Time and memory of a process with all its descendants; Markdown tables."""
 
 import os
 import signal
@@ -8,63 +8,58 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 
 @dataclass
-class Usage:
-    """What a run took: seconds by the clock, seconds of all cores, and MiB at its peak.
+class Resources:
+    """The wall-clock seconds, the CPU seconds of all cores, and the peak memory in MiB of a run.
 
-    The memory is what all its processes had together that nobody shares (proportional set size).
+    The memory is the sum over all processes of the run, in proportional set size.
     """
 
-    wall: float
-    cpu: float
-    peak: float
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float
 
-    def __add__(self, then: "Usage") -> "Usage":
-        """Return what two runs took, one after the other."""
-        return Usage(self.wall + then.wall, self.cpu + then.cpu, max(self.peak, then.peak))
-
-    @classmethod
-    def median(cls, runs: "Iterable[Usage]") -> "Usage":
-        """Return the medians of several runs."""
-        return cls(*map(median, zip(*map(astuple, runs), strict=True)))
+    def __add__(self, other: "Resources") -> "Resources":
+        """Return the resources of two runs, one after the other."""
+        return Resources(
+            self.seconds + other.seconds,
+            self.cpu_seconds + other.cpu_seconds,
+            max(self.peak_mib, other.peak_mib),
+        )
 
     def columns(self) -> list[str]:
         """Return the three numbers for a table."""
-        return [f"{self.wall:.1f}", f"{self.cpu:.1f}", f"{self.peak:.0f}"]
+        return [f"{self.seconds:.1f}", f"{self.cpu_seconds:.1f}", f"{self.peak_mib:.0f}"]
 
 
 @dataclass
-class Attempt:
-    """A run that may have failed: what it took, its exit code, what it said.
+class ProcessResult:
+    """A run that may have failed. The exit code is None if the run was stopped at its timeout."""
 
-    The code is None where it was stopped, as it took longer than it may.
-    """
-
-    usage: Usage
-    code: int | None
-    said: str
+    resources: Resources
+    exit_code: int | None
+    output: str
 
 
-def attempt(
+def run_process(
     command: list[str],
     environment: dict[str, str],
     folder: Path | None = None,
-    limit: float | None = None,
-) -> Attempt:
-    """Run a command in a folder, for `limit` seconds at most."""
+    timeout: float | None = None,
+) -> ProcessResult:
+    """Run a command in a folder, for `timeout` seconds at most."""
     before, started = os.times(), time.monotonic()
     with (
-        tempfile.TemporaryFile("w+", errors="replace") as said,  # a pipe would outlive its process
+        tempfile.TemporaryFile("w+", errors="replace") as log,  # a pipe would outlive its process
         subprocess.Popen(
             command,
             cwd=folder,
             env=environment,
-            stdout=said,
+            stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         ) as process,
@@ -72,36 +67,31 @@ def attempt(
         peak = _Peak(process.pid)
         peak.start()
         try:
-            code: int | None = process.wait(limit)
+            exit_code: int | None = process.wait(timeout)
         except subprocess.TimeoutExpired:
-            code = None
+            exit_code = None
         except BaseException:
-            _end(process.pid)
+            _kill_group(process.pid)
             raise
-        wall = time.monotonic() - started
+        seconds = time.monotonic() - started
         peak.stop()
-        _end(process.pid)  # what it left behind, too: a kernel would slow the next run down
+        _kill_group(process.pid)  # a kernel left behind would slow the next run down
         process.wait()
-        said.seek(0)
-        words = said.read()
+        log.seek(0)
+        output = log.read()
     after = os.times()
-    cpu = after.children_user + after.children_system
-    usage = Usage(wall, cpu - before.children_user - before.children_system, peak.mib)
-    return Attempt(usage, code, words)
+    cpu_seconds = after.children_user - before.children_user
+    cpu_seconds += after.children_system - before.children_system
+    return ProcessResult(Resources(seconds, cpu_seconds, peak.mib), exit_code, output)
 
 
-def run(command: list[str], environment: dict[str, str]) -> Usage:
-    """Run a command, its output thrown away; if it fails, stop with the last of it."""
-    done = attempt(command, environment)
-    if done.code:
-        raise SystemExit(f"{' '.join(command)}\nfailed with {done.code}:\n{done.said[-4000:]}")
-    return done.usage
-
-
-def _end(leader: int) -> None:
-    """End a process and the group that it leads."""
-    with suppress(ProcessLookupError):
-        os.killpg(leader, signal.SIGKILL)
+def run_checked(command: list[str], environment: dict[str, str]) -> Resources:
+    """Run a command without showing its output. If it fails, exit with the end of its output."""
+    result = run_process(command, environment)
+    if result.exit_code:
+        end = result.output[-4000:]
+        raise SystemExit(f"{' '.join(command)}\nfailed with {result.exit_code}:\n{end}")
+    return result.resources
 
 
 def table(heads: list[str], rows: Iterable[list[str]]) -> str:
@@ -110,8 +100,14 @@ def table(heads: list[str], rows: Iterable[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def _kill_group(leader: int) -> None:
+    """Kill a process and the group that it leads."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader, signal.SIGKILL)
+
+
 class _Peak(threading.Thread):
-    """Looks four times a second how much memory a process and its descendants have."""
+    """Polls the memory of a process and its descendants four times a second."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)
@@ -120,7 +116,7 @@ class _Peak(threading.Thread):
     def run(self) -> None:
         ended = False
         while not ended:
-            self.mib = max(self.mib, sum(map(_mib, _family(self.pid))))
+            self.mib = max(self.mib, sum(map(_mib, _descendants(self.pid))))
             ended = self._ended.wait(0.25)
 
     def stop(self) -> None:
@@ -128,18 +124,18 @@ class _Peak(threading.Thread):
         self.join()
 
 
-def _family(first: int) -> set[int]:
-    """Return a process and its descendants."""
+def _descendants(root: int) -> set[int]:
+    """Return the ids of a process and its descendants."""
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             parent = int(stat.read_text().rpartition(")")[2].split()[1])
             children.setdefault(parent, []).append(int(stat.parent.name))
-    found, waiting = set(), [first]
-    while waiting:
-        found.add(pid := waiting.pop())
-        waiting += children.get(pid, [])
-    return found
+    pids, queue = set(), [root]
+    while queue:
+        pids.add(pid := queue.pop())
+        queue += children.get(pid, [])
+    return pids
 
 
 def _mib(pid: int) -> float:

@@ -1,4 +1,4 @@
-"""What `make bench` measured, as README.md in this folder shows it: Markdown tables and a plot.
+"""The results of `make bench` as Markdown tables and a plot, for README.md in this folder.
 
 Labels and reasons are written here; every number comes from the run.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import matplotlib
 from matplotlib.figure import Figure
 from measure import table
-from onions.files import write_whole
+from onions.base.files import write_atomic
 
 README = Path(__file__).with_name("README.md")
 PLOT = "comparison.svg"  # beside README.md
@@ -27,7 +27,7 @@ Result = dict[str, Any]
 class Row:
     """A row of a table: each tool's result `name` as `text`, ranked by `value`.
 
-    `why` says why another tool can lead.
+    `why` explains why another tool can lead.
     """
 
     name: str
@@ -47,13 +47,13 @@ def write(data: Result, readme: Path = README) -> None:
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{readme}: the results go between {BEGIN} and {END}")
-    write_whole(readme.with_name(PLOT), plot(data))
-    write_whole(readme, f"{before}{BEGIN}\n\n{block(data)}\n\n{END}{after}")
+    write_atomic(readme.with_name(PLOT), plot(data))
+    write_atomic(readme, f"{before}{BEGIN}\n\n{block(data)}\n\n{END}{after}")
 
 
 def block(data: Result) -> str:
     """Return the results as Markdown."""
-    made = (
+    conditions = (
         f"Measured on {data['date']}, on {data['machine']}, with Python {data['python']}, "
         f"Lighthouse {data['lighthouse']}, {data['data']} and the profile {data['profile']}."
     )
@@ -61,7 +61,7 @@ def block(data: Result) -> str:
         [tool["title"], ", ".join(map(" ".join, tool["versions"].items())), tool["settings"]]
         for tool in data["tools"].values()
     ]
-    parts = [made, f"![{_alt(data)}]({PLOT})"]
+    parts = [conditions, f"![{_alt(data)}]({PLOT})"]
     for head, rows in TABLES.items():
         parts += [f"### {head}", *_table(head, rows, data)]
     return "\n\n".join([*parts, "### Tools", table(["Tool", "Versions", "Settings"], tools)])
@@ -136,7 +136,7 @@ def _table(head: str, rows: list[Row], data: Result) -> list[str]:
 
 
 def _seconds(result: Result) -> float:
-    """Return how long a build took; one that shows an old output has not done its work."""
+    """Return the seconds of a build; infinity if it shows an old output."""
     return float(result["seconds"]) if result.get("right", True) else inf
 
 

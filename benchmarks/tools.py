@@ -1,14 +1,13 @@
 """The tools that compare.py compares: how each gets our pages, is configured, and is called.
 
-Each has a folder of its own, with a copy of the pages as it reads them. Pages keep their text, code
-and captions; what only this project's extension knows is left out, and where a tool reads Markdown
-alone, other directives and roles become plain text. The kernels are those of this project's own
+Each has a folder of its own, with a copy of the pages in its own format. Pages keep their text,
+code and captions, without the directives of this project's extension; for a tool that reads only
+Markdown, other directives and roles become plain text. The kernels are those of this project's
 environment, with `onions.kernel`, so that all run the same code on the same data and versions.
 """
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -19,11 +18,11 @@ from pathlib import Path
 from textwrap import indent
 
 import nbformat
-import stock
 import yaml
-from onions.data import Source
+from onions.book.page import Page
+from onions.images.sources import Source
 from onions.kernel import cores
-from onions.pages import Page
+from page_text import plain_markdown, remove_our_directives
 
 ROOT = Path(__file__).parents[1]
 PINS = Path(__file__).parent / "peers"
@@ -34,23 +33,17 @@ FILES = ("_config.yml", "_toc.yml", "requirements.lock")
 PANDOC = "lib/*/site-packages/pypandoc/files"  # in an environment
 TITLE = "Networks are like onions"
 
-FENCED = re.compile(
-    r"^(`{3,}|:{3,})\{([a-z-]+)\} ?(.*)\n((?::[a-z-]+:.*\n)*)([\s\S]*?)^\1\s*$", re.M
-)
-ROLE = re.compile(r"\{([a-z:]+)\}`(?:([^`<]*?)\s*<[^`>]*>|([^`]*))`")
-TITLED = {"exercise-start": "Exercise: {}", "solution-start": "Solution", "admonition": "{}"}
-
 
 class NotInstalled(Exception):
-    """A tool's packages can't be had here."""
+    """A tool's packages do not install on this machine."""
 
 
 @dataclass(frozen=True)
 class Tool:
     """A way to build the book.
 
-    `write` puts the pages into a folder, `commands` build it from there, one after the other, as
-    far as they succeed; what comes out is in the folder `site`, a file for each page.
+    `write` writes the pages into a folder. `commands` build the book there, one after another,
+    until one fails. The output is in the folder `site`, a file for each page.
     """
 
     name: str
@@ -61,11 +54,10 @@ class Tool:
     site: str
     packages: tuple[str, ...]  # those whose versions the results name
     page: Callable[[str], str] = "{}.html".format
-    theme: bool = True  # whether what comes out is HTML
 
     @property
     def folder(self) -> Path:
-        """Where the tool works."""
+        """The folder in which the tool works."""
         return BENCH / self.name
 
     def file(self, name: str) -> Path:
@@ -73,18 +65,18 @@ class Tool:
         return self.folder / "work" / self.site / self.page(name)
 
     def install(self) -> None:
-        """Make its environment from its lock, where that is not done. Raises NotInstalled."""
+        """Make its environment from its lock, unless it exists. Raises NotInstalled."""
         lock = PINS / f"{self.name}.lock"
         ready = self.folder / "venv" / "installed.lock"
         if not lock.exists() or (ready.exists() and ready.read_bytes() == lock.read_bytes()):
             return
-        uv, venv = _beside(sys.executable, "uv"), str(self.folder / "venv")
+        uv, venv = str(Path(sys.executable).with_name("uv")), str(self.folder / "venv")
         for command in (
             [uv, "venv", "--quiet", "--clear", "--python", sys.executable, venv],
             [uv, "pip", "install", "--quiet", "--require-hashes", "-r", str(lock)],
         ):
-            done = subprocess.run(command, env=os.environ | {"VIRTUAL_ENV": venv}, text=True)
-            if done.returncode:
+            result = subprocess.run(command, env=os.environ | {"VIRTUAL_ENV": venv}, text=True)
+            if result.returncode:
                 raise NotInstalled("its packages do not install here", " ".join(command))
         shutil.copy(lock, ready)
 
@@ -108,55 +100,43 @@ class Tool:
 
 
 def prepare() -> None:
-    """Copy the project, and say which kernel runs the pages: this environment's, with our hooks."""
+    """Copy the project, and install the kernel of all tools: this environment's, with our hooks."""
     shutil.rmtree(SOURCE, ignore_errors=True)
-    for folder in ("book", "code/onions"):
-        shutil.copytree(
-            ROOT / folder, SOURCE / folder, ignore=shutil.ignore_patterns("__pycache__")
-        )
-    for name in FILES:
-        shutil.copy(ROOT / name, SOURCE)
+    copy_book(SOURCE)
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "code" / "onions", CODE / "onions", ignore=ignored)
     (SOURCE / "_build").symlink_to(ROOT / "_build")  # where drawn pictures are kept
     options = ["--IPKernelApp.extra_extensions=onions.kernel", "--IPKernelApp.capture_fd_output=0"]
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", *options]
-    facts = {"argv": argv, "display_name": "Python 3", "language": "python"}
-    put(BENCH / "jupyter" / "kernels" / "python3" / "kernel.json", json.dumps(facts))
-    server = {"ServerApp": {"allow_root": True}}  # in a container, nobody else is there
-    put(BENCH / "jupyter" / "jupyter_server_config.json", json.dumps(server))
+    kernel = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    write_if_changed(BENCH / "jupyter" / "kernels" / "python3" / "kernel.json", json.dumps(kernel))
+    server = {"ServerApp": {"allow_root": True}}  # the only user in a container
+    write_if_changed(BENCH / "jupyter" / "jupyter_server_config.json", json.dumps(server))
 
 
-def put(path: Path, content: bytes | str) -> None:
-    """Write a file, unless it says that already."""
+def copy_book(folder: Path) -> None:
+    """Copy the pages and their configuration into a folder."""
+    shutil.copytree(ROOT / "book", folder / "book")
+    for name in FILES:
+        shutil.copy(ROOT / name, folder)
+
+
+def onions_command(folder: Path, name: str) -> list[str]:
+    """Return the command line of an `onions` command on the book in a folder."""
+    return [sys.executable, "-m", "onions.cli", "--project", str(folder), name]
+
+
+def script_command(folder: Path) -> list[str]:
+    """Return the command line that runs the cells of the book in a folder in one process."""
+    return [sys.executable, str(Path(__file__).with_name("script.py")), str(folder)]
+
+
+def write_if_changed(path: Path, content: bytes | str) -> None:
+    """Write a file, unless it has this content: some tools decide by its time what to run."""
     new = content.encode() if isinstance(content, str) else content
     if not path.exists() or path.read_bytes() != new:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(new)
-
-
-def simple(text: str) -> str:
-    """Return a MyST text as plain Markdown: what directives hold, and what roles say."""
-    text, found = stock.plain(text), 1
-    while found:
-        text, found = FENCED.subn(_content, text)
-    return ROLE.sub(_said, text)
-
-
-def _content(match: re.Match[str]) -> str:
-    _, name, argument, _, body = match.groups()
-    if name == "figure":
-        return f"![{' '.join(body.split())}]({argument})\n"
-    title = TITLED.get(name, "").format(argument)
-    return f"**{title}**\n\n{body}" if title else body
-
-
-def _said(match: re.Match[str]) -> str:
-    role, title, text = match.groups()
-    given = {"glue:text": "a number", "numref": "the figure", "cite": ""}
-    return given.get(role, title or (text or "").rpartition("/")[2])
-
-
-def _beside(python: str | Path, name: str) -> str:
-    return str(Path(python).with_name(name))
 
 
 def _program(tool: str, name: str) -> str:
@@ -164,19 +144,19 @@ def _program(tool: str, name: str) -> str:
 
 
 def _config(folder: Path, name: str, settings: object) -> None:
-    put(folder / name, yaml.safe_dump(settings, sort_keys=False))
+    write_if_changed(folder / name, yaml.safe_dump(settings, sort_keys=False))
 
 
 def _notebook(page: Page, **hidden: object) -> str:
-    """Return a page as a notebook that was not run; `hidden` marks a cell that no reader sees."""
+    """Return a page as a notebook without outputs; `hidden` is the metadata of hidden cells."""
     notebook = nbformat.v4.new_notebook()
     for number, cell in enumerate(page.notebook.cells):
         if cell.cell_type == "code":
             tags = cell.metadata.get("tags", [])
-            facts = {"tags": tags, **(hidden if "remove-cell" in tags else {})}
-            new = nbformat.v4.new_code_cell(cell.source, metadata=facts)
+            metadata = {"tags": tags, **(hidden if "remove-cell" in tags else {})}
+            new = nbformat.v4.new_code_cell(cell.source, metadata=metadata)
         else:
-            new = nbformat.v4.new_markdown_cell(simple(cell.source))
+            new = nbformat.v4.new_markdown_cell(plain_markdown(cell.source))
         new.id = f"cell-{number}"  # the same each time
         notebook.cells.append(new)
     if page.cells:
@@ -189,41 +169,48 @@ def _write_simple(folder: Path, pages: Sequence[Page]) -> list[str]:
     files = []
     for page in pages:
         files.append(f"{page.name}.{'ipynb' if page.cells else 'md'}")
-        text = "\n\n".join(simple(cell.source) for cell in page.notebook.cells) + "\n"
-        put(folder / files[-1], _notebook(page) if page.cells else text)
+        text = "\n\n".join(plain_markdown(cell.source) for cell in page.notebook.cells) + "\n"
+        write_if_changed(folder / files[-1], _notebook(page) if page.cells else text)
     _static(folder)
     return files
 
 
 def _static(folder: Path) -> None:
     for picture in (SOURCE / "book" / "_static").glob("*.svg"):
-        put(folder / "_static" / picture.name, picture.read_bytes())
+        write_if_changed(folder / "_static" / picture.name, picture.read_bytes())
 
 
 def _write_ours(folder: Path, pages: Sequence[Page]) -> None:
     for path in (SOURCE / "book").rglob("*"):
         if path.is_file() and path.suffix != ".md":
-            put(folder / path.relative_to(SOURCE), path.read_bytes())
+            write_if_changed(folder / path.relative_to(SOURCE), path.read_bytes())
     for page in pages:
-        put(folder / "book" / f"{page.name}.md", page.text)
+        write_if_changed(folder / "book" / f"{page.name}.md", page.text)
     for name in FILES:
-        put(folder / name, (SOURCE / name).read_bytes())
+        write_if_changed(folder / name, (SOURCE / name).read_bytes())
 
 
 def _ours(folder: Path) -> list[list[str]]:
-    onions = [sys.executable, "-m", "onions.cli", "--project", str(folder)]
-    return [[*onions, "execute"], [*onions, "render"]]
+    return [onions_command(folder, name) for name in ("execute", "render")]
 
 
 def _write_jupyter_book(folder: Path, pages: Sequence[Page]) -> None:
     for page in pages:
-        put(folder / f"{page.name}.md", stock.plain(page.text))
+        write_if_changed(folder / f"{page.name}.md", remove_our_directives(page.text))
     _static(folder)
     for name in ("references.bib", "reference/reference_runs.json"):
-        put(folder / name, (SOURCE / "book" / name).read_bytes())
-    put(folder / "_toc.yml", (SOURCE / "_toc.yml").read_bytes())
-    execute = {"execute_notebooks": "cache", "timeout": -1, "raise_on_error": True}
-    _config(folder, "_config.yml", {**stock.CONFIG, "execute": execute})
+        write_if_changed(folder / name, (SOURCE / "book" / name).read_bytes())
+    write_if_changed(folder / "_toc.yml", (SOURCE / "_toc.yml").read_bytes())
+    settings = {
+        "title": TITLE,
+        "author": f"the authors of {TITLE}",
+        "only_build_toc_files": True,
+        "execute": {"execute_notebooks": "cache", "timeout": -1, "raise_on_error": True},
+        "parse": {"myst_enable_extensions": ["colon_fence", "deflist", "dollarmath"]},
+        "bibtex_bibfiles": ["references.bib"],
+        "sphinx": {"extra_extensions": ["sphinx_exercise"]},
+    }
+    _config(folder, "_config.yml", settings)
 
 
 def _jupyter_book(folder: Path) -> list[list[str]]:
@@ -243,11 +230,13 @@ nbsphinx_timeout = -1
 
 def _write_nbsphinx(folder: Path, pages: Sequence[Page]) -> None:
     for page in pages:
-        put(folder / f"{page.name}.ipynb", _notebook(page, nbsphinx="hidden"))
+        write_if_changed(folder / f"{page.name}.ipynb", _notebook(page, nbsphinx="hidden"))
     _static(folder)
-    put(folder / "conf.py", NBSPHINX.format(title=TITLE))
+    write_if_changed(folder / "conf.py", NBSPHINX.format(title=TITLE))
     names = "\n".join(f"   {page.name}" for page in pages)
-    put(folder / "contents.rst", f"{TITLE}\n{'=' * len(TITLE)}\n\n.. toctree::\n\n{names}\n")
+    write_if_changed(
+        folder / "contents.rst", f"{TITLE}\n{'=' * len(TITLE)}\n\n.. toctree::\n\n{names}\n"
+    )
 
 
 def _nbsphinx(folder: Path) -> list[list[str]]:
@@ -281,7 +270,7 @@ def _mkdocs(folder: Path) -> list[list[str]]:
 
 def _write_mystmd(folder: Path, pages: Sequence[Page]) -> None:
     files = _write_simple(folder, pages)
-    # A site needs a theme, whose files come from a server of its own: this one has none.
+    # A site needs a theme. mystmd would download one, so this is an empty one.
     _config(folder, "theme/template.yml", {"jtex": "v1", "title": "None", "kind": "site"})
     toc = [{"file": file} for file in files]
     site = {"template": "./theme/template.yml"}
@@ -324,18 +313,18 @@ def _write_gallery(folder: Path, pages: Sequence[Page]) -> None:
     """Write pages as scripts whose comments are reStructuredText."""
     for page in pages:
         head, *others = page.notebook.cells
-        blocks = [f'r"""\n{_rst(simple(head.source))}"""']
+        blocks = [f'r"""\n{_rst(plain_markdown(head.source))}"""']
         for cell in others:
             is_code = cell.cell_type == "code"
-            text = cell.source if is_code else indent(_rst(simple(cell.source)), "# ", bool)
+            text = cell.source if is_code else indent(_rst(plain_markdown(cell.source)), "# ", bool)
             blocks.append(f"# %%\n{text}")
         name = page.name.rpartition("/")[2]
-        put(folder / "examples" / f"page_{name}.py", "\n\n".join(blocks) + "\n")
+        write_if_changed(folder / "examples" / f"page_{name}.py", "\n\n".join(blocks) + "\n")
     heading = f"{TITLE}\n{'=' * len(TITLE)}\n"
-    put(folder / "examples" / "GALLERY_HEADER.rst", heading)
-    put(folder / "contents.rst", f"{heading}\n.. toctree::\n\n   pages/index\n")
-    put(folder / "conf.py", GALLERY.format(title=TITLE, jobs=cores()))
-    put(CODE / "hooks.py", HOOKS)
+    write_if_changed(folder / "examples" / "GALLERY_HEADER.rst", heading)
+    write_if_changed(folder / "contents.rst", f"{heading}\n.. toctree::\n\n   pages/index\n")
+    write_if_changed(folder / "conf.py", GALLERY.format(title=TITLE, jobs=cores()))
+    write_if_changed(CODE / "hooks.py", HOOKS)
     _static(folder)
 
 
@@ -353,8 +342,7 @@ def _gallery(folder: Path) -> list[list[str]]:
 
 
 def _script(folder: Path) -> list[list[str]]:
-    whole_book = str(Path(__file__).with_name("whole_book.py"))
-    return [[sys.executable, whole_book, "--script", str(folder)]]
+    return [script_command(folder)]
 
 
 TOOLS = {
@@ -408,7 +396,6 @@ TOOLS = {
             "_build/site/content",
             ("mystmd",),
             page=lambda name: f"{name.replace('_', '-')}.json",
-            theme=False,
         ),
         Tool(
             "sphinx-gallery",
@@ -429,7 +416,6 @@ TOOLS = {
             _script,
             "",
             (),
-            theme=False,
         ),
     )
 }

@@ -1,6 +1,6 @@
 """Take the pictures of this folder: two pages, on a desk and on a phone, in light and dark.
 
-The site is best one with CIFAR-10's images. Needs Chromium (`make browser`).
+Take them of a site that shows CIFAR-10. Needs Chromium (`make browser`).
 
     .venv/bin/python docs/screenshots.py _build/html
 """
@@ -9,7 +9,7 @@ import argparse
 from io import BytesIO
 from pathlib import Path
 
-from onions.browser import chromium
+from onions.site.browser import launch_chromium
 from PIL import Image
 from playwright.sync_api import Browser
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("site", type=Path, help="a rendered site, as in _build/html")
     site = parser.parse_args().site.resolve()
-    with chromium() as browser:
+    with launch_chromium() as browser:
         for name, page in PAGES.items():
             shots = [
                 _shot(browser, (site / page).as_uri(), width, scheme)
@@ -48,8 +48,8 @@ def _shot(browser: Browser, url: str, width: int, scheme: str) -> Image.Image:
 
 
 def _side_by_side(shots: list[Image.Image]) -> Image.Image:
-    whole = sum(shot.width + GAP for shot in shots) - GAP
-    picture = Image.new("RGB", (whole, HEIGHT // 2), "#888888")
+    width = sum(shot.width + GAP for shot in shots) - GAP
+    picture = Image.new("RGB", (width, HEIGHT // 2), "#888888")
     left = 0
     for shot in shots:
         picture.paste(shot, (left, 0))

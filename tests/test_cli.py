@@ -1,29 +1,26 @@
-"""The commands that look after the store."""
+"""The commands that maintain the store."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import run_onions
-from onions.pages import Project
-from onions.store import Store
-from test_execute import GOOD, entry
-
-Small = Callable[..., Path]
+from onions.book.project import Project
+from onions.store.entries import Store
+from support.pages import PRINTING_PAGE, entry
+from support.projects import Small, run_onions
 
 
 @pytest.fixture
 def root(small: Small) -> Path:
     """A book whose store holds an old run of one page beside the current ones."""
-    root = small(index=GOOD.replace("6 * 7", "6 * 8"), other=GOOD)
+    root = small(index=PRINTING_PAGE.replace("6 * 7", "6 * 8"), other=PRINTING_PAGE)
     assert run_onions(root, "execute").returncode == 0
-    small(index=GOOD.replace("6 * 7", "6 * 9"), other=GOOD)
+    small(index=PRINTING_PAGE.replace("6 * 7", "6 * 9"), other=PRINTING_PAGE)
     assert run_onions(root, "execute").returncode == 0
     return root
 
 
-def test_prune_deletes_what_is_old_and_unused(root: Path) -> None:
+def test_prune_deletes_entries_that_are_old_and_unused(root: Path) -> None:
     assert len(Store(Project(root).store).entries()) == 3
     done = run_onions(root, "store", "prune")
     assert done.returncode == 0 and "Deleted 0 entries" in done.stdout  # none is 30 days old
@@ -38,24 +35,24 @@ def test_prune_deletes_what_is_old_and_unused(root: Path) -> None:
 def test_verify_names_damaged_entries(root: Path) -> None:
     done = run_onions(root, "store", "verify")
     assert done.returncode == 0 and "0 of 3 entries" in done.stdout
-    path = Store(Project(root).store).entries()[1]
-    facts = json.loads(path.read_text())
+    entry_file = Store(Project(root).store).entries()[1]
+    facts = json.loads(entry_file.read_text())
     facts["cells"][0]["outputs"] = []
-    path.write_text(json.dumps(facts))
+    entry_file.write_text(json.dumps(facts))
     done = run_onions(root, "store", "verify")
     assert done.returncode == 1 and "1 of 3 entries" in done.stdout
-    assert str(path) in done.stderr and "checksum is wrong" in done.stderr
+    assert str(entry_file) in done.stderr and "checksum is wrong" in done.stderr
 
 
-def test_without_anything_executed(small: Small) -> None:
-    root = small(index=GOOD)
+def test_commands_before_execute_say_what_to_run(small: Small) -> None:
+    root = small(index=PRINTING_PAGE)
     for command in (["status"], ["store", "prune"], ["render"]):
         done = run_onions(root, *command)
         assert done.returncode == 1 and "Run `onions execute`" in done.stderr, command
     assert run_onions(root, "store", "verify").returncode == 0
 
 
-def test_a_damaged_answer_about_the_build(root: Path) -> None:
+def test_a_damaged_build_file_is_named_and_replaced_by_execute(root: Path) -> None:
     (Project(root).store / "build.json").write_text("{")
     for command in (["status"], ["store", "prune"], ["render"]):
         done = run_onions(root, *command)

@@ -1,4 +1,4 @@
-"""The diagrams say what the numbers they are given say."""
+"""Diagrams show the numbers that they are given."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from onions import diagrams, figures
 
 
 @pytest.fixture(autouse=True)
-def clean() -> Iterator[None]:
+def close_figures() -> Iterator[None]:
     with plt.rc_context({"figure.constrained_layout.use": True}):
         yield
     plt.close("all")
@@ -33,13 +33,13 @@ def tinted(figure: Figure) -> int:
 def test_the_sum_of_the_sliding_kernel_is_written_out() -> None:
     image = np.array([[1, 2, 3, 4], [5, 6, 7, 8], [9, 1, 2, 3]])
     kernel = np.array([[-1, 0, 1]] * 3)
-    said = texts(diagrams.sliding_kernel(image, kernel, row=0, column=1))
-    assert said[-4:-1] == [
+    lines = texts(diagrams.sliding_kernel(image, kernel, row=0, column=1))
+    assert lines[-4:-1] == [
         "−1·2 +  0·3 +  1·4 =   2",
         "−1·6 +  0·7 +  1·8 =   2",
         "−1·1 +  0·2 +  1·3 =   2",
     ]
-    assert said[-1].split() == ["together", "6"] and len(said[-1]) == len(said[-2])
+    assert lines[-1].split() == ["together", "6"] and len(lines[-1]) == len(lines[-2])
 
 
 def test_the_sliding_kernel_marks_one_place() -> None:
@@ -68,7 +68,7 @@ def test_dropout_marks_the_zeros() -> None:
     assert texts(figure) == ["a step", "1.25", "0", "1.25", "prediction", "1", "1", "1"]
 
 
-def test_everything_drawn_is_inside_the_figure() -> None:
+def test_all_text_is_inside_the_figure() -> None:
     figures.use_style()
     drawn = [
         diagrams.sliding_kernel(np.ones((6, 6), int), np.ones((3, 3), int), 0, 0),

@@ -2,36 +2,31 @@ import json
 import sys
 from base64 import b64decode
 from collections.abc import Callable
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from conftest import run_onions
-from onions.exports import MIME, _packed, export, weights_by_epoch
-from onions.fingerprint import Build, fingerprint
-from onions.pages import Project
-from onions.store import Store
-
-Small = Callable[..., Path]
+from onions.exports import MIME, _encode, export, weights_by_epoch
+from support.pages import entry
+from support.projects import Small, run_onions
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "float16", "float32"])
-def test_an_array_is_kept_bit_by_bit(dtype: str) -> None:
+def test_an_encoded_array_keeps_every_bit(dtype: str) -> None:
     array = np.arange(12).reshape(3, 4).astype(dtype)[:, ::2]  # not contiguous
-    packed = _packed("x", array)
-    again = np.frombuffer(b64decode(packed["base64"]), dtype).reshape(packed["shape"])
-    assert packed["dtype"] == dtype and np.array_equal(again, array)
+    encoded = _encode("x", array)
+    decoded = np.frombuffer(b64decode(encoded["base64"]), dtype).reshape(encoded["shape"])
+    assert encoded["dtype"] == dtype and np.array_equal(decoded, array)
 
 
-def test_plain_values_stay_what_they_are() -> None:
+def test_plain_values_are_encoded_unchanged() -> None:
     values = {"names": ("cat", "dog"), "n": np.int64(3), "share": np.float32(0.5), "none": None}
-    assert _packed("x", values) == {"names": ["cat", "dog"], "n": 3, "share": 0.5, "none": None}
+    assert _encode("x", values) == {"names": ["cat", "dog"], "n": 3, "share": 0.5, "none": None}
 
 
 @pytest.mark.parametrize(
-    ("value", "error", "says"),
+    ("value", "error", "message"),
     [
         (np.ones(2), TypeError, "x: an array of float64 can't be exported; use astype"),
         (np.array([1, np.nan], "float32"), ValueError, "x: the array holds NaN"),
@@ -40,17 +35,19 @@ def test_plain_values_stay_what_they_are() -> None:
         ({"inner": [{1, 2}]}, TypeError, "set"),
     ],
 )
-def test_what_no_explorer_could_read_is_refused(value: Any, error: type, says: str) -> None:
-    with pytest.raises(error, match=says):
+def test_values_that_an_explorer_can_t_read_are_refused(
+    value: Any, error: type, message: str
+) -> None:
+    with pytest.raises(error, match=message):
         export("name", x=value) if not isinstance(value, dict) else export("name", **value)
 
 
-def test_in_a_plain_script_nothing_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plain_script_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     export("name", x=1)
     assert capsys.readouterr() == ("", "")
 
 
-def test_an_export_lies_in_the_store(small: Small) -> None:
+def test_an_export_is_in_the_store_entry(small: Small) -> None:
     root = small(
         index="# Title\n\n```{code-cell} python\n:tags: [remove-cell, build-only, export]\n"
         "import numpy as np\nfrom onions.exports import export\n"
@@ -58,23 +55,20 @@ def test_an_export_lies_in_the_store(small: Small) -> None:
     )
     done = run_onions(root, "execute")
     assert done.returncode == 0, done.stderr
-    project = Project(root)
-    entry = Store(project.store).read(
-        fingerprint(project.page("index"), project, Build.read(project))
-    )
-    assert entry is not None
-    (output,) = entry.cells[0].outputs
+    notebook = entry(root, "index")
+    assert notebook is not None
+    (output,) = notebook.cells[0].outputs
     assert output["data"][MIME]["name"] == "grid"
     assert json.loads(json.dumps(output["data"][MIME]["values"]))["values"]["shape"] == [2, 2]
 
 
-def test_the_weights_of_each_epoch_are_kept_and_fit_is_called_as_before(
+def test_weights_by_epoch_records_each_epoch_and_keeps_the_arguments_of_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    made: list[Callable[[int, dict[str, float]], None]] = []
+    epoch_callbacks: list[Callable[[int, dict[str, float]], None]] = []
 
     def callback(on_epoch_end: Callable[[int, dict[str, float]], None]) -> str:
-        made.append(on_epoch_end)
+        epoch_callbacks.append(on_epoch_end)
         return "ours"
 
     callbacks = SimpleNamespace(LambdaCallback=callback)
@@ -90,10 +84,10 @@ def test_the_weights_of_each_epoch_are_kept_and_fit_is_called_as_before(
             assert (images, callbacks) == ("images", ["theirs", "ours"])
             for epoch in range(epochs):
                 self.weight += 1
-                made[0](epoch, {})
+                epoch_callbacks[0](epoch, {})
             return "history"
 
     model = Model()
-    found = weights_by_epoch(model)
+    weights = weights_by_epoch(model)
     assert model.fit("images", epochs=3, callbacks=["theirs"]) == "history"
-    assert found == [[1], [2], [3]]
+    assert weights == [[1], [2], [3]]

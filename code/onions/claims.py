@@ -1,7 +1,7 @@
-"""What a page says about its own run: numbers it measures, networks it trains, sentences it claims.
+"""Records of a page's run: the measures, the trainings and the claims.
 
-All are recorded in the output of the cell that makes them, so they live in the executed notebook
-and are read from there; nothing else has to be kept in step.
+Each record is part of the output of the cell that makes it. So the executed notebook holds them
+all, and no other file can disagree with it.
 """
 
 import math
@@ -9,27 +9,28 @@ from typing import Any, TypedDict
 
 Value = int | float | str | bool
 
-KEY = "onions"  # under this key of an output's metadata
-GLUE_PREFIX = "application/papermill.record/"  # what MyST-NB's `glue` looks for
+KEY = "onions"  # the key of a record in an output's metadata
+GLUE_PREFIX = "application/papermill.record/"  # MyST-NB's `glue` looks for this MIME type
 
-# Set by onions.kernel once a training was cut short: what a claim would say no longer counts.
-not_checked_because = ""
-# Every sentence claimed in this kernel: a record that a page cleared away is missed.
-claimed: list[str] = []
+# Set by onions.kernel after it cuts a training short: from then on, no claim is checked.
+not_checked_reason = ""
+# Every sentence claimed in this kernel; execute finds out with it that a page cleared a record.
+claimed_sentences: list[str] = []
 
 
 class Measure(TypedDict):
-    """A number of the run, under the name by which the page's text shows it."""
+    """A number or word of the run; the page's text shows it by its name."""
 
     name: str
     value: Value
 
 
 class Training(TypedDict):
-    """A trained network, as one row of the lesson's table of all networks.
+    """A trained network: one row of the lesson's table of all networks.
 
-    The accuracies are shares from 0 to 1 after `epoch`; `epochs` is how many were trained, and
-    `curves` has what ``fit`` recorded: for each metric a number by epoch.
+    `epochs` is the number of epochs trained. The accuracies, from 0 to 1, are those after `epoch`,
+    counted from 1. `seconds` is the duration of ``fit``, and `curves` holds its history: for each
+    metric, one value per epoch.
     """
 
     name: str
@@ -43,9 +44,9 @@ class Training(TypedDict):
 
 
 class Claim(TypedDict):
-    """A sentence of the page, whether it holds, and the numbers it rests on.
+    """A sentence of the page, whether it holds, and the measures behind it.
 
-    `holds` is None where it was not checked, and `why` says why.
+    `holds` is None if the claim was not checked; then `why` gives the reason.
     """
 
     sentence: str
@@ -57,24 +58,24 @@ class Claim(TypedDict):
 def measure(name: str, value: Any) -> None:
     """Record a number or word of the run; the page shows it with ``{glue:text}`name```.
 
-    `value` is a Python or NumPy scalar or a string. Raises TypeError for anything else, ValueError
-    for NaN and infinity.
+    `value` is a Python or NumPy scalar, or a string. Raises TypeError for anything else, and
+    ValueError for NaN and infinity.
     """
-    plain = _plain(name, value)
-    record = Measure(name=name, value=plain)
+    scalar = _scalar(name, value)
+    record = Measure(name=name, value=scalar)
     metadata = {KEY: {"measure": record}, "scrapbook": {"name": name, "mime_prefix": GLUE_PREFIX}}
-    text = plain if isinstance(plain, str) else repr(plain)
+    text = scalar if isinstance(scalar, str) else repr(scalar)
     _show(f"{GLUE_PREFIX}text/plain", text, metadata)
 
 
 def trained(name: str, model: Any, history: Any, *, epoch: int | None = None) -> None:
-    """Record a network for the table of all networks.
+    """Record a trained network for the table of all networks.
 
-    `name` says in words what sets it apart. Keras' ``fit`` was called on `model` and returned
-    `history`, with the metric accuracy and validation data; `epoch` (from 1) is the one whose
-    weights the network kept, by default the last. Raises KeyError without those accuracies,
-    ValueError for an epoch that was not trained, and AttributeError where `onions.kernel`, which
-    takes the time of every ``fit``, is not installed.
+    `name` describes the network in words. `history` is what Keras' ``fit`` of `model` returned,
+    with the metric accuracy and validation data. `epoch` (from 1) is the epoch whose weights the
+    network kept; by default the last. Raises KeyError if an accuracy is missing, ValueError for an
+    epoch that was not trained, and AttributeError unless `onions.kernel`, which times every
+    ``fit``, is installed.
     """
     accuracies = history.history["accuracy"], history.history["val_accuracy"]
     epochs = len(accuracies[0])
@@ -97,36 +98,37 @@ def trained(name: str, model: Any, history: Any, *, epoch: int | None = None) ->
     _show("text/plain", f"trained: {name}", {KEY: {"training": record}})
 
 
-def claim(sentence: str, condition: Any, **measured: Any) -> None:
+def claim(sentence: str, condition: Any, **measures: Any) -> None:
     """Record whether a sentence of this page is true of this run.
 
-    `sentence` stands in the page word for word, without numbers; `condition` is a truth value and
-    `measured` the scalars it rests on. A claim that does not hold fails the build after the page's
-    last cell, so that all of them are listed at once. Raises TypeError where the condition is not
-    a truth value, or a measure not a scalar.
+    `sentence` repeats a sentence of the page word for word, without numbers. `condition` is a truth
+    value, and `measures` are the scalars it depends on. A false claim fails the build only after
+    the page's last cell (`onions.run.claims`), so that the error lists every false claim. Raises
+    TypeError if the condition is not a truth value or a measure not a scalar, and ValueError for
+    NaN and infinity.
     """
-    values = {name: _plain(name, value) for name, value in measured.items()}
+    values = {name: _scalar(name, value) for name, value in measures.items()}
     truth = condition.item() if getattr(condition, "size", 0) == 1 else condition
     if not isinstance(truth, bool):
         raise TypeError(f"“{sentence}”: the condition is {type(condition)}, not true or false")
-    claimed.append(sentence)
-    holds = None if not_checked_because else truth
-    record = Claim(sentence=sentence, holds=holds, why=not_checked_because, measures=values)
-    mark = {True: "holds", False: "does not hold", None: "not checked"}[holds]
-    _show("text/plain", f"{mark}: {sentence} {values}", {KEY: {"claim": record}})
+    claimed_sentences.append(sentence)
+    holds = None if not_checked_reason else truth
+    record = Claim(sentence=sentence, holds=holds, why=not_checked_reason, measures=values)
+    outcome = {True: "holds", False: "does not hold", None: "not checked"}[holds]
+    _show("text/plain", f"{outcome}: {sentence} {values}", {KEY: {"claim": record}})
 
 
-def _plain(name: str, value: Any) -> Value:
-    plain = value.item() if getattr(value, "size", 0) == 1 else value
-    if not isinstance(plain, int | float | str | bool):
+def _scalar(name: str, value: Any) -> Value:
+    scalar = value.item() if getattr(value, "size", 0) == 1 else value
+    if not isinstance(scalar, int | float | str | bool):
         raise TypeError(f"{name}: a measure is a single number or a word, not {type(value)}")
-    if isinstance(plain, float) and not math.isfinite(plain):
-        raise ValueError(f"{name}: a measure can't be {plain}; did the training diverge?")
-    return plain
+    if isinstance(scalar, float) and not math.isfinite(scalar):
+        raise ValueError(f"{name}: a measure can't be {scalar}; did the training diverge?")
+    return scalar
 
 
 def _show(mime_type: str, text: str, metadata: dict[str, Any]) -> None:
-    """Display where there is a notebook; in a plain script nobody reads the records."""
+    """Display a record in a notebook; do nothing in a plain script, where nothing reads it."""
     from IPython import get_ipython
     from IPython.display import display
 

@@ -1,8 +1,8 @@
-"""The command line: ``onions execute``, ``render`` and what belongs to them.
+"""The command line, ``onions COMMAND``.
 
-Exit codes: 0 all well; 1 a page is stale or breaks a rule, an entry of the store is damaged, the
-site did not build or may not be published, or two builds differ; 2 wrong usage, data, lock,
-environment or disk, before anything ran; 3 a page failed; 130 interrupted.
+Exit codes: 0 success; 1 a page is stale or breaks a rule, a store entry is damaged, the site did
+not build or may not be published, or two builds differ; 2 wrong usage, data, lock, environment or
+disk, before anything ran; 3 a page failed; 130 interrupted.
 """
 
 import argparse
@@ -15,32 +15,34 @@ from pathlib import Path
 from typing import Any
 
 from onions import commands
-from onions.batches import DataError
+from onions.book.page import PageError
+from onions.book.project import Project
 from onions.commands import stop
-from onions.fingerprint import LockError
-from onions.pages import PageError, Project
-from onions.store import StoreError
+from onions.images.batches import DataError
+from onions.live import PORT
+from onions.store.build import StoreError
+from onions.store.lockfile import LockError
 
 PROFILES = ("full", "smoke")
 Run = Callable[[Project, argparse.Namespace], int]
 EXAMPLES = """\
 examples:
-  onions execute                                 run what changed, side by side
+  onions execute                                 run the pages that changed, in parallel
   onions execute pooling                         run one page, if it changed
-  onions execute --shard 2/3                     run the second of three parts
-  onions status                                  what is stale, and why
-  onions plan --shards 3                         which part runs which pages
-  onions store prune --days 30                   forget old runs
+  onions execute --shard 2/3                     run the second of three shards
+  onions status                                  list the stale pages, and why they are stale
+  onions plan --shards 3                         divide the stale pages among three machines
+  onions store prune --days 30                   delete old entries of the store
   ONIONS_DATA=sketches onions execute --profile smoke
   onions render                                  make the site from the store
-  onions live                                    show every edit in a browser at once
+  onions live                                    show the book in a browser, with every edit
   onions bundle                                  make a PDF, an EPUB and a zip of the site
-  onions reference --seeds 10                    measure what other seeds bring
-  onions doctor                                  hold this build against those
+  onions reference --seeds 10                    run the reference runs, from ten other seeds
+  onions doctor                                  compare this build with the reference runs
   onions gate                                    tell whether the site may be published
-  onions new my_topic --exercise                 add a page, to be written over
+  onions new my_topic --exercise                 add a page
   onions check pooling                           check a page's rules
-  onions diff main .                             what changed between two builds
+  onions diff main .                             compare two builds
 """
 
 
@@ -48,10 +50,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if getattr(options, "profile", "full") not in PROFILES:  # argparse lets a default pass
+    if getattr(options, "profile", "full") not in PROFILES:  # argparse does not check defaults
         parser.error(f"ONIONS_PROFILE: invalid choice: {options.profile!r}")
     project = Project(options.project.resolve())
-    signal.signal(signal.SIGTERM, _interrupt)  # so that it leaves no kernel behind, like Ctrl-C
+    signal.signal(signal.SIGTERM, _interrupt)  # leaves no kernel behind, like Ctrl-C
     try:
         return int(options.run(project, options))
     except (DataError, LockError, PageError, OSError) as error:
@@ -59,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
     except StoreError as error:
         return stop(error, 1)
     except KeyboardInterrupt:
-        return stop("Interrupted. Finished pages are kept; the same command goes on.", 130)
+        return stop("Interrupted. Finished pages are kept; the same command resumes.", 130)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _command(parsers: Any, run: Run, example: str) -> argparse.ArgumentParser:
-    """Add the command that a function is named after, and that its docstring describes."""
+    """Add a command, named after its function and described by the function's docstring."""
     description = str(getdoc(run))
     added: argparse.ArgumentParser = parsers.add_parser(
         run.__name__.removeprefix("run_"),
@@ -102,19 +104,12 @@ def _command(parsers: Any, run: Run, example: str) -> argparse.ArgumentParser:
 
 
 def _add_choices(command: argparse.ArgumentParser) -> None:
-    """Add what decides, beside the environment's variables, with what pages run."""
+    """Add the profile."""
     command.add_argument(
         "--profile",
         choices=PROFILES,
         default=os.environ.get("ONIONS_PROFILE") or "full",
         help="smoke: every training is cut to one epoch of 512 images (default: full)",
-    )
-    _add_unlocked(command)
-
-
-def _add_unlocked(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--unlocked", action="store_true", help="run with the versions that are installed"
     )
 
 
@@ -162,7 +157,6 @@ def _add_reference(parsers: Any) -> None:
     reference.add_argument(
         "--seeds", type=_at_least(2), metavar="N", default=10, help="other seeds (10)"
     )
-    _add_unlocked(reference)
     _add_shares(reference)
 
 
@@ -180,8 +174,7 @@ def _add_live(parsers: Any) -> None:
         help="smoke: changed pages run for one epoch of 512 images first, then as the last build "
         "did (full)",
     )
-    live.add_argument("--port", type=int, default=8000, help="(8000; 0 is any that is free)")
-    live.set_defaults(unlocked=False)
+    live.add_argument("--port", type=int, default=PORT, help=f"({PORT}; 0: any free port)")
 
 
 def _add_gate(parsers: Any) -> None:
@@ -194,9 +187,9 @@ def _add_gate(parsers: Any) -> None:
 def _add_store(parsers: Any) -> None:
     store = parsers.add_parser(
         "store",
-        help="Look after the executed pages: prune, verify.",
-        description="Look after the executed pages in _build/store. Old ones are kept until they "
-        "are pruned, so that going back to them costs nothing.",
+        help="Prune or verify the executed pages.",
+        description="Prune or verify the executed pages in _build/store. Old entries are kept "
+        "until they are pruned, so going back to an earlier text runs nothing.",
         epilog="example: onions store prune --days 30",
     )
     actions = store.add_subparsers(required=True, metavar="ACTION")
@@ -209,17 +202,15 @@ def _add_new(parsers: Any) -> None:
     new = _command(parsers, commands.run_new, "onions new my_topic --after pooling")
     new.add_argument("name", metavar="NAME", help="the page's name, as in my_topic")
     new.add_argument("--exercise", action="store_true", help="with an exercise and its solution")
-    place = new.add_mutually_exclusive_group()
-    place.add_argument("--after", metavar="PAGE", default="", help="the page that it follows")
-    place.add_argument("--part", default="", help="the part of _toc.yml whose last page it becomes")
+    new.add_argument("--after", metavar="PAGE", default="", help="the page that it follows")
 
 
 def _add_check(parsers: Any) -> None:
     check = _command(parsers, commands.run_check, "onions check pooling --fix")
     check.add_argument("pages", nargs="*", metavar="PAGE", help="a page's name or path (all)")
-    what = check.add_mutually_exclusive_group()
-    what.add_argument("--fix", action="store_true", help="repair what needs no author")
-    what.add_argument(
+    action = check.add_mutually_exclusive_group()
+    action.add_argument("--fix", action="store_true", help="repair what needs no author")
+    action.add_argument(
         "--explain",
         nargs="?",
         const="all",
@@ -229,13 +220,10 @@ def _add_check(parsers: Any) -> None:
 
 
 def _add_diff(parsers: Any) -> None:
-    diff = _command(
-        parsers, commands.run_diff, "onions diff main . --format html --output diff.html"
-    )
+    diff = _command(parsers, commands.run_diff, "onions diff main . --format html > diff.html")
     diff.add_argument("before", metavar="A", help="a folder or a git revision")
     diff.add_argument("after", metavar="B", help="a folder or a git revision")
     diff.add_argument("--format", choices=("text", "markdown", "html"), default="text")
-    diff.add_argument("--output", type=Path, metavar="FILE", help="write it there (print it)")
 
 
 def _shard(text: str) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """The diagrams whose code is too long to show on a page. Pages draw them in build-only cells.
 
-They stand apart from `onions.figures`, which every page depends on: when a diagram changes, only
-the pages that draw it run again. One unit of an axis is one cell of a grid.
+They are separate from `onions.figures`, on which every page depends: after a change to a diagram,
+only the pages that import this module run again. One unit of an axis is one cell of a grid.
 """
 
 from collections.abc import Sequence
@@ -20,25 +20,26 @@ WIDTH = STYLE["figure.figsize"][0]  # inches
 
 
 def sliding_kernel(image: np.ndarray, kernel: np.ndarray, row: int, column: int) -> Figure:
-    """Draw an image, a kernel and what comes out, with the sum at one place written out.
+    """Draw an image, a kernel and their convolution, with one of its sums written out.
 
-    `image` is (h, w), of one-digit numbers, and `kernel` (k, k), of whole numbers; `row` and
-    `column` are the place in the output, which is (h − k + 1, w − k + 1).
+    `image` is (h, w), of one-digit numbers, and `kernel` (k, k), of whole numbers. `row` and
+    `column` select the value of the output, which is (h − k + 1, w − k + 1).
     """
     size = len(kernel)
     windows = np.lib.stride_tricks.sliding_window_view(image, kernel.shape)
     output = (windows * kernel).sum(axis=(2, 3))
-    second = image.shape[1] + 1
-    third = second + size + 1
-    figure, ax = _canvas(third + output.shape[1], len(image) + 6.2)
-    beneath = np.zeros(image.shape, bool)
-    beneath[row : row + size, column : column + size] = True
-    here = np.zeros(output.shape, bool)
-    here[row, column] = True
+    kernel_left = image.shape[1] + 1
+    output_left = kernel_left + size + 1
+    right = output_left + output.shape[1]
+    figure, ax = _canvas(right, len(image) + 6.2)
+    window = np.zeros(image.shape, bool)
+    window[row : row + size, column : column + size] = True
+    result = np.zeros(output.shape, bool)
+    result[row, column] = True
     for values, left, name, marked in (
-        (image, 0, "image", beneath),
-        (kernel, second, "kernel", np.ones(kernel.shape, bool)),
-        (output, third, "output", here),
+        (image, 0, "image", window),
+        (kernel, kernel_left, "kernel", np.ones(kernel.shape, bool)),
+        (output, output_left, "output", result),
     ):
         _text(ax, left + values.shape[1] / 2, -0.6, name)
         _grid(ax, values, left, 0, marked)
@@ -50,13 +51,13 @@ def sliding_kernel(image: np.ndarray, kernel: np.ndarray, row: int, column: int)
     lines.append("together" + f"{_number(output[row, column]):>{len(lines[0]) - 8}}")
     y = len(image) + 1.4
     for line in lines:
-        _text(ax, (third + output.shape[1]) / 2, y, line, family="monospace")
+        _text(ax, right / 2, y, line, family="monospace")
         y += 1.2
     return figure
 
 
 def max_pooling(values: np.ndarray) -> Figure:
-    """Draw 2 × 2 max pooling of a grid (2h, 2w) of numbers: each block and its largest.
+    """Draw 2 × 2 max pooling of a grid (2h, 2w) of numbers: each block and its largest number.
 
     Raises ValueError for an odd side.
     """
@@ -78,31 +79,33 @@ def max_pooling(values: np.ndarray) -> Figure:
 
 
 def receptive_field(names: Sequence[str], sizes: Sequence[int]) -> Figure:
-    """Draw how far back one output looks: a square for each layer, each seeing the one before.
+    """Draw the receptive field of one output: one square for each layer, from picture to output.
 
-    `sizes` are the sides, in values, of the part that counts, from the picture, the largest, to
-    the one output.
+    `sizes` are the sides of the squares in values: how much of each layer the output depends on.
+    The first, of the picture, is the largest; the last, of the output, is 1.
     """
-    room = [max(size, 4.6) + 1 for size in sizes]  # for the name below
-    figure, ax = _canvas(sum(room), sizes[0] + 4.2)
+    widths = [max(size, 4.6) + 1 for size in sizes]  # wide enough for the name below
+    figure, ax = _canvas(sum(widths), sizes[0] + 4.2)
     start, middle = 0.0, sizes[0] / 2
-    corner: tuple[float, float, int] | None = None
-    for name, size, width in zip(names, sizes, room, strict=True):
+    previous: tuple[float, float, int] | None = None
+    for name, size, width in zip(names, sizes, widths, strict=True):
         left, top = start + (width - size) / 2, middle - size / 2
-        if corner:
-            before, above, side = corner
-            for y, y_before in ((top, above), (top + size, above + side)):
-                ax.plot([before + side, left], [y_before, y], color=ORANGE, lw=1, ls="--")
+        if previous:
+            previous_left, previous_top, previous_size = previous
+            x = [previous_left + previous_size, left]
+            ax.plot(x, [previous_top, top], color=ORANGE, lw=1, ls="--")
+            bottoms = [previous_top + previous_size, top + size]
+            ax.plot(x, bottoms, color=ORANGE, lw=1, ls="--")
         _grid(ax, np.full((size, size), ""), left, top, np.ones((size, size), bool))
         _text(ax, left + size / 2, sizes[0] + 0.8, f"{size} × {size}", weight="bold")
         _text(ax, left + size / 2, sizes[0] + 2.4, name)
-        corner = (left, top, size)
+        previous = (left, top, size)
         start += width
     return figure
 
 
 def dropout_steps(steps: dict[str, np.ndarray]) -> Figure:
-    """Draw what a dropout layer gives out, by name: grids (rows, columns), zeros marked."""
+    """Draw a dropout layer's outputs, by name: grids of shape (rows, columns), zeros marked."""
     rows = sum(len(values) + 1.3 for values in steps.values()) + 0.8
     columns = next(iter(steps.values())).shape[1]
     figure, ax = _canvas(columns, rows, height=0.62)
@@ -115,7 +118,7 @@ def dropout_steps(steps: dict[str, np.ndarray]) -> Figure:
 
 
 def _canvas(columns: float, rows: float, height: float = 1.0) -> tuple[Figure, Axes]:
-    """Return an empty figure as wide as a page, `height` the height of a cell by its width."""
+    """Return an empty figure as wide as a page; `height` is a cell's height over its width."""
     cell = WIDTH / (columns + 0.2)
     figure, ax = plt.subplots(figsize=(WIDTH, cell * height * (rows + 0.2)))
     ax.set(xlim=(-0.1, columns + 0.1), ylim=(rows - 0.9, -1.1), aspect=height)
@@ -124,14 +127,14 @@ def _canvas(columns: float, rows: float, height: float = 1.0) -> tuple[Figure, A
 
 
 def _grid(ax: Axes, values: np.ndarray, left: float, top: float, marked: np.ndarray) -> None:
-    """Draw a grid of values; the marked ones are tinted and bold, so colour is not all."""
+    """Draw a grid of values; marked ones are bold as well as tinted, so that colour is not all."""
     for (row, column), value in np.ndenumerate(values):
-        mark = marked[row, column]
-        tint = {"facecolor": ORANGE, "alpha": 0.22} if mark else {"facecolor": "none"}
+        is_marked = marked[row, column]
+        tint = {"facecolor": ORANGE, "alpha": 0.22} if is_marked else {"facecolor": "none"}
         corner = (left + column, top + row)
         ax.add_patch(Rectangle(corner, 1, 1, edgecolor="none", **tint))
         ax.add_patch(Rectangle(corner, 1, 1, edgecolor=QUIET, facecolor="none", lw=0.8))
-        weight = "bold" if mark else "normal"
+        weight = "bold" if is_marked else "normal"
         _text(ax, left + column + 0.5, top + row + 0.5, _number(value), weight=weight)
 
 
@@ -140,5 +143,5 @@ def _text(ax: Axes, x: float, y: float, text: str, **style: Any) -> None:
 
 
 def _number(value: Any) -> str:
-    """Return a number in at most six digits, with a real minus sign."""
+    """Return a number with at most six digits and a typographic minus sign; a string as it is."""
     return value if isinstance(value, str) else f"{value:g}".replace("-", "−")

@@ -1,8 +1,7 @@
-"""What a page's run hands on to the explorers: images, weights, curves.
+"""Values that a page's run exports to the explorers: images, weights, curves.
 
-They are outputs of a MIME type of their own, of the page's build-only cells; so they lie in the
-store beside everything else that the run put out, and a render without Keras or NumPy writes them
-out as small files.
+They are outputs of the page's build-only cells, with a MIME type of their own. So the store keeps
+them with the page's other outputs, and render writes them as small files, without Keras or NumPy.
 """
 
 import base64
@@ -12,69 +11,73 @@ import sys
 from typing import Any
 
 MIME = "application/vnd.onions.export+json"
-TAG = "export"  # of the cells that export: they only read, so reference runs do without them
+TAG = "export"  # of the cells that export; they change nothing, so reference runs skip them
 DTYPES = ("uint8", "int32", "float16", "float32")
 
 
 def export(name: str, **values: Any) -> None:
-    """Hand values on to the explorer that asks for them by ``:export: name``.
+    """Export values to the explorer that names them with ``:export: name``.
 
-    A value is a NumPy array of one of `DTYPES`, kept bit by bit in little-endian order, or what
-    JSON can say: numbers, strings, lists and dictionaries of them. Weights go out as float16: half
-    the bytes, and an explorer rounds its pictures more than that. Raises TypeError for other
-    values, ValueError for NaN and infinity.
+    A value is a NumPy array of one of `DTYPES`, whose bits are kept in little-endian order, or a
+    JSON value: a number, a string, or a list or dictionary of them. Export weights as float16: half
+    the bytes, and still more precise than an explorer's pictures. Raises TypeError for other
+    values, and ValueError for NaN and infinity.
     """
     from IPython import get_ipython
     from IPython.display import display
 
-    record = {key: _packed(f"{name}: {key}", value) for key, value in values.items()}
-    if get_ipython():  # in a plain script nobody reads it
-        said = f"exported: {name} ({', '.join(values)})"
-        display({MIME: {"name": name, "values": record}, "text/plain": said}, raw=True)
+    record = {key: _encode(f"{name}: {key}", value) for key, value in values.items()}
+    if get_ipython():  # in a plain script, nothing reads it
+        summary = f"exported: {name} ({', '.join(values)})"
+        display({MIME: {"name": name, "values": record}, "text/plain": summary}, raw=True)
 
 
 def weights_by_epoch(model: Any) -> list[list[Any]]:
-    """Return a list into which every later ``fit`` of a Keras model puts its weights.
+    """Return a list to which every later ``fit`` of a Keras model appends the weights.
 
-    There is an item for each epoch: what ``get_weights`` returns at its end, a list of float32
-    arrays. The training stays as it is: nothing is computed in it, and no random number taken.
+    There is one item per epoch: the model's ``get_weights()`` at its end, a list of float32 arrays.
+    The training itself does not change: it draws no additional random numbers.
     """
-    found: list[list[Any]] = []
-    whole_fit = model.fit
+    weights: list[list[Any]] = []
+    original_fit = model.fit
 
-    @functools.wraps(whole_fit)
+    @functools.wraps(original_fit)
     def fit(*args: Any, **kwargs: Any) -> Any:
-        note = sys.modules["keras"].callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: found.append(model.get_weights())
+        recorder = sys.modules["keras"].callbacks.LambdaCallback(
+            on_epoch_end=lambda epoch, logs: weights.append(model.get_weights())
         )
-        return whole_fit(*args, **kwargs | {"callbacks": [*(kwargs.get("callbacks") or []), note]})
+        callbacks = [*(kwargs.get("callbacks") or []), recorder]
+        return original_fit(*args, **kwargs | {"callbacks": callbacks})
 
     model.fit = fit
-    return found
+    return weights
 
 
-def _packed(place: str, value: Any) -> Any:
+def _encode(label: str, value: Any) -> Any:
+    """Return a value as JSON can hold it; error messages begin with `label`."""
     if isinstance(value, dict):
-        return {str(key): _packed(place, inner) for key, inner in value.items()}
+        return {str(key): _encode(label, item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_packed(place, inner) for inner in value]
+        return [_encode(label, item) for item in value]
     if getattr(value, "shape", ()):
-        return _array(place, value)
-    plain = value.item() if hasattr(value, "item") else value
-    if not (plain is None or isinstance(plain, str | bool | int | float)):
-        raise TypeError(f"{place}: {type(value)} can't be exported; make it an array or a list")
-    if isinstance(plain, float) and not math.isfinite(plain):
-        raise ValueError(f"{place}: {plain} can't be exported; did the training diverge?")
-    return plain
+        return _encode_array(label, value)
+    scalar = value.item() if hasattr(value, "item") else value
+    if not (scalar is None or isinstance(scalar, str | bool | int | float)):
+        raise TypeError(f"{label}: {type(value)} can't be exported; make it an array or a list")
+    if isinstance(scalar, float) and not math.isfinite(scalar):
+        raise ValueError(f"{label}: {scalar} can't be exported; did the training diverge?")
+    return scalar
 
 
-def _array(place: str, array: Any) -> dict[str, Any]:
-    kind = str(getattr(array, "dtype", ""))
-    if kind not in DTYPES:
-        kinds = ", ".join(DTYPES)
-        raise TypeError(f"{place}: an array of {kind} can't be exported; use astype with {kinds}")
-    if kind.startswith("float") and not all(map(math.isfinite, array.ravel().tolist())):
-        raise ValueError(f"{place}: the array holds NaN or infinity")
-    data = array.astype(array.dtype.newbyteorder("<")).tobytes()
-    text = base64.b64encode(data).decode()
-    return {"dtype": kind, "shape": list(array.shape), "base64": text}
+def _encode_array(label: str, array: Any) -> dict[str, Any]:
+    dtype = str(getattr(array, "dtype", ""))
+    if dtype not in DTYPES:
+        choices = ", ".join(DTYPES)
+        raise TypeError(
+            f"{label}: an array of {dtype} can't be exported; use astype with {choices}"
+        )
+    if dtype.startswith("float") and not all(map(math.isfinite, array.ravel().tolist())):
+        raise ValueError(f"{label}: the array holds NaN or infinity")
+    content = array.astype(array.dtype.newbyteorder("<")).tobytes()
+    text = base64.b64encode(content).decode()
+    return {"dtype": dtype, "shape": list(array.shape), "base64": text}

@@ -1,7 +1,7 @@
 """The style of every figure.
 
-Plots come out as SVG on a transparent ground, which the site's style sheet inverts in dark mode;
-figures that hold photographs come out as PNG on white, since photographs must not be inverted.
+Plots become SVG on a transparent background, and the site's style sheet inverts them in dark mode.
+Figures with photographs become PNG on white, since photographs must not be inverted.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 INK = "#1f2328"
 QUIET = "#59636e"
-# Blue and orange of Okabe and Ito's palette for colour-blind readers (https://jfly.uni-koeln.de/color/),
-# the orange darkened to a contrast of 3 against white.
+# Blue and orange are from Okabe and Ito's palette for colour-blind readers; the orange is darkened
+# to a contrast of 3 against white. https://jfly.uni-koeln.de/color/
 COLOURS = ("#0072b2", "#c15a00", "#007a5e", "#a64d79")
 
 STYLE: dict[str, Any] = {
@@ -30,13 +30,13 @@ STYLE: dict[str, Any] = {
     "font.size": 11,
     "grid.alpha": 0.25,
     "grid.color": QUIET,
-    "image.interpolation": "nearest",  # pixels look like pixels, and compress well
+    "image.interpolation": "nearest",  # sharp pixels, which also compress well
     "legend.frameon": False,
     "lines.linewidth": 2,
     "savefig.dpi": 130,
     "savefig.facecolor": "none",
-    "svg.fonttype": "path",  # the reader's fonts can't move a label
-    "svg.hashsalt": "onions",  # the same plot is the same file
+    "svg.fonttype": "path",  # independent of the reader's fonts
+    "svg.hashsalt": "onions",  # makes the ids in the file reproducible
     "text.color": INK,
     "xtick.color": QUIET,
     "ytick.color": QUIET,
@@ -47,7 +47,7 @@ def use_style() -> None:
     """Make matplotlib draw in the book's style."""
     from matplotlib import rcdefaults, style
 
-    rcdefaults()  # not what a matplotlibrc of the machine says
+    rcdefaults()  # a matplotlibrc on the machine must not count
     style.use(STYLE)
 
 

@@ -1,9 +1,9 @@
-"""What the build adds to a page's kernel: the chosen data, quiet logs, plain summaries, the figure
-style, the time of each training and the profile.
+"""The build's additions to a page's kernel: the chosen data, quiet logs, plain summaries, the
+figure style, the time of each training and the profile.
 
-Nothing here is on the page, so the code shown is the code run. ``%load_ext onions.kernel`` loads it
-into a notebook; `install` does the same for a plain script. Hooks wait for Keras and matplotlib to
-be imported, so a page that uses neither pays for neither.
+None of this is on the page, so the code shown is the code run. ``%load_ext onions.kernel`` installs
+it in a notebook, `install` in a plain script. Import hooks apply it once Keras or matplotlib is
+imported, so a page that uses neither loads neither.
 """
 
 import functools
@@ -20,15 +20,16 @@ from typing import TYPE_CHECKING, Any
 
 import wrapt
 
-from onions import claims, data, figures
+from onions import claims, figures
+from onions.images import sources
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
     from matplotlib.figure import Figure
 
 SMOKE_IMAGES = 512
-CACHE = Path(__file__).parents[2] / "_build" / "sketches"
-QUIET = {
+CACHE = Path(__file__).parents[2] / "_build" / "sketches"  # of the drawn stand-in images
+ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",  # TensorFlow: errors only
     "GRPC_VERBOSITY": "ERROR",
     "TTY_COMPATIBLE": "0",  # rich: text without colours …
@@ -37,7 +38,7 @@ QUIET = {
 
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
-    """Install into a notebook's kernel, where figures are displayed as well."""
+    """Install into a notebook's kernel, and set the formats of its figures."""
     install()
     wrapt.register_post_import_hook(
         lambda module: _display_figures(shell), "matplotlib_inline.backend_inline"
@@ -47,17 +48,19 @@ def load_ipython_extension(shell: "InteractiveShell") -> None:
 def install() -> None:
     """Install into this process, before Keras is imported.
 
-    Reads ``ONIONS_SOURCE`` (a resolved data source as JSON, which execute sets) or ``ONIONS_DATA``,
-    ``ONIONS_PROFILE``: ``full`` (the default) or ``smoke``, one epoch of 512 images, and
-    ``ONIONS_SEED_OFFSET``, which is added to every seed that the page sets (default: 0).
+    Reads these variables of the environment:
+    ``ONIONS_SOURCE``, a resolved data source as JSON, which execute sets; without it
+    ``ONIONS_DATA``; ``ONIONS_PROFILE``, which is ``full`` (the default) or ``smoke`` (one epoch of
+    512 images); ``ONIONS_SEED_OFFSET``, added to every seed that the page sets (default: 0).
+    Raises DataError if the data is not available, ValueError for an unknown profile.
     """
-    os.environ.update(QUIET)
-    given = os.environ.get("ONIONS_SOURCE")
+    os.environ.update(ENVIRONMENT)
+    resolved = os.environ.get("ONIONS_SOURCE")
     choice = os.environ.get("ONIONS_DATA") or "auto"
-    source = data.Source(**json.loads(given)) if given else data.resolve(choice)
+    source = sources.Source(**json.loads(resolved)) if resolved else sources.resolve_source(choice)
     hooks = {
         # A hook on the public name keras.datasets.cifar10 would not reach keras.src.
-        "keras.src.datasets.cifar10": lambda module: _answer_with(module, source),
+        "keras.src.datasets.cifar10": lambda module: _replace_load_data(module, source),
         "rich.console": _print_plain_text,
         "matplotlib": lambda module: figures.use_style(),
         "keras.src.models.model": _time_training,
@@ -79,28 +82,23 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def ending() -> dict[str, Any]:
-    """Return what the page ran on: Python, Keras' backend, the device; and what it claimed."""
-    backend = "none"
-    if keras := sys.modules.get("keras"):
-        backend = keras.backend.backend()
-    device = _accelerator(backend) or _processor()
+def run_facts() -> dict[str, Any]:
+    """Return the facts of this run: Python, the device and the claimed sentences."""
     return {
         "python": platform.python_version(),
-        "backend": backend,
-        "device": device,
-        "claimed": claims.claimed,
+        "device": _accelerator() or _processor(),
+        "claimed": claims.claimed_sentences,
     }
 
 
-def _answer_with(cifar10: ModuleType, source: data.Source) -> None:
-    """Let ``load_data`` return the chosen data."""
+def _replace_load_data(cifar10: ModuleType, source: sources.Source) -> None:
+    """Make ``load_data`` return the chosen data."""
 
     def load_data() -> Any:
         if source.name == "sketches":
             sketches = importlib.import_module(source.module)
             return sketches.load_data(CACHE / source.identity[:16])
-        return data.load(source)
+        return sources.load_images(source)
 
     cifar10.load_data = load_data  # type: ignore[attr-defined]
     if public := sys.modules.get("keras.datasets.cifar10"):
@@ -108,12 +106,12 @@ def _answer_with(cifar10: ModuleType, source: data.Source) -> None:
 
 
 def _print_plain_text(console: ModuleType) -> None:
-    """Keep rich, which prints Keras' summaries, from writing HTML in fixed colours."""
+    """Make rich, which prints Keras' summaries, write text instead of HTML in fixed colours."""
     console._is_jupyter = lambda: False  # type: ignore[attr-defined]
 
 
 def _shift_seeds(utils: ModuleType) -> None:
-    """Let ``set_random_seed`` add the seed offset, for the reference runs."""
+    """Make ``set_random_seed`` add the seed offset, for the reference runs."""
     offset = int(os.environ.get("ONIONS_SEED_OFFSET") or 0)
     set_random_seed = utils.set_random_seed
 
@@ -125,13 +123,13 @@ def _shift_seeds(utils: ModuleType) -> None:
 
 
 def _time_training(models: ModuleType) -> None:
-    """Note on the history that every ``fit`` returns how many seconds it took."""
-    whole_fit = models.Model.fit
+    """Make every ``fit`` record its duration, in seconds, on the history that it returns."""
+    original_fit = models.Model.fit
 
-    @functools.wraps(whole_fit)  # the smoke profile binds to its signature
+    @functools.wraps(original_fit)  # the smoke profile reads its signature
     def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
         started = time.perf_counter()
-        history = whole_fit(self, *args, **kwargs)
+        history = original_fit(self, *args, **kwargs)
         history.seconds = time.perf_counter() - started
         return history
 
@@ -139,31 +137,31 @@ def _time_training(models: ModuleType) -> None:
 
 
 def _train_briefly(models: ModuleType) -> None:
-    """Cap every ``fit`` at one epoch of a few images."""
-    whole_fit = models.Model.fit
-    signature = inspect.signature(whole_fit)
+    """Cap every ``fit`` at one epoch of SMOKE_IMAGES images."""
+    original_fit = models.Model.fit
+    signature = inspect.signature(original_fit)
 
-    def few(data: Any) -> Any:
+    def truncate(data: Any) -> Any:
         if isinstance(data, tuple):
-            return tuple(few(part) for part in data)
+            return tuple(truncate(part) for part in data)
         if hasattr(data, "take") and not hasattr(data, "shape"):  # a tf.data.Dataset of batches
             return data.take(SMOKE_IMAGES // 32)
         return data[:SMOKE_IMAGES] if hasattr(data, "shape") else data
 
-    @functools.wraps(whole_fit)
+    @functools.wraps(original_fit)
     def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
-        claims.not_checked_because = "the smoke profile trains for one epoch of 512 images"
-        call = signature.bind(self, *args, **kwargs).arguments
-        for name in {"x", "y", "sample_weight", "validation_data"} & call.keys():
-            call[name] = few(call[name])
-        call["epochs"] = call.get("initial_epoch", 0) + 1
-        return whole_fit(**call)
+        claims.not_checked_reason = "the smoke profile trains for one epoch of 512 images"
+        arguments = signature.bind(self, *args, **kwargs).arguments
+        for name in {"x", "y", "sample_weight", "validation_data"} & arguments.keys():
+            arguments[name] = truncate(arguments[name])
+        arguments["epochs"] = arguments.get("initial_epoch", 0) + 1
+        return original_fit(**arguments)
 
     models.Model.fit = fit
 
 
 def _display_figures(shell: "InteractiveShell") -> None:
-    """Show plots as SVG and photographs as PNG, whatever the inline backend has chosen."""
+    """Show plots as SVG and photographs as PNG, in place of the inline backend's choice."""
     from IPython.core.pylabtools import print_figure
     from matplotlib.figure import Figure
 
@@ -182,26 +180,21 @@ def _display_figures(shell: "InteractiveShell") -> None:
     formatters["image/png"].for_type(Figure, png)
 
 
-def _accelerator(backend: str) -> str:
-    if backend == "tensorflow":
-        config = sys.modules["tensorflow"].config
+def _accelerator() -> str:
+    """Return the name of the first GPU that TensorFlow uses; "" without one."""
+    if tensorflow := sys.modules.get("tensorflow"):
+        config = tensorflow.config
         for device in config.list_physical_devices("GPU"):
             return str(config.experimental.get_device_details(device).get("device_name", "GPU"))
-    if backend == "jax":
-        for device in sys.modules["jax"].devices():
-            if device.platform != "cpu":
-                return str(device.device_kind)
-    if backend == "torch" and sys.modules["torch"].cuda.is_available():
-        return str(sys.modules["torch"].cuda.get_device_name())
     return ""
 
 
 def _processor() -> str:
     """Return the processor's name and how many cores this process may use."""
     name = platform.processor() or platform.machine()
-    listing = Path("/proc/cpuinfo")
-    if listing.exists():
-        for line in listing.read_text().splitlines():
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
             if line.startswith("model name"):
                 name = line.partition(":")[2].strip()
                 break

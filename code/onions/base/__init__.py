@@ -1,0 +1,1 @@
+"""Helpers for every room: atomic writes, the build lock, facts from git, imports, templates."""

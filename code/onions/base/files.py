@@ -1,0 +1,45 @@
+"""Atomic file writes, and other small helpers for files."""
+
+import os
+import shutil
+from pathlib import Path
+
+PARTIAL_SUFFIX = ".part"  # of a file that is still being written
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 to a temporary file, then rename it to `path`.
+
+    A reader sees either the old content or the new. Raises OSError, after which the old file is
+    unchanged.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Hard-link `source`, a file that never changes; copy it if the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def delete_partial_files(folder: Path) -> None:
+    """Delete the temporary files that a killed process left behind."""
+    for partial in folder.glob(f"*{PARTIAL_SUFFIX}"):
+        partial.unlink(missing_ok=True)
+
+
+def format_size(paths: list[Path]) -> str:
+    """Return the total size of files as text, as in ``1.5 MiB``."""
+    kib = sum(path.stat().st_size for path in paths) / 1024
+    return f"{kib / 1024:.1f} MiB" if kib >= 1024 else f"{kib:.0f} KiB"

@@ -1,0 +1,47 @@
+"""Repairs of a page that need no author, as edits of its text."""
+
+import re
+from typing import NamedTuple
+
+from onions.book.page import CodeCell, Page
+from onions.book.prose import TermOccurrence
+
+
+class Edit(NamedTuple):
+    """A repair: `text` replaces the page's characters from `start` to `end`."""
+
+    start: int
+    end: int
+    text: str
+
+
+def apply_edit(page: Page, edit: Edit) -> Page:
+    """Return the page with the repair; its file is not written."""
+    text = page.text[: edit.start] + edit.text + page.text[edit.end :]
+    return Page(page.name, page.path, text)
+
+
+def add_tag(page: Page, cell: CodeCell, tag: str) -> Edit | None:
+    """Return the edit that adds a tag to a cell; None unless the cell has its tags on one line."""
+    source = _offset(page, cell.line)
+    fence = page.text.rindex("{code-cell}", 0, source)
+    tags = re.search(r"^:?tags: *\[[^\]\n]*\w(?=\])", page.text[fence:source], re.M)
+    return Edit(fence + tags.end(), fence + tags.end(), f", {tag}") if tags else None
+
+
+def replace_term(page: Page, occurrence: TermOccurrence, text: str) -> Edit | None:
+    """Return the edit that replaces a term; None if its position in the file is uncertain."""
+    start = _offset(page, occurrence.line) + occurrence.column
+    end = start + len(occurrence.source)
+    return Edit(start, end, text) if page.text[start:end] == occurrence.source else None
+
+
+def replace_minutes(page: Page, minutes: int) -> Edit | None:
+    """Return the edit that sets ``teaching`` in the front matter."""
+    match = re.search(r"(?<=\bteaching:) *\d+", page.text)
+    return Edit(*match.span(), f" {minutes}") if match else None
+
+
+def _offset(page: Page, line: int) -> int:
+    """Return the offset of a line's first character; lines count from 1."""
+    return sum(map(len, page.text.splitlines(keepends=True)[: line - 1]))

@@ -1,0 +1,209 @@
+"""One page: a Markdown file, read into a notebook.
+
+Execute, fingerprint and render share this reader, so all see the same list of cells.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+from myst_nb.core.read import read_myst_markdown_notebook
+from nbformat import NotebookNode
+
+# The front matter of a lesson page: minutes, and lists of sentences.
+LESSON_FIELDS = {
+    "teaching": int,
+    "exercises": int,
+    "questions": list,
+    "objectives": list,
+    "keypoints": list,
+}
+OPTIONAL_FIELDS = {
+    "optional": bool,  # true for a page outside the course
+    "reference": bool,  # true for a page that reference runs repeat from other seeds
+}
+
+KERNEL_NAME = "python3"
+# CSafeLoader is ten times faster, but needs libyaml.
+YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+# Tags that change what runs; all others change only what a reader sees.
+RUN_TAGS = frozenset({"raises-exception", "skip-execution"})
+
+
+class PageError(Exception):
+    """A page or the table of contents can't be used; the message names the file and the line."""
+
+
+@dataclass(frozen=True)
+class CodeCell:
+    """A code cell; `line` is the number (from 1) of its first source line in the ``.md`` file."""
+
+    source: str
+    line: int
+    tags: tuple[str, ...]
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page; its notebook is read on first access."""
+
+    name: str
+    path: Path
+    text: str
+
+    @property
+    def book(self) -> Path:
+        """The folder of the pages."""
+        return self.path.parents[self.name.count("/")]
+
+    @cached_property
+    def notebook(self) -> NotebookNode:
+        """The page's cells. Raises PageError."""
+        return deepcopy(_read(self.text, self.path))  # callers may change their copy
+
+    @cached_property
+    def cells(self) -> list[CodeCell]:
+        """The page's code cells, in order. Raises PageError."""
+        lines = self.text.splitlines()
+        starts = self.notebook.metadata["source_map"]
+        return [
+            CodeCell(
+                cell.source,
+                _first_source_line(lines, start),
+                tuple(cell.metadata.get("tags", ())),
+                cell.metadata,
+            )
+            for cell, start in zip(self.notebook.cells, starts, strict=True)
+            if cell.cell_type == "code"
+        ]
+
+    @cached_property
+    def lesson(self) -> dict[str, Any]:
+        """The front matter's ``lesson``, empty for a page without. Raises PageError."""
+        fields = _front_matter(self.text, self.path).get("lesson") or {}
+        if not isinstance(fields, dict):
+            raise PageError(f"{self.path}: front matter: lesson must be a mapping")
+        types = LESSON_FIELDS | OPTIONAL_FIELDS
+        for name in sorted(LESSON_FIELDS.keys() - fields.keys() if fields else ()):
+            raise PageError(f"{self.path}: front matter: lesson: {name} is missing")
+        for name, value in fields.items():
+            if name not in types:
+                names = ", ".join(types)
+                raise PageError(f"{self.path}: front matter: lesson: {name} is not one of {names}")
+            if type(value) is not types[name]:  # not isinstance, since True is an int
+                kind = {int: "a number", bool: "true or false", list: "a list"}[types[name]]
+                raise PageError(f"{self.path}: front matter: lesson: {name} must be {kind}")
+        return fields
+
+    def check(self) -> None:
+        """Raise PageError if the page's cells, lesson or title can't be read."""
+        _ = self.cells, self.lesson, self.title
+
+    def line_at(self, offset: int) -> int:
+        """Return the line (from 1) of the character at `offset` in the page's text."""
+        return self.text.count("\n", 0, offset) + 1
+
+    @property
+    def title(self) -> str:
+        """The first heading. Raises PageError if there is none."""
+        for cell in self.notebook.cells:
+            for line in cell.source.splitlines():
+                if cell.cell_type == "markdown" and line.startswith("# "):
+                    return str(line[2:].strip())
+        raise PageError(f"{self.path}: the page has no title (a line that starts with '# ')")
+
+
+def claimed_sentences(cell: CodeCell) -> Iterator[tuple[int, str]]:
+    """Yield the sentences that a cell claims, each after its line number in the ``.md`` file."""
+    try:
+        tree = ast.parse(cell.source)
+    except SyntaxError:
+        return  # the fingerprint reports it
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            first = node.args[0] if node.func.id == "claim" and node.args else None
+            if isinstance(first, ast.Constant) and isinstance(first.value, str):
+                yield cell.line + node.lineno - 1, first.value
+
+
+def _front_matter(text: str, path: Path) -> dict[str, Any]:
+    """Return a page's front matter; a hundred times faster than reading the whole page."""
+    match = re.match(r"---\s*\n(.*?)^(?:---|\.\.\.)\s*$", text, re.M | re.S)
+    try:
+        fields = yaml.load(match[1], YAML_LOADER) if match else {}  # noqa: S506, both are safe
+    except yaml.YAMLError as error:
+        raise PageError(f"{path}: can't be read: {error}") from error
+    return fields if isinstance(fields, dict) else {}
+
+
+@lru_cache(maxsize=64)  # render reads an edited page several times
+def _read(text: str, path: Path) -> NotebookNode:
+    if not text.strip():
+        raise PageError(f"{path}: the page is empty")
+    for number, line in enumerate(text.splitlines(), 1):
+        if re.match(r":tags:(?!\s*\[)", line):
+            raise PageError(f"{path}:{number}: tags must be a list, as in :tags: [hide-cell]")
+        if re.match(r":?load:", line):
+            raise PageError(f"{path}:{number}: write the code into the page, or import it")
+    try:
+        notebook = read_myst_markdown_notebook(text, add_source_map=True, path=path)
+    except Exception as error:  # a wrong type in the front matter or an option can raise anything
+        raise PageError(f"{path}: can't be read: {error}") from error
+    kernel = notebook.metadata.get("kernelspec", {}).get("name", KERNEL_NAME)
+    if kernel != KERNEL_NAME:
+        raise PageError(f"{path}: front matter: the kernel is {KERNEL_NAME}, not {kernel}")
+    source_map, lines = notebook.metadata["source_map"], text.splitlines()
+    for index, cell in enumerate(notebook.cells):
+        _check_options(cell, f"{path}:{source_map[index]}")
+        if cell.cell_type == "markdown":
+            source_map[index] = _text_start(lines, source_map[index])
+    return nbformat.from_dict(notebook)
+
+
+def _check_options(cell: NotebookNode, place: str) -> None:
+    """Raise PageError unless a cell's options have the types that their readers expect."""
+    tags = cell.metadata.get("tags", [])
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
+        raise PageError(f"{place}: tags must be a list, as in [remove-cell, build-only]")
+    options = cell.metadata.get("mystnb", {})
+    parts = [
+        options,
+        *(options.get(p, {}) for p in ("image", "figure") if isinstance(options, dict)),
+    ]
+    if not all(isinstance(part, dict) for part in parts):
+        raise PageError(f"{place}: mystnb, and image and figure in it, must be mappings")
+
+
+def _text_start(lines: list[str], start: int) -> int:
+    """Return a Markdown cell's entry for the source map: the line of its first text, minus 2.
+
+    MyST-NB adds 2 to get line numbers for warnings. Its own reader's `start` does not skip the
+    blank lines before the text, so its warnings would name earlier lines.
+    """
+    while start < len(lines) and not lines[start].strip():
+        start += 1
+    return start - 1
+
+
+def _first_source_line(lines: list[str], fence: int) -> int:
+    """Return the line number (from 1) of a cell's first source line, after fence and options."""
+    line = fence  # the fence's number from 1, so also the index of the next line
+    if line < len(lines) and lines[line].strip() == "---":
+        line += 1
+        while line < len(lines) and lines[line].strip() != "---":
+            line += 1
+        line += 1
+    else:
+        while line < len(lines) and lines[line].startswith(":"):
+            line += 1
+    while line < len(lines) and not lines[line].strip():
+        line += 1
+    return line + 1

@@ -1,0 +1,308 @@
+"""The rules that every page keeps, checked without running anything.
+
+Each rule is a function that yields findings. Its docstring is the rule's only documentation: what
+it demands, why, and how to repair a page. ``onions check --explain`` prints it.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from statistics import median
+from typing import NamedTuple
+
+from onions.book.edits import Edit, add_tag, replace_minutes, replace_term
+from onions.book.page import RUN_TAGS, CodeCell, Page, claimed_sentences
+from onions.book.project import Project
+from onions.book.prose import (
+    ASIDE,
+    BUILD_ONLY,
+    QUIZ,
+    glossary_terms,
+    paragraphs,
+    plain_text,
+    reading_minutes,
+    term_occurrences,
+)
+from onions.book.reference import ReferenceRuns
+from onions.exports import TAG
+
+LONGEST_CELL = 20  # lines
+MEDIAN_CELL = 6  # lines
+WIDEST_LINE = 84  # characters; as many fit beside the table of contents
+FEWEST_QUIZZES = 3  # on each page of the lesson
+SHORTEST_ALT_TEXT = 40  # characters
+MINUTES_SLACK = 0.75  # by which the counted minutes may differ from `teaching`
+# Words that make learners who struggle feel slow.
+BELITTLING = re.compile(r"\b(simply|just|obviously|of course|easily|trivial(ly)?)\b", re.I)
+NUMBER = re.compile(
+    r"(?<![\w.,`{])\d{1,3}(,\d{3})+(?![\d`])|(?<![\w.`{])\d+\.\d+ ?%|accuracy of \d"
+)
+LINK = re.compile(r"\{(?:term|doc|ref|numref|cite)(?::\w+)?\}`|\]\(|<https?:")
+
+
+class Finding(NamedTuple):
+    """A place where a page breaks a rule; `edit` repairs it where the repair is unambiguous."""
+
+    line: int
+    message: str
+    edit: Edit | None = None
+    rule: str = ""
+
+
+def apply_rules(page: Page) -> list[Finding]:
+    """Return the findings of all rules on a page, in the order of its lines."""
+    findings = (f._replace(rule=name) for name, rule in RULES.items() for f in rule(page))
+    return sorted(findings, key=lambda finding: (finding.line, finding.rule))
+
+
+def _own_code_is_hidden(page: Page) -> Iterator[Finding]:
+    """A visible cell uses only public libraries, and a build-only cell is hidden.
+
+    Why: readers copy visible cells into their own notebooks, where `onions` is not installed.
+    Fix: tag a cell that only the build needs with build-only and remove-cell (or with remove-input,
+    to show its figure); remove `onions` from all other cells.
+    """
+    for cell in page.cells:
+        if re.search(r"^\s*(from|import) onions\b", cell.source, re.M) and not _is_build_only(cell):
+            yield Finding(cell.line, "a visible cell imports onions")
+        if _is_build_only(cell) and not {"remove-cell", "remove-input"}.intersection(cell.tags):
+            yield _missing_tag(page, cell, "a build-only cell", "remove-cell")
+
+
+def _exports_only_read(page: Page) -> Iterator[Finding]:
+    """A cell that exports for an explorer has the tag export, and does nothing else.
+
+    Why: reference runs skip these cells, so no measure or claim may depend on them.
+    Fix: tag the cells that import from onions.exports, and no others, with remove-cell, build-only
+    and export; claim and measure in other cells.
+    """
+    for cell in page.cells:
+        exports = "from onions.exports import" in cell.source
+        if exports and TAG not in cell.tags:
+            yield _missing_tag(page, cell, "a cell that exports", TAG)
+        if TAG in cell.tags and not exports:
+            yield Finding(cell.line, f"a cell tagged {TAG} imports nothing from onions.exports")
+        if TAG in cell.tags and not _is_build_only(cell):
+            yield _missing_tag(page, cell, "a cell that exports", BUILD_ONLY)
+        if TAG in cell.tags and re.search(r"\b(claim|measure|trained)\(", cell.source):
+            yield Finding(cell.line, "a cell that exports also claims or measures")
+
+
+def _cells_are_short(page: Page) -> Iterator[Finding]:
+    """A cell has at most 20 lines, half of a page's cells at most 6, and a line at most 84
+    characters.
+
+    Why: a cell should fit on a screen, a line beside the table of contents, and text and code
+    should alternate.
+    Fix: split a long cell where a sentence can introduce the rest; break a wide line.
+    """
+    visible = [cell for cell in page.cells if not _is_build_only(cell)]
+    for cell in visible:
+        lines = cell.source.splitlines()
+        if len(lines) > LONGEST_CELL:
+            yield Finding(cell.line, f"a cell of {len(lines)} lines; at most {LONGEST_CELL}")
+        for offset, line in enumerate(lines):
+            if len(line) > WIDEST_LINE:
+                message = f"a line of {len(line)} characters; at most {WIDEST_LINE}"
+                yield Finding(cell.line + offset, message)
+    lengths = [len(c.source.splitlines()) for c in visible if "hide-cell" not in c.tags]
+    if lengths and median(lengths) > MEDIAN_CELL:
+        message = f"half of the cells have more than {MEDIAN_CELL} lines"
+        yield Finding(visible[0].line, message)
+
+
+def _claims_are_in_the_text(page: Page) -> Iterator[Finding]:
+    """A claim repeats a sentence of the page word for word, and its cell always runs to the end.
+
+    Why: the build must check the very sentence that readers see.
+    Fix: copy the sentence into the page's text, or change both; remove the tags skip-execution and
+    raises-exception from the cell.
+    """
+    prose = plain_text(" ".join(text for _, text in paragraphs(page)))
+    for cell in page.cells:
+        for line, sentence in claimed_sentences(cell):
+            if plain_text(sentence) not in prose:
+                yield Finding(line, f"the page's text does not say “{sentence}”")
+            for tag in RUN_TAGS.intersection(cell.tags):
+                yield Finding(line, f"a cell that claims is tagged {tag}")
+
+
+def _claims_hold_from_other_seeds(page: Page) -> Iterator[Finding]:
+    """On a page with reference runs, every claim holds in all of them.
+
+    Why: a claim that depends on the seed makes builds fail at random, or is true only by luck.
+    Fix: write a weaker sentence, or measure both sides and write {held}`one < other`. After
+    changing the page's code, run `onions reference` again.
+    """
+    if not page.lesson.get("reference"):
+        return
+    reference = ReferenceRuns(Project(page.book.parent))
+    if not reference.sets:
+        yield Finding(1, "there are no reference runs; run `onions reference`")
+    for cell in page.cells:
+        for line, sentence in claimed_sentences(cell):
+            for runs, held in reference.claims(page.name, sentence):
+                if not held:
+                    message = f"not claimed in the runs with {runs}; run `onions reference` again"
+                    yield Finding(line, f"“{sentence}” {message}")
+                elif not all(held):
+                    message = f"holds in {sum(map(bool, held))} of {len(held)} runs with {runs}"
+                    yield Finding(line, f"“{sentence}” {message}")
+
+
+def _minutes_are_right(page: Page) -> Iterator[Finding]:
+    """The front matter's `teaching` is the time to read the page, in whole minutes.
+
+    Why: the schedule and the instructor's plan add up these minutes.
+    Fix: write the counted minutes: 200 words a minute, code counted twice, without exercises,
+    folded cells, quizzes and notes.
+    """
+    minutes = reading_minutes(page)
+    if page.lesson and abs(minutes - page.lesson["teaching"]) > MINUTES_SLACK:
+        message = f"teaching: {page.lesson['teaching']}, but reading takes {minutes:.1f} minutes"
+        line = page.line_at(page.text.find("teaching:"))
+        yield Finding(line, message, replace_minutes(page, max(1, round(minutes))))
+
+
+def _terms_are_linked(page: Page) -> Iterator[Finding]:
+    """On a lesson page, the first occurrence of a glossary term is a link, and no other is.
+
+    Why: readers can look up a new word, and no later link interrupts them.
+    Fix: write {term}`kernel`, or {term}`kernels <kernel>`, at the first occurrence, and the bare
+    word everywhere else.
+    """
+    terms = glossary_terms(page) if page.lesson else []
+    for term in terms:
+        for number, occurrence in enumerate(term_occurrences(page, term, terms)):
+            words = occurrence.text
+            link = f"{{term}}`{term}`" if words == term else f"{{term}}`{words} <{term}>`"
+            if number == 0 and not occurrence.linked:
+                edit = replace_term(page, occurrence, link)
+                yield Finding(occurrence.line, f"link the first “{words}”: {link}", edit)
+            elif number and occurrence.linked:
+                edit = replace_term(page, occurrence, words)
+                yield Finding(occurrence.line, f"“{words}” is linked again", edit)
+
+
+def _exercises_have_solutions(page: Page) -> Iterator[Finding]:
+    """Every exercise has a solution, which readers can unfold.
+
+    Why: readers who are stuck can go on, and the build runs the solution's code to prove it.
+    Fix: below the exercise, write a solution-start with the exercise's label, and a solution-end.
+    """
+    solved = set(re.findall(r"\{solution(?:-start)?\}\s*(\S+)", page.text))
+    for match in re.finditer(r"\{exercise(?:-start)?\}.*\n(?::.*\n)*?:label:\s*(\S+)", page.text):
+        if match[1] not in solved:
+            yield Finding(page.line_at(match.start()), f"the exercise {match[1]} has no solution")
+
+
+def _lessons_have_quizzes(page: Page) -> Iterator[Finding]:
+    """A page of the lesson has at least three quizzes.
+
+    Why: readers who have made a prediction look at the result more closely.
+    Fix: ask for a prediction before the page shows the result, or ask what follows from it; see
+    “Quizzes” in CONTRIBUTING.md.
+    """
+    count = len(QUIZ.findall(page.text))
+    if page.lesson and count < FEWEST_QUIZZES:
+        yield Finding(1, f"{count} quizzes; at least {FEWEST_QUIZZES}")
+
+
+def _quiz_names_are_unique(page: Page) -> Iterator[Finding]:
+    """No two quizzes of the book have the same name.
+
+    Why: a reader's browser stores answers under the quiz's name.
+    Fix: rename one of them; begin its name with the page's.
+    """
+    texts = {path: path.read_text("utf-8") for path in page.book.rglob("*.md")}
+    texts[page.path] = page.text
+    for match in QUIZ.finditer(page.text):
+        duplicates = [
+            path.relative_to(page.book)
+            for path, text in texts.items()
+            for quiz in QUIZ.finditer(text)
+            if quiz[1] == match[1] and (path, quiz.start()) != (page.path, match.start())
+        ]
+        if duplicates:
+            message = f"{duplicates[0]} also has a quiz named {match[1]}"
+            yield Finding(page.line_at(match.start()), message)
+
+
+def _quizzes_have_no_links(page: Page) -> Iterator[Finding]:
+    """A quiz contains no link, not even to the glossary.
+
+    Why: a link leads readers away from the question. It also stops render, after all pages have
+    run.
+    Fix: write the bare word; link it in the text before the quiz.
+    """
+    for block in ASIDE.finditer(page.text):
+        if QUIZ.match(block[0]):
+            for match in LINK.finditer(block[0]):
+                yield Finding(page.line_at(block.start() + match.start()), "a link in a quiz")
+
+
+def _figures_have_alt_text(page: Page) -> Iterator[Finding]:
+    """Every figure has alt text of at least 40 characters; every image has alt text.
+
+    Why: a screen reader reads it to people who can't see the figure.
+    Fix: write mystnb: image: alt: into the cell's options, or the text between an image's brackets;
+    describe what the figure shows and what follows from it, not that it is a plot.
+    """
+    for cell in page.cells:
+        options = cell.metadata.get("mystnb", {})
+        draws = "figure" in options or re.search(r"\b(plt|sns|ax|axes)\.", cell.source)
+        if draws and len(options.get("image", {}).get("alt", "")) < SHORTEST_ALT_TEXT:
+            yield Finding(cell.line, "a figure without alt text")
+    for match in re.finditer(r"!\[\s*\]\(", page.text):
+        yield Finding(page.line_at(match.start()), "an image without alt text")
+
+
+def _numbers_come_from_the_run(page: Page) -> Iterator[Finding]:
+    """A result is glued from the run; a fact from outside cites its source in the same paragraph.
+
+    Why: a number typed by hand becomes wrong when a new run gives another.
+    Fix: call measure("name", …) in a build-only cell and write {glue:text}`name` in the text, or
+    cite the source with {cite}`…`.
+    """
+    for line, text in paragraphs(page):
+        match = NUMBER.search(text)
+        if match and "{cite}" not in text:
+            yield Finding(line, f"“{match[0]}” is typed by hand")
+
+
+def _words_are_kind(page: Page) -> Iterator[Finding]:
+    """The text calls nothing easy.
+
+    Why: readers who find it hard feel slow, and give up.
+    Fix: leave the word out.
+    """
+    for line, text in paragraphs(page):
+        if match := BELITTLING.search(text):
+            yield Finding(line, f"“{match[0]}”")
+
+
+def _is_build_only(cell: CodeCell) -> bool:
+    """Tell whether only the build needs a cell."""
+    return BUILD_ONLY in cell.tags
+
+
+def _missing_tag(page: Page, cell: CodeCell, description: str, tag: str) -> Finding:
+    message = f"{description} without the tag {tag}"
+    return Finding(cell.line, message, add_tag(page, cell, tag))
+
+
+RULES: dict[str, Callable[[Page], Iterator[Finding]]] = {
+    "own-code": _own_code_is_hidden,
+    "exports": _exports_only_read,
+    "short-cells": _cells_are_short,
+    "claims": _claims_are_in_the_text,
+    "reference": _claims_hold_from_other_seeds,
+    "minutes": _minutes_are_right,
+    "terms": _terms_are_linked,
+    "solutions": _exercises_have_solutions,
+    "quizzes": _lessons_have_quizzes,
+    "quiz-names": _quiz_names_are_unique,
+    "quiz-links": _quizzes_have_no_links,
+    "alt-text": _figures_have_alt_text,
+    "numbers": _numbers_come_from_the_run,
+    "words": _words_are_kind,
+}

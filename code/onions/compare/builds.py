@@ -1,0 +1,155 @@
+"""Find the builds to compare: in a project's folder, a site, a store, or a git revision."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from nbformat import NotebookNode
+
+from onions.book.project import Project
+from onions.store.build import BUILD_FILE, Build, StoreError
+from onions.store.entries import Store
+
+
+class BuildError(Exception):
+    """A name does not refer to a build; the message gives the reason and the remedy."""
+
+
+@dataclass(frozen=True)
+class ExecutedBuild:
+    """The executed pages of a build.
+
+    `name` is the user's name for the build, `data` the name of its data. `entries` maps pages to
+    their executed notebooks, and `notes` maps each missing page to the reason.
+    """
+
+    name: str
+    data: str
+    entries: dict[str, NotebookNode]
+    notes: dict[str, str]
+
+
+def find_build(name: str, project: Project) -> ExecutedBuild:
+    """Return the build in the folder `name`, or that of the git revision `name` of `project`.
+
+    Raises BuildError, StoreError for a damaged entry, and OSError, for example if git is missing.
+    """
+    folder = Path(name)
+    if (folder / "_build" / "store" / BUILD_FILE).exists():
+        return _project_build(name, Project(folder.resolve()), f"Run `onions execute` in {folder}")
+    for store in (folder / "store", folder):
+        if (store / BUILD_FILE).exists():
+            return _store_build(name, store)
+    commit = _git(project, "rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
+    if commit.returncode == 0:
+        return _revision_build(name, commit.stdout.decode().strip(), project)
+    if folder.exists():
+        raise BuildError(
+            f"{name}: no build in this folder, neither _build/store nor store nor {BUILD_FILE}. "
+            "Run `onions execute` in its project."
+        )
+    raise BuildError(
+        f"{name}: neither a folder nor a git revision of {project.root}. Name a project's folder, "
+        "a built site, a store, or a revision that `git log` lists."
+    )
+
+
+def _store_build(name: str, folder: Path) -> ExecutedBuild:
+    """Return the last runs in a store, one for each page, that match its ``build.json``.
+
+    Unreadable entries are skipped.
+    """
+    build, store = _read_build(folder), Store(folder)
+    key = _build_key(asdict(build))
+    runs = [facts for facts in store.facts() if _build_key(facts["build"]) == key]
+    last = {facts["page"]: facts for facts in sorted(runs, key=lambda facts: facts["executed"])}
+    entries = {page: _entry(store, facts["fingerprint"]) for page, facts in sorted(last.items())}
+    if not entries:
+        raise BuildError(f"{folder}: it holds no page of its last build. Run `onions execute`.")
+    return ExecutedBuild(name, build.source.name, entries, {})
+
+
+def _build_key(build: dict[str, Any]) -> list[Any]:
+    """Return the facts that all runs of one build share."""
+    source = build.get("source", {})
+    choices = [build.get("profile"), build.get("seed_offset", 0)]
+    return [source.get("name"), source.get("identity"), *choices]
+
+
+def _revision_build(name: str, commit: str, project: Project) -> ExecutedBuild:
+    """Return the pages of a commit that this project's store holds; nothing runs."""
+    _read_build(project.store)
+    archive = _git(project, "archive", "--format=zip", commit)
+    if archive.returncode != 0:
+        raise BuildError(f"{name}: {archive.stderr.decode().strip()}. Name another revision.")
+    with TemporaryDirectory(prefix="onions-") as folder:
+        revision = Project(Path(folder))
+        zipfile.ZipFile(io.BytesIO(archive.stdout)).extractall(revision.root)
+        revision.build.mkdir(exist_ok=True)
+        revision.store.symlink_to(project.store.resolve())
+        remedy = f"Run `git switch --detach {name} && onions execute`"
+        return _project_build(name, revision, remedy)
+
+
+def _project_build(name: str, project: Project, remedy: str) -> ExecutedBuild:
+    """Return a project's fresh pages, by the fingerprints that its own code computes.
+
+    A page's last run may be of another text: the page may have gone back to an earlier one.
+    """
+    build, store = _read_build(project.store), Store(project.store)
+    rows = _status_rows(name, project, remedy)
+    entries = {row["page"]: _entry(store, row["fingerprint"]) for row in rows if row["fresh"]}
+    notes = {
+        row["page"]: f"not executed as of {name} ({'; '.join(row['why'])}). {remedy}."
+        for row in rows
+        if not row["fresh"]
+    }
+    if not entries:
+        raise BuildError(f"{name}: all of its pages are stale. {remedy}.")
+    return ExecutedBuild(name, build.source.name, entries, notes)
+
+
+def _status_rows(name: str, project: Project, remedy: str) -> list[dict[str, Any]]:
+    """Return the rows that ``onions status --json`` prints when a project's own code runs it."""
+    path = os.pathsep.join([str(project.root / "code"), os.environ.get("PYTHONPATH", "")])
+    status = subprocess.run(
+        # -P keeps modules in the working folder from being imported.
+        [sys.executable, "-P", "-m", "onions.cli", "--project", project.root, "status", "--json"],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    try:
+        return list(json.loads(status.stdout))
+    except ValueError as error:
+        message = (status.stderr.strip().splitlines() or ["no error message"])[-1]
+        raise BuildError(
+            f"{name}: its own code can't list its pages' fingerprints ({message}). {remedy}, and "
+            "name a copy of the resulting _build/store."
+        ) from error
+
+
+def _read_build(store: Path) -> Build:
+    try:
+        return Build.read(store)
+    except StoreError as error:
+        raise BuildError(str(error)) from error
+
+
+def _entry(store: Store, fingerprint: str) -> NotebookNode:
+    entry = store.read(fingerprint)
+    if entry is None:
+        raise BuildError(f"{store.path(fingerprint)}: the file is missing. Run `onions execute`.")
+    return entry
+
+
+def _git(project: Project, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+    command = ["git", "-C", str(project.root), *arguments]
+    return subprocess.run(command, capture_output=True)

@@ -1,0 +1,92 @@
+"""Compare a build with the reference runs: its deviations and their likely causes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from nbformat import NotebookNode
+
+from onions.book.project import Project
+from onions.book.reference import ReferenceRuns, Spread
+from onions.claims import KEY
+from onions.store.build import Build
+from onions.store.entries import Store, measures
+from onions.store.fingerprint import code_hash, package_versions
+from onions.store.status import page_states
+
+MAX_CAUSES = 4
+CODE_CHANGED = "its code changed since the reference runs"
+
+
+def deviations(project: Project, build: Build) -> Iterator[str]:
+    """Yield a message for each page that deviates from the reference runs, with the likely causes.
+
+    There is also a message for each page that is stale, or has no reference runs with the build's
+    data. Raises PageError, LockError or StoreError if the pages can't be compared.
+    """
+    store, reference = Store(project.store), ReferenceRuns(project)
+    for state in page_states(project, build):
+        if not state.page.lesson.get("reference"):
+            continue
+        name = state.page.name
+        entry = store.read(state.fingerprint) if state.fresh else None
+        sets = [runs for runs in reference.with_data(build.source.name) if name in runs["pages"]]
+        if entry is None:
+            yield f"{name}: stale. Run `onions execute`."
+        elif not sets:
+            yield (
+                f"{name}: there are no reference runs with {build.source.name}. Run "
+                "`onions reference`."
+            )
+        else:
+            deviating = list(_deviating_measures(entry, reference, build.source.name))
+            causes = _causes(entry.metadata[KEY], sets)
+            if deviating:
+                cause = "; ".join(causes[:MAX_CAUSES]) or "nothing else differs; is it the code?"
+                yield "\n  ".join([f"{name}: deviates; likely cause: {cause}", *deviating])
+            elif causes and causes[0] == CODE_CHANGED:
+                yield f"{name}: {CODE_CHANGED}. Run `onions reference`."
+
+
+def _deviating_measures(entry: NotebookNode, reference: ReferenceRuns, data: str) -> Iterator[str]:
+    """Yield each measure outside the spread of the reference runs, with that spread."""
+    page = entry.metadata[KEY]["page"]
+    for _, measure in measures(entry):
+        name, value = measure["name"], measure["value"]
+        spread = reference.spread(data, page, name)
+        if spread is None or isinstance(value, str):
+            values = set(reference.values(data, page, name))
+            if not values:
+                yield f"{name} = {value}, missing in the reference runs"
+            # A word that varies among the reference runs may have any value here.
+            elif len(values) == 1 and value not in values:
+                yield f"{name} = {value}, in all reference runs {values.pop()}"
+        elif not spread.normal(value):
+            yield f"{name} = {value:.4g}, {_range(spread)}"
+
+
+def _range(spread: Spread) -> str:
+    low, high = spread.values[0], spread.values[-1]
+    return f"in {len(spread.values)} reference runs {low:.4g} to {high:.4g}"
+
+
+def _causes(facts: dict[str, Any], sets: list[dict[str, Any]]) -> list[str]:
+    """Return the differences between a run and the most similar set, the likeliest cause first."""
+    return min((_differences(facts, runs) for runs in sets), key=len)
+
+
+def _differences(facts: dict[str, Any], runs: dict[str, Any]) -> list[str]:
+    """Return the differences between the facts of a run and one set of reference runs."""
+    build, components = facts["build"], facts["components"]
+    differences = []
+    if runs["pages"][facts["page"]]["code"] != code_hash(components):
+        differences.append(CODE_CHANGED)
+    if build["profile"] != "full":
+        differences.append(f"profile {build['profile']}, not full")
+    if build["source"]["identity"] != runs["data identity"]:
+        differences.append("other images under the same name")
+    if facts["device"] != runs["device"]:
+        differences.append(f"device {facts['device']}, not {runs['device']}")
+    for name, version in (package_versions(components) | {"python": facts["python"]}).items():
+        if version != runs["versions"].get(name):
+            differences.append(f"{name} {version}, not {runs['versions'].get(name, 'used')}")
+    return differences

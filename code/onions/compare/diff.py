@@ -1,0 +1,304 @@
+"""Compare two builds for a reviewer: their claims, measures, networks, figures and times."""
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TypeGuard
+
+import nbformat
+from nbformat import NotebookNode
+
+from onions.book.reference import ReferenceRuns
+from onions.claims import KEY, Claim, Value
+from onions.compare.builds import ExecutedBuild
+from onions.compare.pictures import Picture, PictureError, data_url, describe_changes, read_picture
+from onions.store.entries import claims, measure_values
+from onions.store.fingerprint import NON_PACKAGES, package_versions
+from onions.store.status import component_changes
+
+ROUNDING = 1e-6  # relative; machines differ in the order in which they add floats
+SLOWER_FACTOR, SLOWER_SECONDS = 1.5, 5
+ABSENT = "absent"
+SUMMARY = re.compile(r'^Model: ".*?^ Total params:.*?(?=^[^ ]|\Z)', re.M | re.S)
+PICTURE_TYPES = ("image/svg+xml", "image/png")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim, measure or time of a page that differs between the two builds.
+
+    `name` is the claim's sentence, the measure's name, or the unit of time.
+    """
+
+    page: str
+    name: str
+    before: str
+    after: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The unified diff of a network's summary, the one with this `number` (from 1) on its page."""
+
+    page: str
+    number: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure that differs, the one with this `number` (from 1) on its page.
+
+    `pictures` holds ``data:`` URLs under the names before, after and difference, as far as known.
+    """
+
+    page: str
+    number: int
+    change: str
+    pictures: dict[str, str]
+
+
+@dataclass(frozen=True)
+class BuildDiff:
+    """All differences between two builds, the most important first; true if there are any.
+
+    `notes` names the pages that can't be compared. `noise` counts the measures that changed within
+    the spread of the reference runs. `totals` are the seconds of all compared pages, before and
+    after. `component_changes` describes changes of data, versions and devices.
+    """
+
+    before: str
+    after: str
+    notes: list[str]
+    claims: list[Row]
+    measures: list[Row]
+    noise: int
+    summaries: list[Summary]
+    figures: list[Figure]
+    times: list[Row]
+    totals: tuple[float, float]
+    component_changes: list[str]
+
+    def __bool__(self) -> bool:
+        parts = (self.notes, self.claims, self.measures, self.summaries, self.figures, self.times)
+        return any(parts) or bool(self.component_changes)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Sentences about measures within the spread, total times and changed components."""
+        measures = "1 measure" if self.noise == 1 else f"{self.noise} measures"
+        seconds_before, seconds_after = self.totals
+        changes = "; ".join(self.component_changes) or "the same data, versions and device"
+        return [
+            f"{measures} changed within the reference spread.",
+            f"All pages took {seconds_before:.0f} s → {seconds_after:.0f} s.",
+            f"Ran with: {changes}.",
+        ]
+
+
+def compare_builds(
+    before: ExecutedBuild, after: ExecutedBuild, reference: ReferenceRuns
+) -> BuildDiff:
+    """Compare two builds page by page; pages with a note in either of them are left out.
+
+    Measures are compared with the spread of the reference runs with the data of `after`. Raises
+    PageError if the file of the reference runs is damaged.
+    """
+    notes = before.notes | after.notes
+    empty = nbformat.v4.new_notebook()
+    pages = [
+        (_clean(page), before.entries.get(page, empty), after.entries.get(page, empty))
+        for page in before.entries | after.entries
+        if page not in notes
+    ]
+    measures, noise = _measures(pages, after.data, reference)
+    changes = component_changes(_shared_components(before), _shared_components(after))
+    return BuildDiff(
+        before=_clean(before.name),
+        after=_clean(after.name),
+        notes=[_clean(f"{page}: {note}") for page, note in notes.items()],
+        claims=sorted((row for page in pages for row in _claims(*page)), key=_importance),
+        measures=measures,
+        noise=noise,
+        summaries=[summary for page in pages for summary in _summaries(*page)],
+        figures=[figure for page in pages for figure in _figures(*page)],
+        times=[row for page in pages for row in _times(*page)],
+        totals=(_total(page[1] for page in pages), _total(page[2] for page in pages)),
+        component_changes=[_clean(change) for change in changes],
+    )
+
+
+def _claims(page: str, before: NotebookNode, after: NotebookNode) -> Iterator[Row]:
+    old_claims, new_claims = (
+        {claim["sentence"]: claim for _, claim in claims(entry)} for entry in (before, after)
+    )
+    for sentence, claim in (old_claims | new_claims).items():
+        old, new = _outcome(old_claims.get(sentence)), _outcome(new_claims.get(sentence))
+        if old != new:
+            measures = claim["measures"].items()
+            note = ", ".join(_clean(f"{name} = {_text(value)}") for name, value in measures)
+            yield Row(page, _clean(sentence), old, new, note)
+
+
+def _outcome(claim: Claim | None) -> str:
+    if claim is None:
+        return ABSENT
+    return {True: "holds", False: "does not hold", None: "not checked"}[claim["holds"]]
+
+
+def _importance(row: Row) -> int:
+    """Return the sort key of a claim's change: claims that no longer hold come first."""
+    if row.after == "does not hold":
+        return 0 if row.before == "holds" else 1
+    return 2 if row.before == "holds" else 3
+
+
+def _measures(
+    pages: list[tuple[str, NotebookNode, NotebookNode]], data: str, reference: ReferenceRuns
+) -> tuple[list[Row], int]:
+    """Return the measures that changed beyond the reference runs' spread, and how many within."""
+    rows, noise = [], 0
+    for page, before, after in pages:
+        old_values, new_values = measure_values(before), measure_values(after)
+        for name in old_values | new_values:
+            old, new = old_values.get(name), new_values.get(name)
+            if _is_same(old, new):
+                continue
+            reference_values = reference.values(data, page, name)
+            if _is_within_spread(old, new, reference_values):
+                noise += 1
+            else:
+                note = _spread(reference_values)
+                rows.append(Row(page, _clean(name), _text(old), _text(new), note))
+    return rows, noise
+
+
+def _is_same(old: Value | None, new: Value | None) -> bool:
+    if _is_number(old) and _is_number(new):
+        return math.isclose(old, new, rel_tol=ROUNDING)
+    return type(old) is type(new) and old == new
+
+
+def _is_within_spread(old: Value | None, new: Value | None, reference_values: list[Value]) -> bool:
+    """Tell whether the reference runs differ among themselves as much as these two values."""
+    if isinstance(old, bool) and isinstance(new, bool):
+        return {True, False} <= {value for value in reference_values if isinstance(value, bool)}
+    numbers = [value for value in reference_values if _is_number(value)]
+    if not (numbers and _is_number(old) and _is_number(new)):
+        return False
+    return abs(new - old) <= max(numbers) - min(numbers)
+
+
+def _is_number(value: Value | None) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _spread(reference_values: list[Value]) -> str:
+    numbers = [value for value in reference_values if _is_number(value)]
+    return f"{_text(min(numbers))} to {_text(max(numbers))} in reference runs" if numbers else ""
+
+
+def _text(value: Value | None) -> str:
+    if value is None:
+        return ABSENT
+    if isinstance(value, float):
+        return f"{value:.7g}"
+    return f"{value:,}" if _is_number(value) else _clean(str(value))
+
+
+def _summaries(page: str, before: NotebookNode, after: NotebookNode) -> Iterator[Summary]:
+    pairs = zip_longest(_network_summaries(before), _network_summaries(after), fillvalue="")
+    for number, pair in enumerate(pairs, 1):
+        if pair[0] != pair[1]:
+            old, new = ([_clean_line(line) for line in text.splitlines()] for text in pair)
+            diff = difflib.unified_diff(old, new, "before", "after", lineterm="")
+            yield Summary(page, number, "\n".join(diff))
+
+
+def _network_summaries(entry: NotebookNode) -> list[str]:
+    """Return the summaries of networks in an entry's outputs, in order.
+
+    Keras prints a summary as several outputs, between those of other code.
+    """
+    summaries = []
+    for cell in entry.cells:
+        texts = [out["data"].get("text/plain", "") for out in cell.outputs if "data" in out]
+        stream = "".join(out.get("text", "") for out in cell.outputs)
+        matches = [match for text in (stream, *texts) for match in SUMMARY.findall(text)]
+        summaries += [match.strip() for match in matches]
+    return summaries
+
+
+def _figures(page: str, before: NotebookNode, after: NotebookNode) -> Iterator[Figure]:
+    pairs = zip_longest(_images(before), _images(after))
+    for number, (old, new) in enumerate(pairs, 1):
+        if old == new:
+            continue
+        try:
+            images = {"before": old, "after": new}
+            pictures = {name: read_picture(*image) for name, image in images.items() if image}
+            change, urls = _compare_pictures(pictures)
+        except PictureError as error:
+            change, urls = f"can't be compared: {error}", {}
+        if change:
+            yield Figure(page, number, change, urls)
+
+
+def _images(entry: NotebookNode) -> list[tuple[str, str]]:
+    """Return the type and data of each figure of an entry, in order."""
+    bundles = [out["data"] for cell in entry.cells for out in cell.outputs if "data" in out]
+    types = [(next((kind for kind in PICTURE_TYPES if kind in data), ""), data) for data in bundles]
+    return [(mime_type, data[mime_type]) for mime_type, data in types if mime_type]
+
+
+def _compare_pictures(pictures: dict[str, Picture]) -> tuple[str, dict[str, str]]:
+    """Describe how a figure's pictures, before and after, differ; return their URLs as well.
+
+    The description is empty if the difference does not matter.
+    """
+    urls = {name: picture.url for name, picture in pictures.items()}
+    if len(pictures) == 1:
+        return ("is new" if "after" in pictures else "is gone"), urls
+    change, difference = describe_changes(pictures["before"], pictures["after"])
+    if difference:
+        urls["difference"] = data_url(difference)
+    return _clean(change), urls
+
+
+def _times(page: str, before: NotebookNode, after: NotebookNode) -> Iterator[Row]:
+    if KEY in before.metadata and KEY in after.metadata:
+        old, new = (entry.metadata[KEY]["seconds"] for entry in (before, after))
+        low, high = sorted((old, new))
+        if high > SLOWER_FACTOR * low and high - low > SLOWER_SECONDS:
+            yield Row(page, "seconds", f"{old:.0f}", f"{new:.0f}")
+
+
+def _total(entries: Iterable[NotebookNode]) -> float:
+    return sum(entry.metadata.get(KEY, {}).get("seconds", 0) for entry in entries)
+
+
+def _shared_components(build: ExecutedBuild) -> dict[str, str]:
+    """Return the components of a build's pages other than code: data, versions and devices."""
+    runs = [entry.metadata[KEY] for entry in build.entries.values()]
+    devices = "; ".join(sorted({str(facts.get("device", "")) for facts in runs}))
+    shared: dict[str, str] = {}
+    for facts in runs:
+        components = facts["components"]
+        shared |= package_versions(components)
+        shared |= {name: components[name] for name in NON_PACKAGES if name in components}
+    return shared | {"device": devices}
+
+
+def _clean(text: str) -> str:
+    """Return text from an entry on one line, without control characters for the terminal."""
+    return _clean_line(" ".join(text.split()))
+
+
+def _clean_line(line: str) -> str:
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line
+    )

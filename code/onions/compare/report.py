@@ -1,0 +1,63 @@
+"""Format the differences between two builds as text, Markdown or HTML, and the state of one.
+
+Values from entries are untrusted: in Markdown and HTML they are escaped.
+"""
+
+import html
+import re
+from collections import Counter
+from pathlib import Path
+
+from onions.base.templates import environment
+from onions.compare.diff import BuildDiff
+from onions.store.build import Build
+from onions.store.entries import Store, claims
+from onions.store.status import PageState, age
+
+SUFFIXES = {"text": "txt", "markdown": "md", "html": "html"}  # of the templates, by format
+
+
+def format_diff(diff: BuildDiff, style: str) -> str:
+    """Return the differences as text, markdown or html, whichever `style` names."""
+    templates = environment(Path(__file__).with_name("templates"))
+    templates.filters |= {"md": _markdown, "fenced": _fenced}
+    template = templates.get_template(f"diff.{SUFFIXES[style]}")
+    return re.sub(r"\n{3,}", "\n\n", template.render(diff=diff))
+
+
+def status_summary(build: Build, states: list[PageState], store: Store) -> str:
+    """Return the state of every page as a Markdown table, with its last run and its claims."""
+    lines = ["| page | state | seconds | device | executed | claims |", "| --- " * 6 + "|"]
+    for state in states:
+        status = "fresh" if state.fresh else f"stale, since {'; '.join(state.reasons)}"
+        run = state.last_run
+        seconds = f"{run['seconds']:.0f}" if run else ""
+        device = str(run.get("device", ""))
+        cells = [state.page.name, status, seconds, device, age(run), _claims(state, store)]
+        lines.append(f"| {' | '.join(map(_markdown, cells))} |")
+    total = sum(state.last_run["seconds"] for state in states if state.fresh)
+    parts = build.source.description, build.profile, f"Python {build.python}"
+    text = _markdown("; ".join(parts))
+    return "\n".join([*lines, "", f"{text}. All fresh pages: {total:.0f} s of kernels."])
+
+
+def _claims(state: PageState, store: Store) -> str:
+    """Count a fresh page's claims by outcome; an empty string for a stale page."""
+    entry = store.read(state.fingerprint) if state.fresh else None
+    if entry is None:
+        return ""
+    count = Counter(claim["holds"] for _, claim in claims(entry))
+    outcomes = [(True, "held"), (False, "did not hold"), (None, "not checked")]
+    return ", ".join(f"{count[holds]} {outcome}" for holds, outcome in outcomes if count[holds])
+
+
+def _markdown(text: str) -> str:
+    """Escape text for Markdown, including URLs and mentions of people."""
+    escaped = re.sub(r"[\\`*_{}\[\]()#|~$:]|(?<=www)\.", r"\\\g<0>", html.escape(text, quote=False))
+    return escaped.replace("@", "@\N{ZERO WIDTH SPACE}")
+
+
+def _fenced(text: str) -> str:
+    """Return text as a block of code, in a fence longer than any in the text."""
+    fence = "`" * (1 + max([2, *map(len, re.findall(r"`+", text))]))
+    return f"{fence}diff\n{text}\n{fence}"

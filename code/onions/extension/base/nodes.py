@@ -1,0 +1,42 @@
+"""Docutils nodes that several rooms use: links to pages, tables."""
+
+from typing import Any
+
+from docutils import nodes
+from sphinx import addnodes
+from sphinx.environment import BuildEnvironment
+
+from onions.book.page import Page
+
+INSTRUCTOR_ONLY = "instructor-only"  # the class of everything that only the instructor view shows
+
+
+def page_link(env: BuildEnvironment, page: Page) -> nodes.Node:
+    """Return a link to a page; Sphinx resolves it and inserts the page's title."""
+    return addnodes.pending_xref(
+        "",
+        nodes.inline(text=page.title),
+        refdomain="std",
+        reftype="doc",
+        reftarget=f"/{page.name}",
+        refexplicit=False,
+        refwarn=True,
+        refdoc=env.docname,
+    )
+
+
+def table(headings: list[str], rows: list[list[Any]]) -> nodes.Node:
+    """Return a table. A cell is text or an inline node; a row's first cell is its heading."""
+    columns = (nodes.colspec(colwidth=1, stub=number == 0) for number in range(len(headings)))
+    group = nodes.tgroup("", *columns, cols=len(headings))
+    group += nodes.thead("", _row(headings))
+    group += nodes.tbody("", *(_row(row) for row in rows))
+    return nodes.table("", group, classes=["run-table"])
+
+
+def _row(cells: list[Any]) -> nodes.Node:
+    row = nodes.row()
+    for cell in cells:
+        content = nodes.Text(cell) if isinstance(cell, str) else cell
+        row += nodes.entry("", nodes.paragraph("", "", content))
+    return row

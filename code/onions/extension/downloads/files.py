@@ -1,0 +1,122 @@
+"""The downloads of a page: a notebook to work in, a notebook with solutions, and a script.
+
+They need only the packages that the page imports, and check that those are installed.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+from nbformat import NotebookNode
+
+from onions.claims import KEY
+
+FOLDER = "notebooks"
+SOLUTIONS = f"{FOLDER}/solutions"
+OLDEST = (3, 11)  # of Python; the packages' versions need it
+CHECK = """\
+# Is everything here? These are the versions that made the outputs on the page.
+import sys
+from importlib import metadata, util
+
+versions = {versions}
+missing = []
+for name, version in versions.items():
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        # TensorFlow may be installed under another name, as tensorflow-cpu.
+        if name != "tensorflow" or not util.find_spec(name):
+            missing.append(name + "==" + version)
+    else:
+        if found != version:
+            print("Note:", name, found, "is installed. The page ran with", version)
+if sys.version_info < {oldest}:
+    raise RuntimeError("This needs Python {oldest[0]}.{oldest[1]} or newer.")
+if missing:
+    raise RuntimeError("Packages are missing. Run: pip install " + " ".join(missing))"""
+
+
+class Part(NamedTuple):
+    """A part of a page: a code cell as it ran, or Markdown text where `code` is None.
+
+    `solution` says whether the part belongs to a solution.
+    """
+
+    text: str
+    code: NotebookNode | None = None
+    solution: bool = False
+
+
+def write_downloads(
+    name: str, head: str, parts: list[Part], versions: dict[str, str], site: Path
+) -> None:
+    """Write a page's three files into the site.
+
+    ``notebooks/<name>.ipynb`` has neither solutions nor outputs;
+    ``notebooks/solutions/<name>.ipynb`` has both, and ``notebooks/<name>.py`` has the solutions.
+
+    Each begins with `head`, Markdown with the title, and a check of Python and of the packages in
+    `versions`, which maps pip's name of a package to its version.
+    """
+    all_parts = [Part(head), Part("", nbformat.v4.new_code_cell(_check(versions))), *parts]
+    for path, text in {
+        f"{FOLDER}/{name}.ipynb": _notebook(_without_solutions(all_parts)),
+        f"{SOLUTIONS}/{name}.ipynb": _notebook(all_parts),
+        f"{FOLDER}/{name}.py": _script(all_parts),
+    }.items():
+        (site / path).parent.mkdir(parents=True, exist_ok=True)
+        (site / path).write_text(text, "utf-8")
+
+
+def _check(versions: dict[str, str]) -> str:
+    lines = "".join(f'    "{name}": "{versions[name]}",\n' for name in sorted(versions))
+    return CHECK.format(versions=f"{{\n{lines}}}", oldest=OLDEST)
+
+
+def _without_solutions(parts: list[Part]) -> Iterator[Part]:
+    """Yield the parts without outputs; of a solution, an empty cell for each of its code cells."""
+    for part in parts:
+        if part.code:
+            source = "" if part.solution else part.code.source
+            yield part._replace(code=nbformat.v4.new_code_cell(source))
+        elif not part.solution:
+            yield part
+
+
+def _notebook(parts: Iterator[Part] | list[Part]) -> str:
+    notebook = nbformat.v4.new_notebook(
+        cells=[_cell(part, f"cell-{number}") for number, part in enumerate(parts)],
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"},
+            "language_info": {"name": "python"},
+        },
+    )
+    return str(nbformat.writes(notebook)) + "\n"
+
+
+def _cell(part: Part, cell_id: str) -> NotebookNode:
+    """Return the part as a cell; every build gives it the same id."""
+    if not part.code:
+        return nbformat.v4.new_markdown_cell(part.text, id=cell_id)
+    outputs = [NotebookNode(output) for output in part.code.outputs]
+    for output in outputs:
+        if KEY in output.get("metadata", {}):  # only the build reads it
+            output["metadata"] = {k: v for k, v in output.metadata.items() if k != KEY}
+    count = part.code.execution_count
+    return nbformat.v4.new_code_cell(
+        part.code.source, id=cell_id, outputs=outputs, execution_count=count
+    )
+
+
+def _script(parts: list[Part]) -> str:
+    """Return a script in the percent format, whose cells VS Code, Spyder and PyCharm recognise."""
+    cells = []
+    for part in parts:
+        if part.code:
+            cells.append(f"# %%\n{part.code.source}\n")
+        else:
+            lines = (f"# {line}".rstrip() for line in part.text.splitlines())
+            cells.append("\n".join(("# %% [markdown]", *lines, "")))
+    return "\n".join(cells)

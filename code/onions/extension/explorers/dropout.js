@@ -1,0 +1,87 @@
+// <onion-dropout>: the output of a dropout layer, step by step, and its mean over all steps.
+
+import { announcer, button, choice, define, make, slider } from "./shared.js";
+import { bars } from "./plots.js";
+
+/** Silence each value with probability `rate`, and divide the others by 1 − rate. `random` returns
+ *  numbers from 0 to 1 (Srivastava et al., 2014; Keras scales in training as well). */
+export const dropout = (values, rate, random) =>
+  values.map((value) => (random() < rate ? 0 : value / (1 - rate)));
+
+/** Return a generator of random numbers from 0 to 1 (mulberry32); its seed makes steps repeatable. */
+export const randomFrom = (seed) => () => {
+  seed = (seed + 0x6d2b79f5) | 0;
+  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+  return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+};
+
+define("dropout", (panel, { values: tensor }) => {
+  const values = Array.from(tensor.values);
+  const largest = Math.max(...values);
+  const rows = {
+    in: "What the layer gets",
+    out: "What it gives out in this step; × is silenced",
+    mean: "The mean of what it gave out; a line marks what it got",
+  };
+  const plots = {}; // an element for each row's plot
+  const status = announcer();
+  let rate = 0.2;
+  let training = true;
+  let steps, sums, random, last;
+
+  const show = () => {
+    const mean = sums.map((sum) => (steps ? sum / steps : 0));
+    const top = (1.02 * largest) / (1 - (training ? rate : 0)); // a little above the largest output
+    plots.in.replaceChildren(bars(values, { top, name: rows.in }));
+    plots.out.replaceChildren(bars(last, { top, name: rows.out, silenced: last.map((v, i) => values[i] > 0 && v === 0) }));
+    plots.mean.replaceChildren(bars(mean, { top, name: rows.mean, marks: values }));
+    if (!steps) return status.say("No step yet. The layer has given out nothing.");
+    const error = mean.reduce((sum, value, i) => sum + Math.abs(value - values[i]), 0);
+    const share = (error / values.reduce((a, b) => a + b)).toFixed(2);
+    const silent = last.filter((value, i) => values[i] > 0 && value === 0).length;
+    const factor = (1 / (1 - rate)).toFixed(2);
+    const outcome = training
+      ? `${silent} of ${values.length} are silenced, the others multiplied by ${factor}.`
+      : "At prediction, none is silenced and none is scaled.";
+    status.say(`Step ${steps}: ${outcome} The mean so far is off by ${share} of what came in.`);
+  };
+  const restart = () => {
+    [steps, sums, random] = [0, values.map(() => 0), randomFrom(1)];
+    last = values.map(() => 0);
+    step(1);
+  };
+  const step = (count) => {
+    for (let i = 0; i < count; i++) {
+      last = training ? dropout(values, rate, random) : values;
+      sums = sums.map((sum, unit) => sum + last[unit]);
+    }
+    steps += count;
+    show();
+  };
+
+  const figures = Object.entries(rows).map(([row, caption]) => {
+    plots[row] = make("div");
+    return make("figure", {}, make("figcaption", {}, caption), plots[row]);
+  });
+  panel.append(
+    slider("Rate", { min: 0, max: 0.9, step: 0.1, value: rate, format: (n) => n.toFixed(1) }, (value) => {
+      rate = value;
+      restart();
+    }),
+    choice("Mode", [["training", "training"], ["prediction", "prediction"]], (value) => {
+      training = value === "training";
+      restart();
+    }),
+    make(
+      "p",
+      { className: "explorer-buttons" },
+      button("One step", () => step(1)),
+      button("A hundred steps", () => step(100)),
+      button("Start again", restart),
+    ),
+    ...figures,
+    status,
+  );
+  restart();
+});

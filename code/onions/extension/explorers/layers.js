@@ -1,0 +1,102 @@
+// The computations of the lesson's layers, as in Keras: `tests/extension/test_layers.py` compares
+// the two.
+//
+// A tensor is { shape, values }: `values` is a Float32Array in row-major order. An image has the
+// shape [height, width, channels], kernels have [height, width, channels, number of kernels].
+
+/** Return a tensor of zeros. */
+export const zeros = (shape) => ({ shape, values: new Float32Array(shape.reduce((a, b) => a * b, 1)) });
+
+/** Return the number of places of a window along one side of an image, and the number of padding
+ *  zeros before that side. Throws a RangeError if the window does not fit; Keras fails as well. */
+export const places = (side, window, stride, padding) => {
+  if (padding === "same") {
+    const count = Math.ceil(side / stride);
+    const zerosInAll = Math.max((count - 1) * stride + window - side, 0);
+    return [count, Math.floor(zerosInAll / 2)];
+  }
+  if (side < window) throw new RangeError(`a window of ${window} does not fit into ${side}`);
+  return [Math.floor((side - window) / stride) + 1, 0];
+};
+
+/** Slide kernels over an image, as Conv2D does; `bias` has one number for each kernel. */
+export const conv2d = (image, kernel, bias, { stride = 1, padding = "valid" } = {}) => {
+  const [height, width, channels] = image.shape;
+  const [kh, kw, , kernels] = kernel.shape;
+  const [rows, top] = places(height, kh, stride, padding);
+  const [columns, left] = places(width, kw, stride, padding);
+  const output = zeros([rows, columns, kernels]);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const sums = output.values.subarray((row * columns + column) * kernels).subarray(0, kernels);
+      if (bias) sums.set(bias.values);
+      for (let i = 0; i < kh; i++) {
+        const y = row * stride + i - top;
+        if (y < 0 || y >= height) continue; // a zero of the padding
+        for (let j = 0; j < kw; j++) {
+          const x = column * stride + j - left;
+          if (x < 0 || x >= width) continue;
+          for (let channel = 0; channel < channels; channel++) {
+            const value = image.values[(y * width + x) * channels + channel];
+            if (value === 0) continue; // saves time: after a ReLU, half of the values are 0
+            const weights = ((i * kw + j) * channels + channel) * kernels;
+            for (let k = 0; k < kernels; k++) sums[k] += value * kernel.values[weights + k];
+          }
+        }
+      }
+    }
+  }
+  return output;
+};
+
+/** Pool each feature map separately: `kind` is "max" or "mean". */
+export const pool2d = (maps, kind, { size = 2, stride = size, padding = "valid" } = {}) => {
+  const [height, width, channels] = maps.shape;
+  const [rows, top] = places(height, size, stride, padding);
+  const [columns, left] = places(width, size, stride, padding);
+  const output = zeros([rows, columns, channels]);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      for (let channel = 0; channel < channels; channel++) {
+        let [largest, sum, count] = [-Infinity, 0, 0]; // padding counts for none of them
+        for (let i = 0; i < size; i++) {
+          for (let j = 0; j < size; j++) {
+            const [y, x] = [row * stride + i - top, column * stride + j - left];
+            if (y < 0 || y >= height || x < 0 || x >= width) continue;
+            const value = maps.values[(y * width + x) * channels + channel];
+            largest = Math.max(largest, value);
+            sum += value;
+            count++;
+          }
+        }
+        output.values[(row * columns + column) * channels + channel] = kind === "max" ? largest : sum / count;
+      }
+    }
+  }
+  return output;
+};
+
+/** Multiply by a matrix [inputs, units] and add a bias, as Dense does. */
+export const dense = (input, kernel, bias) => {
+  const [inputs, units] = kernel.shape;
+  const output = { shape: [units], values: Float32Array.from(bias.values) };
+  for (let i = 0; i < inputs; i++) {
+    const value = input.values[i];
+    if (value === 0) continue;
+    for (let unit = 0; unit < units; unit++) {
+      output.values[unit] += value * kernel.values[i * units + unit];
+    }
+  }
+  return output;
+};
+
+/** Set negative numbers to zero. */
+export const relu = ({ shape, values }) => ({ shape, values: values.map((value) => Math.max(value, 0)) });
+
+/** Turn logits into numbers from 0 to 1 that add up to 1. */
+export const softmax = (logits) => {
+  const largest = Math.max(...logits);
+  const powers = Array.from(logits, (logit) => Math.exp(logit - largest));
+  const sum = powers.reduce((a, b) => a + b);
+  return powers.map((power) => power / sum);
+};

@@ -1,0 +1,50 @@
+// Small plots as SVG, in the colours of the page: bars, and curves by epoch.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+// Make an SVG element with attributes and children.
+const svg = (tag, attributes = {}, ...children) => {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+};
+
+/** Draw numbers as bars from 0 to `top`. `name` is the plot's name for screen readers; `silenced`
+ *  bars get a cross; `marks` are numbers at which a bar gets a line. */
+export const bars = (values, { top, name, silenced = [], marks = [] }) => {
+  const [width, height] = [20 * values.length, 56];
+  const y = (value) => height - 1 - (Math.min(value, top) / top) * (height - 2);
+  const plot = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name, class: "explorer-plot" });
+  values.forEach((value, i) => {
+    plot.append(svg("rect", { x: 20 * i + 2, y: y(value), width: 16, height: height - 1 - y(value), class: "bar" }));
+    if (silenced[i]) plot.append(svg("path", { d: `M${20 * i + 5} ${height - 14}l10 10m0-10l-10 10`, class: "cross" }));
+    if (marks[i] !== undefined) plot.append(svg("path", { d: `M${20 * i} ${y(marks[i])}h20`, class: "mark" }));
+  });
+  plot.append(svg("path", { d: `M0 ${height - 0.5}H${width}`, class: "axis" }));
+  return plot;
+};
+
+/** Draw curves by epoch, faint after `epoch`. `lines` are { values, kind }, where `kind` is the
+ *  classes of a curve; `range` is the lowest and the highest number that the plot shows. */
+export const curves = (lines, { epoch, epochs, range: [low, high], name }) => {
+  const [width, height, left] = [320, 170, 34];
+  const x = (number) => left + ((number - 1) / Math.max(epochs - 1, 1)) * (width - left - 8);
+  const y = (value) => 8 + ((high - value) / (high - low || 1)) * (height - 32);
+  const plot = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name, class: "explorer-plot" });
+  for (const value of [low, (low + high) / 2, high]) {
+    plot.append(svg("path", { d: `M${left} ${y(value)}H${width - 8}`, class: "axis" }));
+    plot.append(svg("text", { x: left - 4, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(2)));
+  }
+  for (const number of new Set([1, epochs])) {
+    plot.append(svg("text", { x: x(number), y: height - 6, "text-anchor": "middle" }, `${number}`));
+  }
+  plot.append(svg("path", { d: `M${x(epoch)} 8V${height - 24}`, class: "mark" }));
+  for (const { values, kind } of lines) {
+    const points = values.map((value, i) => `${x(i + 1)},${y(value)}`);
+    plot.append(svg("polyline", { points: points.join(" "), class: `curve ${kind} later` }));
+    plot.append(svg("polyline", { points: points.slice(0, epoch).join(" "), class: `curve ${kind}` }));
+    plot.append(svg("circle", { cx: x(epoch), cy: y(values[epoch - 1]), r: 3, class: kind }));
+  }
+  return plot;
+};

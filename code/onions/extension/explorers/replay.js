@@ -1,0 +1,126 @@
+// <onion-replay>: replays two trainings by epoch: curves, kernels, accuracy by class.
+
+import { announcer, button, choice, define, make, part, slider } from "./shared.js";
+import { curves as plot } from "./plots.js";
+
+const METRICS = { accuracy: "accuracy", loss: "loss" };
+const TILES_PER_ROW = 8;
+
+/** Return one epoch's kernels [kernels, height, width, 3] as one image of tiles, a pixel apart. */
+export const tiles = ({ shape: [count, height, width], values }) => {
+  const rows = Math.ceil(count / TILES_PER_ROW);
+  const image = new ImageData(TILES_PER_ROW * (width + 1) - 1, rows * (height + 1) - 1);
+  for (let kernel = 0; kernel < count; kernel++) {
+    for (let pixel = 0; pixel < height * width; pixel++) {
+      const y = Math.floor(kernel / TILES_PER_ROW) * (height + 1) + Math.floor(pixel / width);
+      const x = (kernel % TILES_PER_ROW) * (width + 1) + (pixel % width);
+      for (let colour = 0; colour < 3; colour++) {
+        image.data[(y * image.width + x) * 4 + colour] = values[(kernel * height * width + pixel) * 3 + colour];
+      }
+      image.data[(y * image.width + x) * 4 + 3] = 255;
+    }
+  }
+  return image;
+};
+
+define("replay", (panel, { names, curves, kernels, classes, by_class: byClass }) => {
+  const epochs = curves[0].accuracy.length;
+  let epoch = epochs;
+  let metric = "accuracy";
+  let playing;
+
+  const plotContainer = make("div");
+  const status = announcer();
+  const canvases = names.map((name) =>
+    make("canvas", {
+      className: "explorer-tiles",
+      role: "img",
+      "aria-label": `The kernels of the first layer, ${name}`,
+    }),
+  );
+  const cells = classes.map(() => names.map(() => make("td")));
+  const table = make(
+    "table",
+    { className: "explorer-table" },
+    make("caption", {}, "Validation accuracy by class"),
+    make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "class"), ...names.map((name) => make("th", { scope: "col" }, name)))),
+    make("tbody", {}, ...classes.map((name, i) => make("tr", {}, make("th", { scope: "row" }, name), ...cells[i]))),
+  );
+
+  const show = () => {
+    const lines = ["", "val_"].flatMap((set) =>
+      curves.map((run, i) => ({ values: run[set + metric], kind: `${set ? "validation" : "training"} run-${i}` })),
+    );
+    const all = lines.flatMap((line) => line.values);
+    const range = metric === "accuracy" ? [0, 1] : [0, Math.max(...all)];
+    plotContainer.replaceChildren(plot(lines, { epoch, epochs, range, name: `${METRICS[metric]} by epoch, up to epoch ${epoch}` }));
+    canvases.forEach((canvas, run) => {
+      const image = tiles(part(part(kernels, run), epoch - 1));
+      [canvas.width, canvas.height] = [image.width, image.height];
+      canvas.getContext("2d").putImageData(image, 0, 0);
+    });
+    names.forEach((_, run) => {
+      const shares = part(part(byClass, run), epoch - 1).values;
+      shares.forEach((share, i) => {
+        cells[i][run].textContent = share.toFixed(2);
+        cells[i][run].style.setProperty("--share", share);
+      });
+    });
+    const values = names.map((name, run) => {
+      const [training, validation] = ["", "val_"].map((set) => curves[run][set + metric][epoch - 1].toFixed(2));
+      return `${name} ${training} in training, ${validation} in validation`;
+    });
+    status.say(`Epoch ${epoch} of ${epochs}, ${METRICS[metric]}: ${values.join("; ")}.`);
+  };
+
+  const stop = () => {
+    clearInterval(playing);
+    playing = undefined;
+    play.textContent = "Play";
+  };
+  const play = button("Play", () => {
+    if (playing) return stop();
+    scrub.set(1);
+    play.textContent = "Stop";
+    playing = setInterval(() => {
+      scrub.set(epoch + 1);
+      if (epoch === epochs) stop();
+    }, 600);
+  });
+  const scrub = slider("Epoch", { min: 1, max: epochs, value: epochs }, (value) => {
+    epoch = value;
+    show();
+  });
+  scrub.control.addEventListener("pointerdown", stop);
+  scrub.control.addEventListener("keydown", stop);
+  panel.append(
+    scrub,
+    play,
+    choice("Curves of", Object.entries(METRICS), (value) => {
+      metric = value;
+      show();
+    }),
+    make(
+      "div",
+      { className: "explorer-row" },
+      make(
+        "div",
+        { className: "explorer-wide" },
+        make(
+          "figure",
+          {},
+          plotContainer,
+          make("figcaption", {}, `Solid: training; dotted: validation. Thin: ${names[0]}; thick: ${names[1]}.`),
+        ),
+        make(
+          "div",
+          { className: "explorer-row" },
+          ...canvases.map((canvas, run) => make("figure", { className: "explorer-narrow" }, canvas, make("figcaption", {}, `first kernels, ${names[run]}`))),
+        ),
+      ),
+      make("div", { className: "explorer-scroll", tabIndex: 0, role: "group", "aria-label": "Accuracy by class" }, table),
+    ),
+    status,
+  );
+  show();
+});

@@ -1,0 +1,225 @@
+// What all explorers share: the custom element, loading of exports, labelled controls, drawing on
+// canvases, and a cell that the pointer and the arrow keys move.
+
+/** Define `<onion-name>`. `build(panel, values)` fills the panel once the export has loaded. The
+ *  panel then replaces the static figure on the screen, but not on paper. */
+export const define = (name, build) => {
+  const Element = class extends HTMLElement {
+    async connectedCallback() {
+      if (this.started) return;
+      this.started = true;
+      const panel = make("div", { className: "explorer-panel" });
+      try {
+        // Without an export, the await lets the explorer's module run to its end first.
+        const values = await (this.dataset.export ? load(this.dataset.export) : {});
+        await build(panel, values);
+        this.append(panel);
+        this.classList.add("ready");
+      } catch (error) {
+        console.error(`${this.localName}:`, error); // the static figure stays
+      }
+    }
+  };
+  customElements.define(`onion-${name}`, Element);
+};
+
+/** Fetch an export (`onions.exports`), with its arrays as tensors { shape, values, dtype }. */
+export const load = async (url) => {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  return unpack(await response.json());
+};
+
+/** Turn the arrays of an export into tensors. Half-precision numbers become Float32Arrays. */
+export const unpack = (value) => {
+  if (Array.isArray(value)) return value.map(unpack);
+  if (value === null || typeof value !== "object") return value;
+  if (!("base64" in value)) {
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, unpack(inner)]));
+  }
+  const { buffer } = Uint8Array.from(atob(value.base64), (letter) => letter.charCodeAt(0));
+  const read = {
+    uint8: (bytes) => new Uint8Array(bytes),
+    int32: (bytes) => new Int32Array(bytes),
+    float16: (bytes) => Float32Array.from(new Uint16Array(bytes), fromHalf),
+    float32: (bytes) => new Float32Array(bytes),
+  };
+  return { shape: value.shape, dtype: value.dtype, values: read[value.dtype](buffer) };
+};
+
+/** Return the number that 16 bits encode (IEEE 754 half precision). */
+const fromHalf = (bits) => {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -24 * fraction);
+};
+
+/** Return one of a tensor's parts along its first axis, as a view. */
+export const part = ({ shape: [count, ...shape], values }, number) => {
+  const size = values.length / count;
+  return { shape, values: values.subarray(number * size, (number + 1) * size) };
+};
+
+/** Return an image [height, width, channels] of bytes as numbers from 0 to 1. */
+export const normalised = ({ shape, values }) => ({ shape, values: Float32Array.from(values, (v) => v / 255) });
+
+/** Make an element with properties and children. A property with a dash is an attribute. */
+export const make = (tag, properties = {}, ...children) => {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.includes("-") || name === "role" || name === "for") element.setAttribute(name, value);
+    else element[name] = value;
+  }
+  element.append(...children);
+  return element;
+};
+
+let serial = 0;
+const labelled = (label, control) => {
+  control.id = `explorer-control-${(serial += 1)}`;
+  const field = make("p", { className: "explorer-field" }, make("label", { for: control.id }, label), control);
+  return Object.assign(field, { control });
+};
+
+/** Make a select element: `options` are texts, or pairs of value and text. */
+export const choice = (label, options, onchange) => {
+  const control = make("select", { onchange: () => onchange(control.value) });
+  for (const option of options) {
+    const [value, text] = Array.isArray(option) ? option : [option, option];
+    control.append(make("option", { value }, text));
+  }
+  return labelled(label, control);
+};
+
+/** Make a slider that shows its value, as `format` returns it. */
+export const slider = (label, { min, max, step = 1, value, format = String }, onchange) => {
+  const control = make("input", { type: "range", min, max, step, value });
+  const field = labelled(label, control);
+  // Hidden from screen readers, to which the slider itself gives the value.
+  const valueText = make("span", { className: "explorer-value", "aria-hidden": true });
+  const show = () => {
+    valueText.textContent = format(control.valueAsNumber);
+    control.setAttribute("aria-valuetext", valueText.textContent);
+  };
+  control.oninput = () => {
+    show();
+    onchange(control.valueAsNumber);
+  };
+  show();
+  field.append(valueText);
+  /** Set the slider by code. */
+  field.set = (number) => {
+    control.value = number;
+    control.oninput();
+  };
+  return field;
+};
+
+/** Make a checkbox. */
+export const tick = (label, checked, onchange) => {
+  const control = make("input", { type: "checkbox", checked });
+  control.onchange = () => onchange(control.checked);
+  return labelled(label, control);
+};
+
+/** Make a button. */
+export const button = (label, onclick) => make("button", { type: "button", onclick }, label);
+
+/** Make a status, whose text a screen reader announces when it changes: `say(text)`. */
+export const announcer = () => {
+  const status = make("p", { className: "explorer-says", role: "status" });
+  return Object.assign(status, { say: (text) => (status.textContent = text) });
+};
+
+/** Make a canvas for an image of numbers. `name` is its name for screen readers. */
+export const picture = (name, side = 150) => {
+  const canvas = make("canvas", { role: "img", "aria-label": name, className: "explorer-picture" });
+  canvas.style.width = `${side}px`;
+  return canvas;
+};
+
+/** Draw an image [height, width, 3] of numbers from 0 to 1, or one map [height, width, 1] in greys.
+ *  `range` is [low, high], what is black and what is white; the default is the map's own extent. */
+export const draw = (canvas, { shape: [height, width, channels], values }, range) => {
+  const pixels = new ImageData(width, height);
+  const [low, high] = channels === 3 ? [0, 1] : (range ?? extent(values));
+  for (let pixel = 0; pixel < height * width; pixel++) {
+    for (let colour = 0; colour < 3; colour++) {
+      const value = values[pixel * channels + (channels === 3 ? colour : 0)];
+      pixels.data[pixel * 4 + colour] = (255 * (value - low)) / (high - low || 1);
+    }
+    pixels.data[pixel * 4 + 3] = 255;
+  }
+  [canvas.width, canvas.height] = [width, height];
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
+};
+
+/** Return the lowest and the highest number. */
+export const extent = (values) => {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  return [low, high];
+};
+
+/** Return one feature map of [height, width, maps] as [height, width, 1]. */
+export const oneMap = ({ shape: [height, width, maps], values }, number) => ({
+  shape: [height, width, 1],
+  values: Float32Array.from({ length: height * width }, (_, pixel) => values[pixel * maps + number]),
+});
+
+/** Let the pointer and the arrow keys choose a cell of a canvas: `onmove(row, column)`. The canvas
+ *  has one pixel for each cell. Return a function that goes to a cell. */
+export const walk = (canvas, onmove) => {
+  let [row, column] = [0, 0];
+  const go = (y, x) => {
+    row = Math.max(0, Math.min(y, canvas.height - 1));
+    column = Math.max(0, Math.min(x, canvas.width - 1));
+    onmove(row, column);
+  };
+  canvas.tabIndex = 0;
+  canvas.setAttribute("role", "application"); // so that screen readers pass the arrow keys on
+  const point = (event) => {
+    const box = canvas.getBoundingClientRect();
+    const [y, x] = [(event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width];
+    go(Math.floor(y * canvas.height), Math.floor(x * canvas.width));
+  };
+  canvas.addEventListener("pointermove", point);
+  canvas.addEventListener("pointerdown", point);
+  canvas.addEventListener("keydown", (event) => {
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    if (!step) return;
+    event.preventDefault(); // the page would scroll
+    go(row + step[0], column + step[1]);
+  });
+  return go;
+};
+
+/** Make a field for a reader's own image, which never leaves the browser. `onimage(tensor)` gets
+ *  its middle square as [side, side, 3], with numbers from 0 to 1. */
+export const ownImage = (onimage, side = 32) => {
+  const control = make("input", { type: "file", accept: "image/*" });
+  const field = labelled("Your own picture (it stays in this browser)", control);
+  const problem = make("span", { role: "alert" });
+  field.append(problem);
+  control.onchange = async () => {
+    problem.textContent = "";
+    try {
+      const bitmap = await createImageBitmap(control.files[0]);
+      const size = Math.min(bitmap.width, bitmap.height);
+      const [left, top] = [(bitmap.width - size) / 2, (bitmap.height - size) / 2];
+      const canvas = make("canvas", { width: side, height: side });
+      const context = canvas.getContext("2d");
+      context.imageSmoothingQuality = "high";
+      context.drawImage(bitmap, left, top, size, size, 0, 0, side, side);
+      const { data } = context.getImageData(0, 0, side, side);
+      onimage({
+        shape: [side, side, 3],
+        values: Float32Array.from({ length: side * side * 3 }, (_, i) => data[Math.floor(i / 3) * 4 + (i % 3)] / 255),
+      });
+    } catch {
+      problem.textContent = " This file is no picture that your browser can read.";
+    }
+  };
+  return field;
+};

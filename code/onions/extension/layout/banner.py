@@ -1,0 +1,45 @@
+"""The banner of a build that shows the stand-in, or that cut its trainings short."""
+
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+
+from onions.book.project import Project
+from onions.extension.base.builder import connect_epub
+from onions.extension.base.session import session
+from onions.store.build import Build
+
+
+def setup(app: Sphinx) -> None:
+    """Show the banner through Furo's option on the site, and above the text in an EPUB."""
+    app.connect("config-inited", _set_announcement)
+    connect_epub(app, "html-page-context", _add_banner)
+
+
+def banner(build: Build) -> str:
+    """Return what every page must say about this build, as HTML; empty for a published site."""
+    lines = []
+    if build.source.name == "sketches":
+        lines.append(
+            "This copy was built with the <strong>built-in stand-in</strong>: drawn pictures, "
+            "not CIFAR-10. Its numbers are not those of CIFAR-10."
+        )
+    if build.profile == "smoke":
+        lines.append(
+            "This is a <strong>smoke test</strong>: every training was cut short, so claims about "
+            "training are not checked."
+        )
+    return " ".join(lines)
+
+
+def _set_announcement(app: Sphinx, config: Config) -> None:
+    if text := banner(Build.read(Project(app.srcdir.parent).store)):
+        config.html_theme_options = {**config.html_theme_options, "announcement": text}
+
+
+def _add_banner(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    if text := banner(session().build):
+        context["body"] = f'<p class="banner">{text}</p>\n{context.get("body", "")}'

@@ -1,0 +1,82 @@
+// Searches the sections of the book. search-texts.js holds them: [page, [[id, title, text], …]].
+// Nothing is fetched, so the search also works from a local file. Results are only set as text.
+(() => {
+  const MAX_RESULTS = 30;
+  const EXCERPT_LENGTH = 240; // in characters
+  const query = (new URLSearchParams(location.search).get("q") ?? "").trim();
+  const words = query.match(/[\p{L}\p{N}_]+/gu) ?? [];
+  if (!words.length) return;
+
+  // A word also matches its other forms: "padded" finds "padding" and "pad".
+  const stem = (word) =>
+    word.replace(/(?<=.{4})(ing|ies|ed|es|s|e|y)$/i, "").replace(/(?<=..)([^aeiou\d])\1$/i, "$1");
+  const stems = words.map(stem);
+  const pattern = (form) => new RegExp(`(?<![\\p{L}\\p{N}])${form}[\\p{L}\\p{N}_]*`, "giu");
+  const wordPatterns = [...new Set(stems)].map(pattern);
+  const anyWord = pattern(`(?:${stems.join("|")})`);
+  const phrase = pattern(stems.join("[\\p{L}\\p{N}_]*[^\\p{L}\\p{N}]+"));
+  const count = (text, form) => (text.match(form) ?? []).length;
+
+  // Sections rank by how many of the words they have, then by score: words that form the phrase
+  // count most, then words in the title.
+  const rate = (page, title, text) => {
+    const section = `${title} ${text}`;
+    if (!count(section, anyWord)) return null;
+    const matched = wordPatterns.filter((form) => count(`${page} ${section}`, form)).length;
+    const phraseScore = 20 * (count(title, phrase) > 0) + 10 * (count(text, phrase) > 0);
+    const wordScore = 5 * count(title, anyWord) + Math.min(count(text, anyWord), 4);
+    return { matched, score: phraseScore + wordScore };
+  };
+
+  const mark = (element, text) => {
+    let end = 0;
+    for (const match of text.matchAll(anyWord)) {
+      const marked = document.createElement("mark");
+      marked.textContent = match[0];
+      element.append(text.slice(end, match.index), marked);
+      end = match.index + match[0].length;
+    }
+    element.append(text.slice(end));
+  };
+
+  const excerpt = (text) => {
+    const match = [phrase, anyWord].map((form) => text.search(form)).find((index) => index >= 0) ?? 0;
+    const start = text.lastIndexOf(" ", Math.max(match - EXCERPT_LENGTH / 3, 0)) + 1;
+    const isCut = text.length > start + EXCERPT_LENGTH;
+    const end = isCut ? text.lastIndexOf(" ", start + EXCERPT_LENGTH) : text.length;
+    return `${start ? "… " : ""}${text.slice(start, end)}${isCut ? " …" : ""}`;
+  };
+
+  const listItem = ({ url, page, title, text }) => {
+    const [item, link, context] = ["li", "a", "p"].map((name) => document.createElement(name));
+    link.href = url;
+    link.textContent = title;
+    context.className = "context";
+    mark(context, excerpt(text));
+    item.append(link, title === page ? "" : ` – ${page}`, ...(text ? [context] : []));
+    return item;
+  };
+
+  const rated = searchTexts.flatMap(([pageUrl, sections]) =>
+    sections.map(([id, title, text]) => {
+      const page = sections[0][1];
+      const url = id ? `${pageUrl}#${id}` : pageUrl;
+      return { url, page, title, text, ...rate(page, title, text) };
+    }),
+  );
+  const mostMatched = Math.max(0, ...rated.map(({ matched }) => matched ?? 0));
+  const results = rated.filter(({ matched }) => mostMatched && matched === mostMatched);
+  results.sort((a, b) => b.score - a.score);
+
+  let summary = `Sections with “${query}”: ${results.length}.`;
+  if (!mostMatched) summary = `No section has “${query}”.`;
+  else if (mostMatched < wordPatterns.length) {
+    summary = `No section has all of these words. With some: ${results.length}.`;
+  }
+  if (results.length > MAX_RESULTS) summary += ` Shown are the best ${MAX_RESULTS}.`;
+  document.querySelectorAll('input[name="q"]').forEach((box) => (box.value = query));
+  document.getElementById("search-results").append(...results.slice(0, MAX_RESULTS).map(listItem));
+  document.title = `${query}: ${document.title}`;
+  // A delay, since a screen reader does not announce a status that changes while the page loads.
+  setTimeout(() => (document.querySelector(".search-summary").textContent = summary), 100);
+})();

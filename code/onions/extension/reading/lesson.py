@@ -1,0 +1,72 @@
+"""The opening box and the closing key points of a lesson page, from its front matter."""
+
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell
+
+from onions.book.page import Page
+from onions.extension.base.course import CoursePosition
+from onions.extension.base.nodes import INSTRUCTOR_ONLY
+
+
+def add_lesson_boxes(page: Page, position: CoursePosition | None) -> NotebookNode:
+    """Return the page's notebook with an opening box below the title, and key points at the end.
+
+    A page that is not a lesson stays as it is.
+    """
+    notebook, facts = page.notebook, page.lesson
+    notebook.metadata.pop("lesson", None)
+    if not facts:
+        return notebook
+    index, line = _find_title(page)
+    cell, start = notebook.cells[index], notebook.metadata["source_map"][index]
+    lines = cell.source.splitlines()
+    before, after = "\n".join(lines[: line + 1]), "\n".join(lines[line + 1 :])
+    opening = new_markdown_cell(_opening(facts, position))
+    parts = [(new_markdown_cell(before), start), (opening, start)]
+    if after.strip():
+        parts.append((new_markdown_cell(after), start + line + 1))
+    cells = list(zip(notebook.cells, notebook.metadata["source_map"], strict=True))
+    cells[index : index + 1] = parts
+    cells.append((new_markdown_cell(_closing(facts)), cells[-1][1]))
+    notebook.cells = [cell for cell, _ in cells]
+    notebook.metadata["source_map"] = [line for _, line in cells]
+    return notebook
+
+
+def _find_title(page: Page) -> tuple[int, int]:
+    """Return the index of the cell with the title, and of the title's line in the cell."""
+    for index, cell in enumerate(page.notebook.cells):
+        for line, text in enumerate(cell.source.splitlines()):
+            if cell.cell_type == "markdown" and text == f"# {page.title}":
+                return index, line
+    raise AssertionError("pages without a title are rejected earlier")
+
+
+def _opening(facts: dict[str, Any], position: CoursePosition | None) -> str:
+    in_class = ""
+    if position:
+        words = f"**In class:** minute {position.start} to {position.end} of {position.total}"
+        in_class = f":::{{div}} {INSTRUCTOR_ONLY}\n{words}\n:::\n\n"
+    parts = {"Questions": facts["questions"], "After this page you can": facts["objectives"]}
+    lists = (
+        f":::{{div}} half\n**{title}**\n\n{_bullets(part)}\n:::\n" for title, part in parts.items()
+    )
+    return (
+        "::::{admonition} Overview\n:class: overview\n"
+        f"**Time:** {_minutes(facts)}\n\n{in_class}{''.join(lists)}::::\n"
+    )
+
+
+def _minutes(facts: dict[str, Any]) -> str:
+    optional = "Optional. " if facts.get("optional") else ""
+    return f"{optional}{facts['teaching']} min reading, {facts['exercises']} min exercises"
+
+
+def _closing(facts: dict[str, Any]) -> str:
+    return f"## Key points\n\n{_bullets(facts['keypoints'])}"
+
+
+def _bullets(items: list[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)

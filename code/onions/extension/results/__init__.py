@@ -1,0 +1,1 @@
+"""Directives that show results: claims, measures, networks, reference runs, fingerprints."""

@@ -1,0 +1,235 @@
+"""Directives that compare this build, or a reader's own number, with the reference runs."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from onions.base.templates import render_template
+from onions.book.reference import RANGE_SLACK, Band, Spread
+from onions.claims import Value
+from onions.extension.base.builder import EPUB, SITE
+from onions.extension.base.session import note_run_dependency, session
+from onions.store.entries import measure_values, trainings
+
+HERE = Path(__file__).parent
+WIDTH, HEIGHT = 320, 210  # of a plot of curves, in the units of its SVG
+LEFT, RIGHT, TOP, BOTTOM = 44, 312, 12, 176  # the box of its curves
+STRIP_WIDTH = 200  # of a strip plot
+LABELS = {
+    "accuracy": "training accuracy",
+    "val_accuracy": "validation accuracy",
+    "loss": "training loss",
+    "val_loss": "validation loss",
+}
+
+
+class Held(SphinxRole):
+    """``{held}`a < b```: in how many reference runs the measure `a` was smaller than `b`.
+
+    For measures of another page: ``{held}`page: a < b```.
+    """
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return the number of runs as text: "in 7 of 10 runs"."""
+        self.env.note_dependency(str(session().reference.path))
+        page, _, comparison = self.text.rpartition(":")
+        data = session().build.source.name
+        sides = [
+            session().reference.values(data, page or self.env.docname, measure.strip())
+            for measure in comparison.split("<")
+        ]
+        if len(sides) != 2 or not all(sides):
+            error = self.inliner.reporter.error(
+                f"no reference run with {data} measured both sides of: {self.text}",
+                line=self.lineno,
+            )
+            return [], [error]
+        held = [left < right for left, right in zip(*sides, strict=True)]
+        return [nodes.Text(f"in {sum(held)} of {len(held)} runs")], []
+
+
+class ReferenceCurves(SphinxDirective):
+    """``{reference-curves} training``: this run's curves over those of the reference runs.
+
+    `training` is the name that ``trained()`` gave the training; the content is the caption.
+    ``:metrics:`` names the curves; the default is ``val_accuracy val_loss``.
+    """
+
+    required_arguments = 1
+    final_argument_whitespace = True
+    has_content = True
+    option_spec = {"metrics": directives.unchanged}  # noqa: RUF012
+
+    def run(self) -> list[nodes.Node]:
+        """Return the figure, with one plot for each metric."""
+        self.env.note_dependency(str(session().reference.path))
+        name, page = self.arguments[0], session().project.page(self.env.docname)
+        recorded = (training for _, training in trainings(session().entry(page)))
+        curves = next((t["curves"] for t in recorded if t["name"] == name), None)
+        if curves is None:
+            raise self.error(f"this page trains no network named {name}")
+        plots = []
+        for metric in self.options.get("metrics", "val_accuracy val_loss").split():
+            band = session().reference.band(session().build.source.name, page.name, name, metric)
+            if band is None or metric not in curves:
+                raise self.error(f"no reference run has the curve {metric} of {name}")
+            plots.append(_plot(LABELS.get(metric, metric), curves[metric], band))
+        html = render_template(HERE, "reference_curves.html", plots=plots)
+        caption, _ = self.state.inline_text(" ".join(self.content), self.lineno)
+        figure = nodes.figure("", nodes.raw("", html, format="html"))
+        figure += nodes.caption("", "", *caption)
+        return [figure]
+
+
+class IsMyResultNormal(SphinxDirective):
+    """``{is-my-result-normal}``: measures of the reference runs, and a form for a reader's number.
+
+    Each line of the content is ``page measure: label``. The default is every measure that differs
+    between the runs.
+    """
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table with strip plots and, on the site, the form, which needs JavaScript."""
+        self.env.note_dependency(str(session().reference.path))
+        selected = self._selected_measures()
+        pages = {page for page, _, _ in selected}
+        note_run_dependency(self.env, *pages)
+        entries = {page: session().entry(session().project.page(page)) for page in pages}
+        values = {page: measure_values(entry) for page, entry in entries.items()}
+        rows = [
+            self._row(page, measure, label, values[page].get(measure))
+            for page, measure, label in selected
+        ]
+        if not rows:
+            raise self.error(f"no reference runs with {session().build.source.name}")
+        number = self.env.new_serialno("normal")
+        script = (HERE / "is_my_result_normal.js").read_text("utf-8")
+        variants: list[nodes.Node] = []
+        for condition, has_form in ((SITE, True), (EPUB, False)):
+            html = render_template(
+                HERE,
+                "is_my_result_normal.html",
+                rows=rows,
+                width=STRIP_WIDTH,
+                number=number,
+                form=has_form,
+                script=script,
+            )
+            raw = nodes.raw("", html, format="html")
+            variants.append(addnodes.only("", raw, expr=condition))
+        return variants
+
+    def _selected_measures(self) -> list[tuple[str, str, str]]:
+        """Return page, measure and label of each row."""
+        if self.content:
+            lines = [line.partition(":") for line in self.content if line.strip()]
+            parsed = [(names.split(), label.strip()) for names, _, label in lines]
+            return [(page, measure, label) for (page, measure), label in parsed]
+        data = session().build.source.name
+        selected: list[tuple[str, str, str]] = []
+        for run_set in session().reference.with_data(data)[:1]:
+            for page, results in run_set["pages"].items():
+                for measure in results["measures"]:
+                    spread = session().reference.spread(data, page, measure)
+                    if spread and spread.values[0] < spread.values[-1]:
+                        selected.append((page, measure, f"{page}: {measure.replace('_', ' ')}"))
+        return selected
+
+    def _row(self, page: str, measure: str, label: str, value: Value | None) -> dict[str, Any]:
+        """Return what the template needs for a row; `value` is the measure's in this build."""
+        spread = session().reference.spread(session().build.source.name, page, measure)
+        if spread is None or not isinstance(value, int | float):
+            raise self.error(f"no reference run measured {measure} on {page} as a number")
+        return _strip_plot(spread, value) | {"label": label}
+
+
+def setup(app: Sphinx) -> None:
+    """Register the role and the directives."""
+    app.add_role("held", Held())
+    app.add_directive("reference-curves", ReferenceCurves)
+    app.add_directive("is-my-result-normal", IsMyResultNormal)
+
+
+def _strip_plot(spread: Spread, value: float) -> dict[str, Any]:
+    """Return a row's numbers as text, and the x coordinates of its dots.
+
+    `value` is this build's.
+    """
+    values = spread.values
+    margin = 1.2 * RANGE_SLACK * (values[-1] - values[0]) or 1
+    first, last = values[0] - margin, values[-1] + margin
+
+    def x(number: float) -> float:
+        share = min(max((number - first) / (last - first), 0), 1)  # far outside: at the edge
+        return round(8 + share * (STRIP_WIDTH - 16), 1)
+
+    return {
+        "values": json.dumps(values),
+        "scale": json.dumps([first, last]),
+        "dots": [x(number) for number in values],
+        "build_x": x(value),
+        "build": _short(value),
+        "median": _short(spread.median),
+        "low": _short(values[0]),
+        "high": _short(values[-1]),
+        "runs": len(values),
+    }
+
+
+def _short(value: float) -> str:
+    """Return a number with three digits, or whole from 100 on."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _plot(label: str, curve: list[float], band: Band) -> dict[str, Any]:
+    """Return what the template needs to draw a curve of this build, its band and the axes."""
+    epochs = max(len(curve), len(band.median))
+    low, high = min(*curve, *band.low), max(*curve, *band.high)
+    ticks = _ticks(low, high)
+
+    def x(epoch: int) -> float:
+        return round(LEFT + (epoch - 1) / max(epochs - 1, 1) * (RIGHT - LEFT), 1)
+
+    def y(value: float) -> float:
+        share = (value - ticks[0]) / (ticks[-1] - ticks[0])
+        return round(BOTTOM - share * (BOTTOM - TOP), 1)
+
+    def points(values: list[float]) -> str:
+        return " ".join(f"{x(n)},{y(value)}" for n, value in enumerate(values, 1))
+
+    outline = f"{points(band.low)} {' '.join(points(band.high).split()[::-1])}"
+    return {
+        "label": label,
+        "curve": points(curve),
+        "curve_end": (x(len(curve)), y(curve[-1])),
+        "median": points(band.median),
+        "band": outline,
+        "alt": (
+            f"Line plot of the {label} by epoch. This build's line ends at {curve[-1]:.3g} after "
+            f"epoch {len(curve)}. The reference runs end between {band.low[-1]:.3g} and "
+            f"{band.high[-1]:.3g} after epoch {len(band.low)}, with {band.median[-1]:.3g} in the "
+            "middle."
+        ),
+        "x_ticks": [(x(n), n) for n in (1, *range(5, epochs + 1, 5))],
+        "y_ticks": [(y(tick), f"{tick:g}") for tick in ticks],
+        "box": (LEFT, TOP, RIGHT, BOTTOM),
+        "size": (WIDTH, HEIGHT),
+    }
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Return evenly spaced round numbers that cover the range from `low` to `high`."""
+    min_step = (high - low or 1) / 4
+    power = 10.0 ** math.floor(math.log10(min_step))
+    step = next(digit * power for digit in (1, 2, 5, 10) if digit * power >= min_step)
+    numbers = range(math.floor(low / step), math.ceil(high / step) + 1)
+    return [round(number * step, 10) for number in numbers]

@@ -1,0 +1,208 @@
+"""Directives that show what the runs of all pages measured, claimed and drew."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from myst_nb.core.render import MimeData
+from nbformat import NotebookNode
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from onions.book.page import Page
+from onions.claims import KEY, Training, Value
+from onions.extension.base.nodes import page_link, table
+from onions.extension.base.session import note_run_dependency, session
+from onions.store.entries import claims, measures, trainings
+from onions.store.fingerprint import package_versions
+
+
+class Claims(SphinxDirective):
+    """``{claims}``: every claim of the book, whether it held, and the measures it depends on."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        rows = []
+        for page, entry in _executed(self):
+            for _, claim in claims(entry):
+                outcomes = {True: "yes", False: "no", None: f"not checked: {claim['why']}"}
+                outcome = outcomes[claim["holds"]]
+                values = ", ".join(f"{k} = {_short(v)}" for k, v in claim["measures"].items())
+                rows.append([page_link(self.env, page), claim["sentence"], outcome, values])
+        return [table(["Page", "Claim", "Holds", "Rests on"], rows)]
+
+
+class Measures(SphinxDirective):
+    """``{measures}``: every measure of every page's run."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        rows: list[list[Any]] = []
+        for page, entry in _executed(self):
+            for _, measure in measures(entry):
+                name = nodes.literal(text=measure["name"])
+                rows.append([page_link(self.env, page), name, _short(measure["value"])])
+        return [table(["Page", "Measure", "Value"], rows)]
+
+
+class Models(SphinxDirective):
+    """``{models}``: every network that the lesson trained, with its size, time and accuracies,
+    and a sentence that says which is best and which is largest.
+    """
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table and the sentence, in the order of the pages."""
+        rows: list[list[Any]] = []
+        recorded: list[Training] = []
+        for page, entry in _executed(self):
+            for _, training in trainings(entry):
+                recorded.append(training)
+                epochs = f"{training['epochs']}"
+                if training["epoch"] != training["epochs"]:
+                    epochs += f", kept: {training['epoch']}"
+                size, seconds = f"{training['parameters']:,}", f"{training['seconds']:.0f}"
+                accuracies = [f"{training[name]:.3f}" for name in ("accuracy", "val_accuracy")]
+                row = [training["name"], *accuracies, size, epochs, seconds]
+                rows.append([*row, page_link(self.env, page)])
+        if not recorded:
+            raise self.error("no page of this book records a training; see trained()")
+        headings = ["Network", "Training accuracy", "Validation accuracy", "Parameters", "Epochs"]
+        headings += ["Seconds", "Page"]
+        return [table(headings, rows), nodes.paragraph(text=_best_and_largest(recorded))]
+
+
+def _best_and_largest(trainings: list[Training]) -> str:
+    ranked = sorted(trainings, key=lambda training: -training["val_accuracy"])
+    largest = max(ranked, key=lambda training: training["parameters"])
+    return (
+        f"The highest validation accuracy of this build, {ranked[0]['val_accuracy']:.3f}, belongs "
+        f"to “{ranked[0]['name']}”. “{largest['name']}” has the most parameters, and by validation "
+        f"accuracy it is number {ranked.index(largest) + 1} of {len(ranked)}."
+    )
+
+
+class Versions(SphinxDirective):
+    """``{versions}``: the packages that the pages use, with the versions that they ran with."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        versions: dict[str, str] = {}
+        for _, entry in _executed(self):
+            versions |= package_versions(entry.metadata[KEY]["components"])
+        rows = [[name, versions[name]] for name in sorted(versions)]
+        return [table(["Package", "Version"], rows)]
+
+
+class Runs(SphinxDirective):
+    """``{runs}``: when each page ran, for how long and on which device; and the total seconds."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the table."""
+        rows: list[list[Any]] = []
+        total = 0.0
+        for page, entry in _executed(self):
+            facts = entry.metadata[KEY]
+            stack = f"Python {facts['python']}"
+            executed = facts["executed"][:16].replace("T", " ")
+            row = [executed, f"{facts['seconds']:.0f}", facts["device"], stack]
+            rows.append([page_link(self.env, page), *row])
+            total += facts["seconds"]
+        rows.append(["Together", "", f"{total:.0f}", "", ""])
+        return [table(["Page", "Executed (UTC)", "Seconds", "Device", "Ran on"], rows)]
+
+
+class Cost(SphinxDirective):
+    """``{cost}``: how many minutes the runs of all pages took, and how many the longest."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the sentences."""
+        runs = {page.title: entry.metadata[KEY] for page, entry in _executed(self)}
+        minutes = {title: facts["seconds"] / 60 for title, facts in runs.items()}
+        longest = max(minutes, key=lambda title: minutes[title])
+        devices = " and ".join(sorted({facts["device"] for facts in runs.values()}))
+        text = (
+            f"All pages of this build together took {sum(minutes.values()):.1f} minutes of a "
+            f"kernel, on {devices}. The longest, “{longest}”, took {minutes[longest]:.1f}: no "
+            "number of machines makes an execution shorter than that."
+        )
+        return [nodes.paragraph(text=text)]
+
+
+class DataUsed(SphinxDirective):
+    """``{data-used}``: a sentence that says which images this build was made with."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the sentence."""
+        note_run_dependency(self.env)
+        source = session().build.source
+        return [nodes.paragraph(text=f"This build was made with {source.description}.")]
+
+
+class RunFigure(SphinxDirective):
+    """``{run-figure} page name``: a figure that the run of a page drew, this one or another.
+
+    `name` is the cell's ``mystnb: figure: name``; the text below becomes the caption.
+    """
+
+    required_arguments = 2
+    has_content = True
+    option_spec = {"alt": directives.unchanged_required}  # noqa: RUF012
+
+    def run(self) -> list[nodes.Node]:
+        """Return the figure."""
+        page_name, figure_name = self.arguments
+        note_run_dependency(self.env, page_name)
+        for page in session().project.pages():
+            if page.name == page_name and page.cells:
+                for cell, executed in zip(page.cells, session().entry(page).cells, strict=True):
+                    figure = cell.metadata.get("mystnb", {}).get("figure", {})
+                    if figure.get("name") == figure_name:
+                        return [self._figure(cell.metadata, executed)]
+        raise self.error(f"no cell of the page {page_name} has a figure named {figure_name}")
+
+    def _figure(self, metadata: dict[str, Any], executed: NotebookNode) -> nodes.Node:
+        options = {"image": {**metadata["mystnb"].get("image", {}), **self.options}}
+        renderer = self.state.document.attributes["nb_renderer"]
+        figure = nodes.figure()
+        for output in executed.outputs:
+            for mime_type in ("image/svg+xml", "image/png"):
+                if content := output.get("data", {}).get(mime_type):
+                    data = MimeData(mime_type, content, cell_metadata={"mystnb": options})
+                    figure += renderer.render_image(data)
+        if not figure.children:
+            raise self.error("this cell drew nothing")
+        inline, _ = self.state.inline_text(" ".join(self.content), self.lineno)
+        if self.content:
+            figure += nodes.caption("", "", *inline)
+        return figure
+
+
+def _executed(directive: SphinxDirective) -> Iterator[tuple[Page, NotebookNode]]:
+    """Yield every page that runs, with its entry in the store."""
+    note_run_dependency(directive.env)
+    for page in session().project.pages():
+        if page.cells:
+            yield page, session().entry(page)
+
+
+def _short(value: Value) -> str:
+    """Return a value for readers: a float with four digits, an integer with its thousands apart."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value) if isinstance(value, bool | str) else f"{value:,}"
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directives."""
+    for name, directive in {
+        "claims": Claims,
+        "measures": Measures,
+        "models": Models,
+        "runs": Runs,
+        "versions": Versions,
+        "cost": Cost,
+        "data-used": DataUsed,
+        "run-figure": RunFigure,
+    }.items():
+        app.add_directive(name, directive)

@@ -1,0 +1,154 @@
+"""Explorers: figures that move. Each is a custom element with a module of its own.
+
+A page loads the module when a reader comes near; until then, and without JavaScript, a static
+figure is in its place. The modules are in ``extension/explorers``. They show data that the page's
+run exported (`onions.exports`), from a small file of the site.
+"""
+
+import json
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from onions.exports import MIME
+from onions.extension.base.builder import connect_site
+from onions.extension.base.session import note_run_dependency, session
+
+EXPLORERS = Path(__file__).parents[1] / "explorers"
+NAMES = sorted(path.stem for path in EXPLORERS.glob("*.js"))
+IMPORT = re.compile(r'(?<=from "\./)(\w+\.js)(?=")')
+
+
+class explorer(nodes.General, nodes.Element):
+    """The static figure of an explorer, with what its module needs: `name`, `title`, `export`."""
+
+
+class Explorer(SphinxDirective):
+    """``{explorer} name``: an explorer, with a title that says what to do with it.
+
+    ``:export:`` lists exports of this page's run or, as ``page:name``, of another page's; the
+    module gets the values of all together. The content is the figure that takes the explorer's
+    place without JavaScript, on paper and in an EPUB; it has the same message.
+    """
+
+    required_arguments = 1
+    has_content = True
+    option_spec = {  # noqa: RUF012
+        "title": directives.unchanged_required,
+        "export": directives.unchanged_required,
+    }
+
+    def run(self) -> list[nodes.Node]:
+        """Return the node. A missing module, title, export or content stops the build."""
+        name = self.arguments[0]
+        if not (EXPLORERS / f"{name}.js").exists():
+            raise self.error(f"there is no explorer {name}; there are {', '.join(NAMES)}")
+        if "title" not in self.options:
+            raise self.error(f"the explorer {name} has no :title:, which says what to do with it")
+        self.assert_has_content()
+        exports = self.options.get("export", "").split()
+        pages = [export.partition(":")[0] for export in exports if ":" in export]
+        if pages:
+            note_run_dependency(self.env, *pages)
+        try:
+            collect_exports(self.env.docname, exports)
+        except LookupError as missing:
+            raise self.error(f"{missing.args[0]}") from None
+        node = explorer(name=name, title=self.options["title"], export=exports)
+        self.state.nested_parse(self.content, self.content_offset, node)
+        if not node.next_node(nodes.image):
+            raise self.error(f"the explorer {name} needs a figure for readers without JavaScript")
+        return [node]
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directive and its node, and copy the modules to the site."""
+    app.add_directive("explorer", Explorer)
+    app.add_node(explorer, html=(_open, _close))
+    connect_site(app, "builder-inited", _copy_modules)
+
+
+def collect_exports(docname: str, exports: list[str]) -> str:
+    """Return the data of a page's explorer as JSON: the values of one or more exports.
+
+    Each of `exports` is the name of an export of this page, or ``page:name``. Raises LookupError,
+    whose message says what to do, where there is no such page or export.
+    """
+    page_names = {page.name for page in session().project.pages()}
+    values: dict[str, Any] = {}
+    for export in exports:
+        page, _, name = export.rpartition(":")
+        if page and page not in page_names:
+            raise LookupError(f":export: {export} names no page; write page:name")
+        if (new_values := page_exports(page or docname).get(name)) is None:
+            raise LookupError(
+                f"no cell of {page or 'this page'} exports {name}; call export({name!r}, …) of "
+                "onions.exports in a cell tagged remove-cell, build-only and export"
+            )
+        if repeated := ", ".join(sorted(values.keys() & new_values)):
+            raise LookupError(f":export: gives {repeated} twice; rename the values of one")
+        values |= new_values
+    return json.dumps(values, separators=(",", ":"))
+
+
+def page_exports(docname: str) -> dict[str, dict[str, Any]]:
+    """Return the values that a page's run exported, by the export's name.
+
+    Arrays are packed as in `onions.exports`.
+    """
+    page = session().project.page(docname)
+    outputs = (output for cell in session().entry(page).cells for output in cell.outputs)
+    records = (output.get("data", {}).get(MIME) for output in outputs)
+    return {record["name"]: record["values"] for record in records if record}
+
+
+def _copy_modules(app: Sphinx) -> None:
+    """Copy the modules to the site.
+
+    Each imports the others by address and version, so that a browser never mixes two versions.
+    """
+    target = Path(app.outdir, "_static", "explorers")
+    target.mkdir(parents=True, exist_ok=True)
+    for path in EXPLORERS.glob("*.js"):
+        text = IMPORT.sub(rf"\1?v={_version()}", path.read_text("utf-8"))
+        (target / path.name).write_text(text, "utf-8")
+
+
+def _open(translator: Any, node: explorer) -> None:
+    builder = translator.builder
+    root = "../" * builder.current_docname.count("/")
+    attributes = {"data-module": f"{root}_static/explorers/{node['name']}.js?v={_version()}"}
+    if node["export"]:
+        attributes["data-export"] = f"{root}{_write_exports(builder, node['export'])}"
+    tag = translator.starttag(node, f"onion-{node['name']}", CLASS="explorer", **attributes)
+    title = f'<p class="explorer-title">{translator.encode(node["title"])}</p>\n'
+    translator.body.append(f'{tag}{title}<div class="explorer-still">\n')
+
+
+def _close(translator: Any, node: explorer) -> None:
+    translator.body.append(f"</div></onion-{node['name']}>\n")
+
+
+def _write_exports(builder: Any, exports: list[str]) -> str:
+    """Write an explorer's data into the site and return its address there, with its version."""
+    name = re.sub(r"\W+", "-", "-".join(exports))
+    address = f"_exports/{builder.current_docname}/{name}.json"
+    text = collect_exports(builder.current_docname, exports)
+    path = Path(builder.outdir, address)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return f"{address}?v={_hash(text)}"
+
+
+def _version() -> str:
+    return _hash("".join(path.read_text("utf-8") for path in sorted(EXPLORERS.glob("*.js"))))
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:8]

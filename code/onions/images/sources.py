@@ -1,0 +1,150 @@
+"""Choose the source of the images: CIFAR-10, a copy of it, or the built-in stand-in.
+
+The environment variable ``ONIONS_DATA`` chooses: ``auto``, ``cifar10``, ``sketches`` or a path.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onions.images import batches, download
+from onions.images.batches import ARCHIVE_URL, FOLDER, DataError, read_file
+from onions.images.download import DownloadFailed, Notify
+
+if TYPE_CHECKING:
+    from onions.images.batches import Split
+
+CHOICES = "auto, cifar10, sketches, or the path of a folder or archive"
+OFFICIAL = "CIFAR-10's official files"
+# The official batches' MD5 hashes, from torchvision. They tell an official folder from a variant.
+OFFICIAL_MD5 = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source of a build's images.
+
+    `name` is ``cifar10`` or ``sketches``; `path` is the folder or archive, empty for the stand-in;
+    `identity` is a SHA-256 that changes with the data. `description` names the data in words, and
+    `reason` says why it was chosen.
+    """
+
+    name: str
+    path: str
+    identity: str
+    description: str
+    reason: str
+
+    @property
+    def module(self) -> str:
+        """The module of this package that reads or draws the images."""
+        return "onions.images.sketches" if self.name == "sketches" else "onions.images.sources"
+
+    @property
+    def official(self) -> bool:
+        """Whether these are CIFAR-10's official files, in the archive or unpacked."""
+        return self.identity == download.ARCHIVE_SHA256
+
+
+def resolve_source(choice: str = "auto", *, notify: Notify = lambda line: None) -> Source:
+    """Choose the source of the images, and download CIFAR-10 if `choice` needs it.
+
+    `notify` gets lines of progress. Raises DataError if the data is not available.
+    """
+    if choice == "sketches":
+        return _sketches("ONIONS_DATA=sketches asks for it")
+    if choice in ("auto", "cifar10"):
+        return _keras_or_stand_in(choice, notify)
+    path = Path(choice).expanduser()
+    return _from_path(path.resolve(), f"ONIONS_DATA={choice} asks for it")
+
+
+def load_images(source: Source) -> tuple["Split", "Split"]:
+    """Return ``(train_images, train_labels), (test_images, test_labels)`` of CIFAR-10's files.
+
+    Images are uint8 of shape (n, 32, 32, 3), n = 50000 and 10000; labels are uint8 of shape (n, 1),
+    from 0 to 9. Raises DataError, which names the file and the remedy, if a file can't be used or
+    has changed since `source` was resolved.
+    """
+    path = Path(source.path)
+    if _from_path(path, source.reason).identity != source.identity:
+        raise DataError(f"{path}: it changed while the book was built. Build again.")
+    return batches.read_images(path)
+
+
+def keras_cache() -> tuple[Path, Path]:
+    """Return where Keras keeps CIFAR-10: the folder and the archive."""
+    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
+    name = "cifar-10-batches-py-target"
+    return home / name / FOLDER, home / f"{name}_archive"
+
+
+def _sketches(reason: str) -> Source:
+    """Return the stand-in; its identity is the code that draws it."""
+    modules = [Path(__file__).with_name(name) for name in ("shapes.py", "sketches.py")]
+    identity = hashlib.sha256(b"".join(path.read_bytes() for path in modules)).hexdigest()
+    return Source("sketches", "", identity, "the built-in stand-in, not CIFAR-10", reason)
+
+
+def _keras_or_stand_in(choice: str, notify: Notify) -> Source:
+    """Return CIFAR-10 from Keras' cache, after a download if need be; or else the stand-in."""
+    for path in keras_cache():
+        if path.exists():
+            source = _from_path(path, f"ONIONS_DATA={choice}, and Keras has it at {path}")
+            if not source.official:
+                raise DataError(
+                    f"{path}: these are not CIFAR-10's official files. Delete the folder to "
+                    f"download them, or set ONIONS_DATA={path} to use this folder anyway."
+                )
+            return source
+    archive = keras_cache()[1]
+    try:
+        download.download(ARCHIVE_URL, archive, notify=notify, timeout=download.TIMEOUT)
+    except DownloadFailed as error:
+        problem = f"{ARCHIVE_URL} can't be downloaded ({error})"
+        if choice == "auto":
+            return _sketches(f"ONIONS_DATA=auto, but {problem}")
+        raise DataError(
+            f"ONIONS_DATA=cifar10: {problem}. Check the network, or download it elsewhere and set "
+            "ONIONS_DATA to the path of the archive; ONIONS_DATA=sketches builds with the stand-in."
+        ) from error
+    return _from_path(archive, f"ONIONS_DATA={choice}, downloaded from {ARCHIVE_URL}")
+
+
+def _from_path(path: Path, reason: str) -> Source:
+    if path.is_dir():
+        return _from_folder(path / FOLDER if (path / FOLDER).is_dir() else path, reason)
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: can't be read ({error.strerror}). Choose {CHOICES}.") from error
+    if sha256 != download.ARCHIVE_SHA256:
+        raise DataError(
+            f"{path}: this is not CIFAR-10's official archive (SHA-256 {sha256[:12]}…, expected "
+            f"{download.ARCHIVE_SHA256[:12]}…). Delete it and download {ARCHIVE_URL} again."
+        )
+    return Source("cifar10", str(path), sha256, OFFICIAL, reason)
+
+
+def _from_folder(folder: Path, reason: str) -> Source:
+    contents = {name: read_file(folder / name) for name in OFFICIAL_MD5}
+    md5 = {n: hashlib.md5(c, usedforsecurity=False).hexdigest() for n, c in contents.items()}
+    if md5 == OFFICIAL_MD5:  # the archive's identity, so that the folder makes no page stale
+        return Source("cifar10", str(folder), download.ARCHIVE_SHA256, OFFICIAL, reason)
+    digest = hashlib.sha256()
+    for content in contents.values():
+        digest.update(hashlib.sha256(content).digest())
+    description = (
+        "a folder in CIFAR-10's layout, whose images or their order differ from the official files"
+    )
+    return Source("cifar10", str(folder), digest.hexdigest(), description, reason)

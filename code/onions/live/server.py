@@ -1,0 +1,90 @@
+"""The server of `onions live`: the pages, and a stream of events for each open tab."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from html import escape
+from http import HTTPStatus
+from pathlib import Path
+from threading import Condition
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from onions.live.preview import page_digest
+from onions.site.serve import SiteHandler
+
+SCRIPT = Path(__file__).with_name("live.js")
+LIVE_PATH = "-/"  # the path of everything that only the preview has
+HEARTBEAT = 15.0  # seconds between empty events, which reveal that a tab was closed
+
+
+class EventChannel:
+    """The current event of each page, as JSON; tabs wait until it changes."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._event_of: Callable[[str], dict[str, Any]] = lambda page: {}
+
+    def publish(self, event_of: Callable[[str], dict[str, Any]]) -> None:
+        """Send each tab what `event_of` returns for its page, as in ``setup.html``."""
+        with self._changed:
+            self._event_of = event_of
+            self._changed.notify_all()
+
+    def follow(self, page: str) -> Iterator[str]:
+        """Yield a page's event whenever it changes, and an empty string as a heartbeat."""
+        sent = ""
+        while True:
+            with self._changed:
+                event = json.dumps(self._event_of(page))
+                if event == sent:
+                    self._changed.wait(HEARTBEAT)
+                    event = json.dumps(self._event_of(page))
+            yield event if event != sent else ""
+            sent = event
+
+
+class LiveHandler(SiteHandler):
+    """Answers as GitHub Pages would, and adds to each page a script that follows its events."""
+
+    caching = "no-store"
+
+    def __init__(self, channel: EventChannel, *arguments: Any) -> None:
+        self.channel = channel
+        super().__init__(*arguments)
+
+    def do_GET(self) -> None:
+        """Answer a request."""
+        url = urlsplit(self.path)
+        if url.path == f"/{LIVE_PATH}live.js":
+            self.send_body(HTTPStatus.OK, SCRIPT.read_bytes(), ".js")
+        elif url.path == f"/{LIVE_PATH}events":
+            with suppress(OSError):  # the tab was closed
+                self._send_events(*parse_qs(url.query).get("page", ["index.html"]))
+        else:
+            super().do_GET()
+
+    def send_body(
+        self, status: HTTPStatus, body: bytes, suffix: str = ".html", **headers: str
+    ) -> None:
+        """Send a response; to a page, add the script and the page's digest."""
+        if suffix == ".html":
+            name = urlsplit(self.path).path.lstrip("/") or "index.html"
+            digest = page_digest(body) if status == HTTPStatus.OK else ""
+            body = (
+                body or b"<!doctype html><title>No page yet</title><h1>There is no page here</h1>"
+            )
+            data = f'data-page="{escape(name)}" data-state="{digest}"'
+            script = f'<script src="/{LIVE_PATH}live.js" {data}></script>'
+            body = body.replace(b"</body>", b"", 1) + f"{script}</body>".encode()
+        super().send_body(status, body, suffix, **headers)
+
+    def _send_events(self, page: str) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+        for event in self.channel.follow(page):
+            self.wfile.write(f"data: {event}\n\n".encode() if event else b":\n\n")

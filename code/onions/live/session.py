@@ -1,0 +1,246 @@
+"""`onions live`: the book in a browser, updated while somebody writes.
+
+A changed file starts a new preview (`onions.live.preview`), about a second later. Pending pages
+show the outputs of their last run; meanwhile they run in processes of their own, each until it ends
+or its page changes again. Open tabs follow: each reloads when its page changed, and shows what runs
+and what went wrong.
+"""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import Any
+
+from watchfiles import watch
+
+from onions.base.files import PARTIAL_SUFFIX
+from onions.base.imports import PACKAGE
+from onions.book.project import Project
+from onions.images.download import Notify
+from onions.live.page_process import PageProcess, job_slots
+from onions.live.preview import LIVE_FOLDER, Preview, RenderProcess
+from onions.live.server import EventChannel, LiveHandler
+from onions.site.serve import serve_folder
+from onions.site.sphinx_build import renderer_sources
+from onions.store.build import Build
+from onions.store.entries import Store
+
+WAKE_SECONDS = 1.0  # how often the main thread checks whether it was interrupted
+
+
+def serve_live(project: Project, builds: list[Build], *, port: int, notify: Notify) -> None:
+    """Serve the book until interrupted, on `port` of this machine (0: any free port).
+
+    `builds` are as in `onions.live.preview.render_preview`; `notify` gets a line about every event.
+    Raises OSError where the port is taken.
+    """
+    site = project.build / LIVE_FOLDER / "html"
+    site.mkdir(parents=True, exist_ok=True)
+    channel = EventChannel()
+    session = LiveSession(project, builds, channel, notify)
+    with serve_folder(site, "/", handler=partial(LiveHandler, channel), port=port) as address:
+        try:
+            session.run(address)
+        finally:
+            session.close()
+
+
+@dataclass
+class LiveSession:
+    """The main loop, which handles one event after another, and its state."""
+
+    project: Project
+    builds: list[Build]
+    channel: EventChannel
+    notify: Notify
+    events: "SimpleQueue[tuple[Any, ...]]" = field(default_factory=SimpleQueue)
+    renderer: RenderProcess = field(default_factory=RenderProcess)
+    ended: Event = field(default_factory=Event)
+    preview: Preview | None = None  # the last good one
+    error: str = ""  # why there is no newer preview
+    last_runs: dict[str, str] = field(default_factory=dict)  # by page, a fingerprint
+    warnings: dict[str, list[str]] = field(default_factory=dict)  # by page
+    failed: dict[str, str] = field(default_factory=dict)  # by fingerprint, an error message
+    running: dict[str, PageProcess] = field(default_factory=dict)  # by page
+    edited: list[str] = field(default_factory=list)  # pages, the last edited first
+    rendering_since: float = 0.0  # seconds of the monotonic clock; 0 if nothing is rendering
+    outdated: bool = True  # whether something changed since the last preview started
+
+    def run(self, address: str) -> None:
+        """Handle events until interrupted."""
+        self.notify("Rendering the book …")
+        latest = Store(self.project.store).latest_runs()
+        self.last_runs = {page: facts["fingerprint"] for page, facts in latest.items()}
+        for folder, recursive in (
+            (self.project.book, True),
+            (PACKAGE, True),
+            (self.project.root, False),
+        ):
+            Thread(target=self._watch, args=(folder, recursive), daemon=True).start()
+        self._render()
+        while True:
+            match self._next_event():
+                case "changed", paths:
+                    self._on_changed(paths)
+                case "previewed", preview:
+                    self._on_previewed(preview)
+                    if address and not self.rendering_since:
+                        self.notify(f"Open {address} – Ctrl-C ends it.")
+                        address = ""
+                case "ran", process, True:
+                    self._on_run_ended(process)
+            self._start_runs()
+            self.channel.publish(self._tab_event)
+
+    def close(self) -> None:
+        """Stop all processes and threads."""
+        self.ended.set()
+        for process in self.running.values():
+            process.stop()
+        self.renderer.stop()
+
+    def _next_event(self) -> tuple[Any, ...]:
+        while True:
+            with suppress(Empty):
+                # A Ctrl-C shortly before the wait begins does not end the wait.
+                return self.events.get(timeout=WAKE_SECONDS)
+
+    def _watch(self, folder: Path, recursive: bool) -> None:
+        for changes in watch(folder, recursive=recursive, stop_event=self.ended):
+            self.events.put(("changed", sorted({Path(path) for _, path in changes})))
+
+    def _on_changed(self, changed: list[Path]) -> None:
+        paths = [path for path in changed if self._can_change_preview(path)]
+        if not paths:
+            return
+        self.notify(f"Changed: {', '.join(map(self._relative, paths))}")
+        for path in paths:
+            name = self._relative(path).removeprefix("book/").removesuffix(".md")
+            self.edited = [name, *(other for other in self.edited if other != name)]
+            if self.preview:  # a saved page is tried again after a failure
+                for fingerprint in self.preview.pending.get(name, ()):
+                    self.failed.pop(fingerprint, None)
+        if set(paths) & set(renderer_sources()):
+            self.renderer.stop()
+            self.renderer = RenderProcess()
+        self.outdated = True
+        self._render()
+
+    def _can_change_preview(self, path: Path) -> bool:
+        if path.parent == self.project.root:
+            return path == self.project.lock or path.name in ("_config.yml", "_toc.yml")
+        return path.suffix not in ("", PARTIAL_SUFFIX)
+
+    def _render(self) -> None:
+        """Start a preview, unless one is running or nothing changed."""
+        if self.rendering_since or not self.outdated:
+            return
+        self.rendering_since, self.outdated = time.monotonic(), False
+        arguments = self.project, self.builds, dict(self.last_runs)
+
+        def wait(renderer: RenderProcess) -> None:
+            self.events.put(("previewed", renderer.preview(*arguments)))
+
+        Thread(target=wait, args=(self.renderer,), daemon=True).start()
+
+    def _on_previewed(self, preview: Preview) -> None:
+        seconds, self.rendering_since = time.monotonic() - self.rendering_since, 0.0
+        if self.outdated:  # a file changed since this preview started
+            self._render()
+            return
+        if preview.error and preview.error != self.error:
+            self.notify(f"Not rendered, the last good pages stay:\n{preview.error}")
+        self.error = preview.error
+        if preview.error:
+            self.preview = self.preview or preview
+            return
+        self.preview = preview
+        self.last_runs |= preview.current
+        fresh = {name: preview.warnings.get(name, []) for name in ["", *preview.read]}
+        self.warnings |= fresh
+        self.notify(f"Rendered in {seconds:.1f} s: {', '.join(preview.read) or 'nothing changed'}.")
+        for warning in (warning for name in fresh for warning in fresh[name]):
+            self.notify(warning)
+
+    def _start_runs(self) -> None:
+        """Start pending runs, the last edited page first; stop the runs that became obsolete."""
+        pending = self.preview.pending if self.preview else {}
+        for page, process in list(self.running.items()):
+            if process.fingerprint not in pending.get(page, ()):
+                process.stop()
+                del self.running[page]
+                self.notify(f"{page}: run cancelled")
+        order = {page: number for number, page in enumerate(self.edited)}
+        waiting = [page for page in pending if page not in self.running]
+        waiting.sort(key=lambda page: order.get(page, len(order)))
+        runs = [(page, *run) for page in waiting for run in self._next_run(pending[page])]
+        free_slots = set(range(job_slots())) - {process.slot for process in self.running.values()}
+        for (page, fingerprint, build), slot in zip(runs, free_slots, strict=False):
+            self.notify(f"{page}: runs{_quick(build)} …")
+            self.running[page] = PageProcess(
+                self.project, page, fingerprint, build, slot, self._on_run_changed
+            )
+
+    def _next_run(self, runs: dict[str, Build]) -> list[tuple[str, Build]]:
+        """Return the next of a page's pending runs as a list; empty once one of them failed."""
+        if runs.keys() & self.failed.keys():
+            return []
+        store = Store(self.project.store)
+        return [run for run in runs.items() if not store.path(run[0]).exists()][:1]
+
+    def _on_run_changed(self, process: PageProcess, ended: bool) -> None:
+        self.events.put(("ran", process, ended))
+
+    def _on_run_ended(self, process: PageProcess) -> None:
+        if self.running.get(process.page) is not process:
+            return  # it was stopped
+        del self.running[process.page]
+        if process.error:
+            self.failed[process.fingerprint] = process.error
+            self.notify(f"\n{process.page} failed; the last good outputs stay.\n{process.error}\n")
+        else:
+            quick = _quick(process.build)
+            self.notify(f"{process.page}: executed{quick} in {process.seconds:.0f} s")
+            self.outdated = True
+            self._render()
+
+    def _tab_event(self, path: str) -> dict[str, Any]:
+        """Return what a tab shows of its page: the page's state, its pending run, the problems."""
+        name = path.removesuffix(".html")
+        preview = self.preview or Preview()
+        failed = {
+            page: self.failed[fingerprint]
+            for page, runs in preview.pending.items()
+            for fingerprint in runs
+            if fingerprint in self.failed
+        }
+        waits = ""
+        if process := self.running.get(name):
+            cell = (
+                f"cell {process.cell} of {process.cells}" if process.cell else "its kernel starts"
+            )
+            waits = f"Running{_quick(process.build)}: {cell}."
+        elif name in preview.pending and name not in failed:
+            waits = "Waits for its run."
+        problems = [self.error, failed.get(name, ""), *self.warnings.get(name, [])]
+        problems += self.warnings.get("", [])
+        pages_with_problems = {page for page, lines in self.warnings.items() if page and lines}
+        return {
+            "state": preview.digests.get(path, "") if preview.digests else None,
+            "waits": waits,
+            "problems": [problem for problem in problems if problem],
+            "others": sorted((pages_with_problems | set(failed)) - {name}),
+        }
+
+    def _relative(self, path: Path) -> str:
+        with suppress(ValueError):
+            return path.relative_to(self.project.root).as_posix()
+        return str(path)
+
+
+def _quick(build: Build) -> str:
+    return " for one epoch" if build.profile == "smoke" else ""

@@ -1,0 +1,197 @@
+"""Run one page's cells in a kernel of their own, independent of the machine's kernel settings."""
+
+import json
+import os
+import re
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from subprocess import Popen
+from typing import IO, Any
+
+import nbformat
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import ensure_event_loop
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from traitlets.config import Config
+
+from onions.book.page import KERNEL_NAME, Page
+from onions.run.pool import KernelRegistry
+from onions.store.build import Build
+
+CELL_LIMIT = 1800  # seconds for one cell
+# Loading the extension as a cell stops the page if it does not load.
+PROLOGUE = "%load_ext onions.kernel"
+EPILOGUE = "import json, onions.kernel; print(json.dumps(onions.kernel.run_facts()))"
+
+USE_FEWER_JOBS = "Run fewer pages at once: `onions execute --jobs 1`."
+
+OnCell = Callable[[int], None]
+
+
+class PageFailed(Exception):
+    """A page can't be stored; the message says where, why and what to do."""
+
+
+def run_cells(
+    page: Page,
+    notebook: NotebookNode,
+    build: Build,
+    log: IO[bytes],
+    on_cell: OnCell,
+    environment: dict[str, str],
+    kernels: KernelRegistry,
+) -> dict[str, Any]:
+    """Run all cells in one kernel, in an empty folder; return `onions.kernel.run_facts`.
+
+    `log` gets what the kernel's process writes, and `on_cell` the index of each cell before it
+    runs. `environment` holds the variables for threads and GPUs. The kernel is in `kernels` while
+    it runs. Raises PageFailed, which names the cell.
+    """
+    # The path of a socket has at most 107 characters.
+    temporary = None if len(tempfile.gettempdir()) < 60 else "/tmp"  # noqa: S108
+    with (
+        _event_loop(),
+        tempfile.TemporaryDirectory(
+            prefix="onions-", dir=temporary, ignore_cleanup_errors=True
+        ) as folder,
+    ):
+        client = NotebookClient(
+            notebook,
+            km=_kernel_manager(folder),
+            timeout=CELL_LIMIT,
+            # Otherwise the page would show what C++ code logs; now the log gets it.
+            extra_arguments=["--IPKernelApp.capture_fd_output=False"],
+            # All outputs have arrived by then; TensorFlow would take two seconds to end.
+            shutdown_kernel="immediate",
+        )
+        workplace = Path(folder, "page")
+        workplace.mkdir()
+        variables = _environment(build, folder) | environment
+        with _kernel(
+            client, kernels, cwd=str(workplace), env=variables, stdout=log, stderr=log
+        ) as process:
+            _run_hidden(client, PROLOGUE)
+            for index, cell in enumerate(notebook.cells):
+                on_cell(index)
+                try:
+                    client.execute_cell(cell, index)
+                except DeadKernelError as error:
+                    raise PageFailed(_death(page, index, process, log.name)) from error
+                except CellTimeoutError as error:
+                    raise PageFailed(_too_long(page, index)) from error
+                except CellExecutionError as error:
+                    raise PageFailed(_crash(page, index, cell, error)) from error
+            return dict(json.loads(_run_hidden(client, EPILOGUE)))
+
+
+@contextmanager
+def _event_loop() -> Iterator[None]:
+    """Close the event loop that nbclient opens in each thread and leaves open."""
+    try:
+        yield
+    finally:
+        ensure_event_loop().close()
+
+
+@contextmanager
+def _kernel(
+    client: NotebookClient, kernels: KernelRegistry, **options: Any
+) -> Iterator[Popen[bytes]]:
+    """Start a kernel, wait until it is ready, and shut it down at the end.
+
+    It is in `kernels` as long as its process exists.
+    """
+    client.start_new_kernel(**options)
+    manager: Any = client.km
+    process: Popen[bytes] = manager.provisioner.process  # leads a group of its own
+    kernels.add(process.pid)
+    try:
+        with client.setup_kernel(cleanup_kc=True):
+            yield process
+    finally:
+        kernels.remove(process.pid)
+
+
+def _kernel_manager(folder: str) -> AsyncKernelManager:
+    """Return a manager of this environment's own kernel; ignore all other kernels."""
+    config = Config()
+    config.KernelManager.transport = "ipc"
+    config.KernelManager.ip = f"{folder}/kernel"  # sockets, outside the page's working folder
+    specs = KernelSpecManager(kernel_dirs=[])
+    return AsyncKernelManager(kernel_name=KERNEL_NAME, kernel_spec_manager=specs, config=config)
+
+
+def _environment(build: Build, folder: str) -> dict[str, str]:
+    """Return the kernel's environment: the build's choices, and no personal settings."""
+    return os.environ | {
+        "ONIONS_SOURCE": json.dumps(asdict(build.source)),
+        "ONIONS_PROFILE": build.profile,
+        "ONIONS_SEED_OFFSET": str(build.seed_offset),
+        "KERAS_BACKEND": "tensorflow",
+        "KERAS_HOME": f"{folder}/keras",
+        "IPYTHONDIR": f"{folder}/ipython",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "PYTHONHASHSEED": "0",
+    }
+
+
+def _run_hidden(client: NotebookClient, source: str) -> str:
+    """Run a line that is not on the page, without counting it; return its printed text."""
+    cell = nbformat.v4.new_code_cell(source)
+    page_notebook = client.nb
+    client.nb = nbformat.v4.new_notebook(cells=[cell])
+    try:
+        client.execute_cell(cell, 0, store_history=False)
+    except CellExecutionError as error:
+        raise PageFailed(f"onions.kernel failed: {error.ename}: {error.evalue}") from error
+    finally:
+        client.nb = page_notebook
+    return "".join(output.get("text", "") for output in cell.outputs)
+
+
+def _crash(page: Page, index: int, cell: NotebookNode, error: CellExecutionError) -> str:
+    traceback = [line for output in cell.outputs for line in output.get("traceback", ())]
+    line = _line_in_cell("\n".join(traceback), cell.execution_count)
+    source = page.cells[index].source.splitlines()[line - 1].strip()
+    lines = [_place(page, index, line), f"  {source}", f"{error.ename}: {error.evalue}"]
+    if error.ename in ("MemoryError", "ResourceExhaustedError"):
+        lines.append(USE_FEWER_JOBS)
+    return "\n".join(lines)
+
+
+def _death(page: Page, index: int, process: Popen[bytes], log: str) -> str:
+    code = process.poll()
+    if code == -signal.SIGKILL:
+        how = f"was killed, as the system does when memory runs out.\n{USE_FEWER_JOBS}"
+    elif code is not None and code < 0:
+        how = f"died of {signal.Signals(-code).name}."
+    else:
+        how = "ended by itself."
+    return f"{_place(page, index)}: the kernel {how}\nIts log: {log}"
+
+
+def _too_long(page: Page, index: int) -> str:
+    return (
+        f"{_place(page, index)}: it ran for more than {CELL_LIMIT} s, the limit for a cell.\n"
+        "Let it do less, or split it."
+    )
+
+
+def _place(page: Page, index: int, line: int = 1) -> str:
+    """Return the place of a cell's line (from 1) in the page."""
+    cell = page.cells[index]
+    return f"cell {index + 1} of {len(page.cells)}, {page.path}:{cell.line + line - 1}"
+
+
+def _line_in_cell(traceback: str, count: int | None) -> int:
+    """Return the line (from 1) that IPython names in the cell with this execution count."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", traceback)
+    match = re.search(rf"Cell In\[{count}\], line (\d+)", plain)
+    return int(match[1]) if match else 1

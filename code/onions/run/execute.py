@@ -1,0 +1,88 @@
+"""Decide which pages have to run, and run them.
+
+Finished pages are in the store at once, so an interrupted build resumes where it stopped.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from rich.console import Console
+
+from onions.base.files import delete_partial_files
+from onions.base.locks import build_lock
+from onions.book.project import Project, select_pages
+from onions.images.sources import load_images
+from onions.run.progress import plain_console
+from onions.store.build import resolve_build
+from onions.store.lockfile import check_environment
+from onions.store.plan import longest_first, plan_shards
+from onions.store.status import PageState, page_states, reference_states
+
+
+@dataclass
+class ExecutionReport:
+    """The pages of an execution: fresh before it, executed (seconds), failed (message)."""
+
+    fresh: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def execute(
+    project: Project,
+    *,
+    choice: str = "auto",
+    profile: str = "full",
+    jobs: int | None = None,
+    shard: tuple[int, int] = (1, 1),
+    seeds: int = 0,
+    pages: Iterable[str] = (),
+) -> ExecutionReport:
+    """Execute every page whose fingerprint is not in the store.
+
+    `choice` is the value of ``ONIONS_DATA``. `jobs` is how many pages run at once, by default one
+    for each GPU or core. `shard` (i, n) runs the i-th of n parts, from 1. With `seeds`, the pages
+    that ask for reference runs are run once from each of so many other seeds, instead of the book;
+    their claims are only recorded. With `pages`, named as for `select_pages`, no others run. Errors
+    of pages are printed to the standard error stream at once. Raises DataError, LockError,
+    PageError or EnvironmentMismatch before anything runs, and OSError where it can't write.
+    """
+    console = plain_console()
+    with build_lock(project.build, console.print):
+        delete_partial_files(project.store)
+        build = resolve_build(choice, profile, console.print)
+        loud = "bold yellow" if build.source.name == "sketches" else None
+        console.print(f"Data: {build.source.description}, since {build.source.reason}.", style=loud)
+        states = reference_states(project, build, seeds) if seeds else page_states(project, build)
+        selected = {page.name for page in select_pages(project, pages)}
+        stale = [state for state in states if state.page.name in selected and not state.fresh]
+        if stale:
+            from onions.run.pages import run_pages  # here, since most often nothing is stale
+
+            check_environment(project.lock, build.python)
+            if build.source.name == "cifar10":
+                load_images(build.source)  # checks every file before the first page runs
+        if not seeds:
+            build.write(project.store)
+        report = ExecutionReport(fresh=[state.name for state in states if state.fresh])
+        for state in stale:
+            console.print(f"{state.name}: {'; '.join(state.reasons)}", style="dim")
+        if report.fresh:
+            console.print(f"Nothing changed: {', '.join(report.fresh)}.", style="dim")
+        stale = _pages_of_shard(stale, shard, project, console)
+        if stale:
+            report.seconds, report.failed = run_pages(longest_first(stale), project, jobs, console)
+    return report
+
+
+def _pages_of_shard(
+    stale: list[PageState], shard: tuple[int, int], project: Project, console: Console
+) -> list[PageState]:
+    """Return the pages of this shard, and print their names."""
+    number, count = shard
+    if count == 1:
+        return stale
+    pages = plan_shards(stale, count, project.store)[number - 1]
+    names = ", ".join(state.name for state in pages) or "nothing"
+    console.print(f"Shard {number} of {count}: {names}.")
+    return pages

@@ -1,0 +1,160 @@
+"""Run pages in parallel, each in a kernel of its own, and store each that succeeds.
+
+A page that fails does not stop the others.
+"""
+
+import sys
+import textwrap
+import time
+from concurrent.futures import Future
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from rich.console import Console
+
+from onions.base.files import write_atomic
+from onions.book.project import Project
+from onions.run.cells import OnCell, PageFailed, run_cells
+from onions.run.claims import ClaimsFailed, check_claims
+from onions.run.pool import KernelRegistry, default_jobs, resource_environment, run_parallel
+from onions.run.progress import PageProgress
+from onions.store.entries import Store, claims
+from onions.store.fingerprint import components, fingerprint_of
+from onions.store.status import PageState
+
+
+def run_pages(
+    stale: list[PageState], project: Project, jobs: int | None, console: Console
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Run pages in order, `jobs` at once, by default one for each GPU or core.
+
+    Return the seconds of each stored page, and the error message of each other page, by name. Error
+    messages are also printed to the standard error stream at once.
+    """
+    jobs = min(jobs or default_jobs(), len(stale))
+    kernels, progress = KernelRegistry(), PageProgress(console)
+    seconds: dict[str, float] = {}
+    failed: dict[str, str] = {}
+
+    def run(state: PageState, slot: int) -> PageRun:
+        on_cell = progress.start(state.name, len(state.page.cells), state.last_run.get("seconds"))
+        return run_page(state, project, on_cell, resource_environment(slot, jobs), kernels)
+
+    # In this thread, since Python 3.11 can't parse code in two threads at once
+    # (https://github.com/python/cpython/issues/106905).
+    def finish(state: PageState, future: "Future[PageRun]") -> None:
+        name, page_run = state.name, future.result()
+        progress.finish(name)
+        try:
+            store_page(page_run, state, project)
+        except PageFailed as error:
+            verb = "claims something untrue" if isinstance(error, ClaimsFailed) else "failed"
+            failed[name] = textwrap.indent(str(error), "  ")
+            print(f"\n{name} {verb}\n{failed[name]}\n", file=sys.stderr, flush=True)
+            console.print(f"{name}: {verb}", style="red")
+        else:
+            seconds[name] = page_run.seconds
+            console.print(f"{name}: executed in {page_run.seconds:.0f} s", style="green")
+
+    with progress:
+        run_parallel(stale, run, finish, jobs, kernels)
+    return seconds, failed
+
+
+@dataclass
+class PageRun:
+    """A finished run of a page: its outputs, the kernel's facts, and the error if there was one."""
+
+    notebook: NotebookNode
+    facts: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: Exception | None = None
+
+
+def run_page(
+    state: PageState,
+    project: Project,
+    on_cell: OnCell,
+    environment: dict[str, str],
+    kernels: KernelRegistry,
+) -> PageRun:
+    """Run a page. An error becomes part of the result, so that other pages still run.
+
+    `on_cell`, `environment` and `kernels` are as in `onions.run.cells.run_cells`.
+    """
+    page, result, started = state.page, PageRun(nbformat.v4.new_notebook()), time.monotonic()
+    try:
+        result.notebook.cells = [
+            nbformat.v4.new_code_cell(cell.source, metadata={"tags": [*cell.tags]}, id=f"c{i}")
+            for i, cell in enumerate(page.cells)
+        ]
+        path = _log_path(state, project)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as log:
+            result.facts = run_cells(
+                page, result.notebook, state.build, log, on_cell, environment, kernels
+            )
+    except Exception as error:
+        result.error = error
+    result.seconds = round(time.monotonic() - started, 1)
+    return result
+
+
+def store_page(page_run: PageRun, state: PageState, project: Project) -> None:
+    """Store a page that ran without an error and whose claims hold.
+
+    Raises PageFailed, which says what went wrong, where, and where the outputs are; ClaimsFailed
+    where a claim is false.
+    """
+    try:
+        _store(page_run, state, project)
+    except Exception as error:
+        kind = ClaimsFailed if isinstance(error, ClaimsFailed) else PageFailed
+        raise kind(_explain(error, state, project, page_run.notebook)) from error
+
+
+def _store(page_run: PageRun, state: PageState, project: Project) -> None:
+    if page_run.error:
+        raise page_run.error
+    page, build = state.page, state.build
+    recorded = list(claims(page_run.notebook))
+    sentences = sorted(claim["sentence"] for _, claim in recorded)
+    if sentences != sorted(page_run.facts.pop("claimed")):
+        raise PageFailed("it cleared away the record of a claim; remove what clears the output")
+    if not build.seed_offset:  # a reference run is there to see which claims fail
+        check_claims(page, recorded)
+    parts = components(project.page(page.name), project, build)
+    if fingerprint_of(parts) != state.fingerprint:
+        raise PageFailed("its code, or a module of ours, changed while it ran; execute again")
+    Store(project.store).write(
+        state.fingerprint,
+        page_run.notebook,
+        page=page.name,
+        seconds=page_run.seconds,
+        executed=datetime.now(UTC).isoformat(timespec="seconds"),
+        build=asdict(build),
+        components=parts,
+        **page_run.facts,
+    )
+
+
+def _explain(error: Exception, state: PageState, project: Project, notebook: NotebookNode) -> str:
+    """Return an error message that names the file with the outputs so far."""
+    lines = [str(error)]
+    if not isinstance(error, PageFailed):
+        lines = [f"{type(error).__name__}: {error}. The kernel's log: {_log_path(state, project)}"]
+    path = project.build / "failed" / f"{state.name.replace('/', '-')}.ipynb"
+    try:
+        write_atomic(path, nbformat.writes(notebook))
+        lines.append(f"Its outputs are kept in {path}")
+    except Exception as problem:  # a full disk, or an output that is not JSON
+        lines.append(f"Its outputs could not be kept: {problem}")
+    return "\n".join(lines)
+
+
+def _log_path(state: PageState, project: Project) -> Path:
+    return project.build / "log" / f"{state.name.replace('/', '-')}.log"

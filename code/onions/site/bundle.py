@@ -1,0 +1,202 @@
+"""The bundle: the book as an EPUB and as a PDF, both made from the store, and its site as a zip.
+
+`onions.extension.downloads.epub` adapts the pages, and Sphinx's epub builder writes them as XHTML.
+The EPUB packs these pages. For the PDF, they become one document with the solutions at its end,
+which Chromium prints.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from posixpath import dirname, join, normpath
+from urllib.parse import unquote, urlsplit
+from xml.dom.minidom import Document, Element, Node, Text, parse
+from xml.parsers.expat import ExpatError
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+
+from onions.base.imports import PACKAGE
+from onions.book.project import Project
+from onions.site.browser import find_chromium, launch_chromium
+from onions.site.render import SITE_STORE, SiteError, check_fresh, render
+from onions.site.sphinx_build import build_book
+
+NAME = "networks-are-like-onions"
+CONTENTS, COVER = "nav.xhtml", "_static/cover.svg"
+# For each element that an EPUB must declare for a page: the word in the package.
+PROPERTIES = {"svg": "svg", "math": "mathml"}
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # of every file, so that the same site makes the same zip
+FOOTER = '<p style="width: 100%; font: 9px sans-serif; text-align: center" class="pageNumber"></p>'
+
+
+def make_bundle(project: Project, notify: Callable[[str], None]) -> list[Path]:
+    """Make the three files in ``_build/bundle`` and return their paths.
+
+    Also renders the site. Calls `notify` before each step. Raises SiteError where a page is stale
+    or not well-formed, or where Sphinx warns; NoBrowser where there is no Chromium.
+    """
+    runs = [state.last_run["executed"][:10] for state in check_fresh(project)]
+    find_chromium()  # before the slow steps
+    notify("Rendering the site.")
+    site = render(project).parent
+    work = project.build / "offline"
+    shutil.rmtree(work, ignore_errors=True)
+    notify("Writing the pages.")
+    options = {
+        "html_static_path": [str(PACKAGE / "extension" / "downloads" / "static")],
+        "epub_css_files": ["bundle.css"],
+        "epub_cover": (COVER, "epub-cover.html"),
+        "template_bridge": "",  # no security policy, since no script runs
+        "version": max(runs, default="never"),
+    }
+    if build_book(project, work, "epub", options) != 0:
+        raise SiteError("the pages could not be written (see above).")
+    folder = work / "epub"
+    epub, pdf, site_zip = (work / f"{NAME}.{extension}" for extension in ("epub", "pdf", "zip"))
+    package = _read(folder, "content.opf")
+    pages = {name: _read(folder, name) for name in _page_names(package)}
+    notify("Packing the EPUB.")
+    _pack_epub(folder, package, pages, epub)
+    notify("Printing the PDF.")
+    _print_pdf(_join_pages(pages), folder / "book.xhtml", pdf)
+    notify("Zipping the site; its index.html opens in a browser, without a server or a network.")
+    _zip_site(site, site_zip)
+    target = project.build / "bundle"
+    target.mkdir(exist_ok=True)
+    return [path.replace(target / path.name) for path in (epub, pdf, site_zip)]
+
+
+def _read(folder: Path, name: str) -> Document:
+    """Parse a file of the EPUB. Raises SiteError where it is not well-formed."""
+    try:
+        return parse(str(folder / name))  # noqa: S318, our own pages
+    except ExpatError as error:
+        raise SiteError(f"{folder / name}: not XHTML, which an EPUB needs: {error}") from error
+
+
+def _page_names(package: Document) -> list[str]:
+    """Return the pages' names in reading order: the title page, the contents, the chapters."""
+    items = package.getElementsByTagName("item")
+    names = {item.getAttribute("id"): unquote(item.getAttribute("href")) for item in items}
+    first, *others = package.getElementsByTagName("itemref")
+    chapters = [names[item.getAttribute("idref")] for item in others]
+    return [names[first.getAttribute("idref")], CONTENTS, *chapters]
+
+
+def _pack_epub(folder: Path, package: Document, pages: dict[str, Document], target: Path) -> None:
+    """Zip the pages and the files that they show, and complete the package's list of them."""
+    [manifest] = package.getElementsByTagName("manifest")
+    items = {unquote(i.getAttribute("href")): i for i in manifest.getElementsByTagName("item")}
+    linked = {path for name, page in pages.items() for *_, path, _ in _links(page, name)}
+    for name in items.keys() - pages.keys() - linked - {"toc.ncx"}:
+        manifest.removeChild(items.pop(name))  # a file that only a site's style sheets use
+    for name, page in pages.items():
+        properties = [word for tag, word in PROPERTIES.items() if page.getElementsByTagName(tag)]
+        if properties:
+            items[name].setAttribute("properties", " ".join(properties))
+    items[COVER].setAttribute("properties", "cover-image")
+    with ZipFile(target, "w", ZIP_DEFLATED) as archive:
+        # The first file, as the format asks.
+        archive.writestr("mimetype", "application/epub+zip", ZIP_STORED)
+        archive.write(folder / "META-INF" / "container.xml", "META-INF/container.xml")
+        archive.writestr("content.opf", package.toxml())
+        for name in items:
+            archive.write(folder / name, name)
+
+
+def _links(page: Document, name: str) -> Iterator[tuple[Element, str, str, str]]:
+    """Yield each link of a page within the book.
+
+    A link is its element, the name of the attribute, the path of its target, and the id there.
+    """
+    for element in page.getElementsByTagName("*"):
+        for attribute in ("href", "src"):
+            parts = urlsplit(element.getAttribute(attribute))
+            if element.hasAttribute(attribute) and not parts.scheme:
+                path = normpath(join(dirname(name), unquote(parts.path))) if parts.path else name
+                yield element, attribute, path, unquote(parts.fragment)
+
+
+def _join_pages(pages: dict[str, Document]) -> Document:
+    """Move all pages into the first one, with the solutions as the last chapter, and return it."""
+    book = next(iter(pages.values()))  # with the head that all pages have
+    chapters = []
+    for name, page in pages.items():
+        _make_ids_unique(page, name, pages)
+        [body] = page.getElementsByTagName("body")
+        parts = [node for node in body.childNodes if isinstance(node, Element)]
+        chapters.append(_element(book, "section", *parts, **{"class": "chapter", "id": _id(name)}))
+    [body] = book.getElementsByTagName("body")
+    for chapter in [*chapters, *_move_solutions(book, chapters)]:
+        body.appendChild(chapter)
+    return book
+
+
+def _make_ids_unique(page: Document, name: str, pages: dict[str, Document]) -> None:
+    """Prefix a page's ids with its name, and point its links at ids of the one document."""
+    for element, attribute, path, fragment in _links(page, name):
+        element.setAttribute(attribute, f"#{_id(path, fragment)}" if path in pages else path)
+    for element in page.getElementsByTagName("*"):
+        if element.hasAttribute("id"):
+            element.setAttribute("id", _id(name, element.getAttribute("id")))
+
+
+def _id(page: str, fragment: str = "") -> str:
+    return f"{page.removesuffix('.xhtml').replace('/', '-')}{fragment and '--'}{fragment}"
+
+
+def _move_solutions(book: Document, chapters: list[Element]) -> Iterator[Element]:
+    """Remove the solutions from the chapters and yield them as a chapter, if there are any."""
+    parts = []
+    for chapter in chapters:
+        for part in chapter.getElementsByTagName("section"):
+            if part.getAttribute("class") == "solutions":
+                [heading] = part.getElementsByTagName("h2")
+                title = book.createTextNode(_text(chapter.getElementsByTagName("h1")[0]))
+                part.replaceChild(_element(book, "h2", title), heading)
+                parts.append(part)
+    if parts:
+        heading = _element(book, "h1", book.createTextNode("Solutions"))
+        entry = _element(book, "a", book.createTextNode("Solutions"), href="#solutions")
+        [_, contents, *_] = chapters
+        contents.getElementsByTagName("ol")[0].appendChild(_element(book, "li", entry))
+        yield _element(book, "section", heading, *parts, **{"class": "chapter", "id": "solutions"})
+
+
+def _element(book: Document, name: str, *children: Element | Text, **attributes: str) -> Element:
+    element = book.createElement(name)
+    for attribute, value in attributes.items():
+        element.setAttribute(attribute, value)
+    for child in children:
+        element.appendChild(child)
+    return element
+
+
+def _text(node: Node) -> str:
+    return "".join(n.data if isinstance(n, Text) else _text(n) for n in node.childNodes)
+
+
+def _print_pdf(book: Document, page: Path, target: Path) -> None:
+    """Write the document to the file `page`, and print it to `target`."""
+    page.write_text(book.toxml(), "utf-8")
+    with launch_chromium() as browser:
+        tab = browser.new_page(java_script_enabled=False)
+        tab.set_default_timeout(0)  # a slow machine causes no error
+        tab.goto(page.as_uri())
+        tab.pdf(
+            path=target,
+            prefer_css_page_size=True,
+            display_header_footer=True,
+            header_template="<p></p>",
+            footer_template=FOOTER,
+            outline=True,
+            tagged=True,
+        )
+
+
+def _zip_site(site: Path, target: Path) -> None:
+    """Zip the site without its store, in a folder of the book's name."""
+    files = (path.relative_to(site) for path in site.rglob("*") if path.is_file())
+    with ZipFile(target, "w") as archive:
+        for path in sorted(path for path in files if path.parts[0] != SITE_STORE):
+            member = ZipInfo(f"{NAME}/{path.as_posix()}", ZIP_TIME)
+            archive.writestr(member, (site / path).read_bytes(), ZIP_DEFLATED)

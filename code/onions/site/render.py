@@ -1,0 +1,141 @@
+"""Render: from the store to the finished site, with Jupyter Book and execution off.
+
+Nothing here needs TensorFlow, NumPy or a kernel. The new site replaces the last good one only when
+the build succeeded without a warning.
+"""
+
+import hashlib
+import os
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+from sysconfig import get_path
+
+from onions.base.files import link_or_copy, write_atomic
+from onions.base.git import read_git
+from onions.base.imports import PACKAGE
+from onions.book.project import Project
+from onions.site.sphinx_build import build_book, incremental_folder
+from onions.store.build import BUILD_FILE, Build, StoreError
+from onions.store.entries import Store
+from onions.store.status import PageState, page_states
+
+SITE_STORE = "store"  # the folder in the site with the executed notebooks that it shows
+WORK_FOLDER = "render"  # the folder in `_build` that Sphinx reuses from one build to the next
+# Variables of the environment that depend only on where a command was called.
+IRRELEVANT_VARIABLES = {"_", "PWD", "OLDPWD", "SHLVL", "MAKELEVEL", "MAKEFLAGS", "MFLAGS"}
+
+
+class SiteError(Exception):
+    """The site can't be rendered. The last good site is unchanged."""
+
+
+def render(project: Project) -> Path:
+    """Render the site into ``_build/html`` and return the path of its first page.
+
+    Does nothing where neither the site nor any of its inputs changed. Raises SiteError where a page
+    is stale, or Sphinx warns.
+    """
+    store = Store(project.store)
+    entries = [store.path(state.fingerprint) for state in check_fresh(project)]
+    entries.append(store.folder / BUILD_FILE)
+    work, target = project.build / WORK_FOLDER, project.build / "html"
+    mark, inputs = work / "made-from", _hash_inputs(project, entries)
+    if mark.exists() and mark.read_text("utf-8") == f"{inputs}{_hash_folder(target)}":
+        return target / "index.html"
+    try:
+        with incremental_folder(project, work):
+            if build_book(project, work) != 0:
+                raise SiteError(
+                    "the site did not build (see above). The last good site is untouched."
+                )
+        _publish(work / "html", target, entries)
+        if _hash_inputs(project, entries) == inputs:  # else something was edited meanwhile
+            write_atomic(mark, f"{inputs}{_hash_folder(target)}")
+    except OSError as error:
+        raise SiteError(f"the site could not be written: {error}") from error
+    return target / "index.html"
+
+
+def check_fresh(project: Project) -> list[PageState]:
+    """Return the pages that run. Raises SiteError, which names every stale page; PageError or
+    LockError where a fingerprint can't be computed.
+    """
+    try:
+        build = Build.read(project.store)
+    except StoreError as error:
+        raise SiteError(str(error)) from error
+    states = page_states(project, build)
+    stale = [state for state in states if not state.fresh]
+    if stale:
+        lines = "\n".join(f"  {state.page.path}: {'; '.join(state.reasons)}" for state in stale)
+        raise SiteError(f"these pages are stale:\n{lines}\nRun `onions execute`.")
+    return states
+
+
+def _publish(built: Path, target: Path, entries: list[Path]) -> None:
+    """Replace the last good site by a copy of the built one, with the store's `entries`.
+
+    At every moment the last good site exists, or the new one, or both.
+    """
+    new, old = target.with_name("html.new"), target.with_name("html.old")
+    if old.exists() and not target.exists():  # interrupted between the two renames below
+        old.replace(target)
+    shutil.rmtree(new, ignore_errors=True)
+
+    def copy_or_link(source: str, copy: str) -> None:
+        """Copy a file; link to the published file where that is the same and never rewritten."""
+        published = target / Path(source).relative_to(built)
+        if published.exists() and _size_and_time(published) == _size_and_time(Path(source)):
+            link_or_copy(published, Path(copy))
+        else:
+            shutil.copy2(source, copy)
+
+    ignored = shutil.ignore_patterns(".buildinfo*", "*.doctree")
+    shutil.copytree(built, new, ignore=ignored, copy_function=copy_or_link)
+    (new / SITE_STORE).mkdir()
+    for entry in dict.fromkeys(entries):  # pages with the same code share an entry
+        link_or_copy(entry, new / SITE_STORE / entry.name)
+    (new / ".nojekyll").touch()  # else GitHub Pages leaves out _static
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.replace(old)
+    new.replace(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _hash_inputs(project: Project, entries: list[Path]) -> str:
+    """Return a hash of everything that the site can depend on.
+
+    Hashing too much costs a render; hashing too little leaves a stale page.
+    """
+    digest = hashlib.sha256(repr(read_git(project.root)).encode())
+    variables = [(n, v) for n, v in os.environ.items() if n not in IRRELEVANT_VARIABLES]
+    digest.update(repr(variables).encode())
+    packages = Path(get_path("purelib"))  # its time changes when a package is installed
+    top = [(str(p), _size_and_time(p)) for p in sorted(project.root.iterdir()) if p.is_file()]
+    folders = [_hash_folder(folder) for folder in (project.book, PACKAGE)]
+    digest.update(repr([sys.version, top, folders, packages, _size_and_time(packages)]).encode())
+    for path in entries:  # by content, since every execution writes build.json again
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _hash_folder(folder: Path) -> str:
+    """Return a hash of the names, sizes and times of all files in a folder."""
+    paths = [
+        Path(here, name)
+        for here, _, names in os.walk(folder, followlinks=True)
+        for name in names
+        if not name.endswith(".pyc")
+    ]
+    files = [(str(path), _size_and_time(path)) for path in sorted(paths)]
+    return hashlib.sha256(repr(files).encode()).hexdigest()
+
+
+def _size_and_time(path: Path) -> tuple[int, int]:
+    with suppress(FileNotFoundError):  # an editor's file may exist for a moment only
+        facts = path.stat()
+        return facts.st_size, facts.st_mtime_ns
+    return 0, 0

@@ -1,0 +1,98 @@
+"""Run Sphinx through Jupyter Book, with execution off. No other module knows Jupyter Book."""
+
+import hashlib
+import importlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from onions.base.files import write_atomic
+from onions.base.imports import PACKAGE, closure, module_name, source_path
+from onions.book.project import Project
+
+# The suffixes of the extension's files that decide, besides its modules, how a page looks.
+ASSET_SUFFIXES = (".html", ".js")
+
+
+def build_book(
+    project: Project,
+    work: Path,
+    builder: str = "html",
+    options: Mapping[str, object] | None = None,
+    *,
+    strict: bool = True,
+) -> int:
+    """Build the book into a folder of `work` that is named like Sphinx's `builder`.
+
+    `options` override the configuration in ``_config.yml``. Return Sphinx's status: 0 for success,
+    which with `strict` means a build without warnings.
+    """
+    from jupyter_book.sphinx import build_sphinx  # here, since it takes a second to import
+
+    status = build_sphinx(
+        project.book,
+        work / builder,
+        builder=builder,
+        path_config=project.root / "_config.yml",
+        noconfig=True,
+        confoverrides={
+            "external_toc_path": str(project.root / "_toc.yml"),
+            "latex_individualpages": False,
+            "nitpicky": True,
+            **(options or {}),
+        },
+        doctreedir=work / "doctrees",
+        warningiserror=strict,
+        keep_going=True,
+        quiet=True,
+    )
+    if isinstance(status, KeyboardInterrupt):
+        raise status
+    return status if isinstance(status, int) else 1
+
+
+def import_everything() -> None:
+    """Import the modules that a build needs, so that the next build starts at once."""
+    for name in ("jupyter_book.sphinx", "onions.extension", "myst_nb.sphinx_ext", "furo"):
+        importlib.import_module(name)
+
+
+@contextmanager
+def incremental_folder(project: Project, work: Path) -> Iterator[None]:
+    """Reuse the doctrees and pages of the last build in `work`, where that build succeeded.
+
+    After a failed build, or a change of our code, start from an empty folder: Sphinx can't see such
+    a change, and a second build of a book with warnings would succeed.
+    """
+    mark, digest = work / "built-with", _hash_renderer(project)
+    if not mark.exists() or mark.read_text("utf-8") != digest:
+        shutil.rmtree(work, ignore_errors=True)
+    mark.unlink(missing_ok=True)
+    yield
+    write_atomic(mark, digest)
+
+
+def renderer_sources() -> list[Path]:
+    """Return our files that decide how a page looks: the extension's, and all that they import.
+
+    What only a page's kernel imports is part of the pages' fingerprints.
+    """
+    extension = PACKAGE / "extension"
+    modules = {module_name(path) for path in extension.rglob("*.py")}
+    sources = {source_path(name) for name in closure({*modules, __name__})}
+    return sorted(
+        sources | {path for path in extension.rglob("*") if path.suffix in ASSET_SUFFIXES}
+    )
+
+
+def _hash_renderer(project: Project) -> str:
+    """Return a hash of everything except the pages that decides how every page looks."""
+    # GITHUB_SHA is the commit that every page names. Sphinx itself notices changed options.
+    digest = hashlib.sha256(os.environ.get("GITHUB_SHA", "").encode())
+    settings = [project.root / "_config.yml", project.root / "_toc.yml", project.lock]
+    for path in [*renderer_sources(), *settings]:
+        if path.exists():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,56 @@
+"""The choices that all pages of a build share, kept in the store as ``build.json``."""
+
+import json
+import platform
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from onions.base.files import write_atomic
+from onions.images.download import Notify
+from onions.images.sources import Source, resolve_source
+
+BUILD_FILE = "build.json"
+
+
+class StoreError(Exception):
+    """A file of the store can't be read; the message names the file and the remedy."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """The resolved choices of an execution.
+
+    `source` is the data, `profile` ``full`` or ``smoke``, `python` the version of Python.
+    `seed_offset` is added to every seed that a page sets: 0 for the book, from 1 for reference
+    runs.
+    """
+
+    source: Source
+    profile: str
+    python: str
+    seed_offset: int = 0
+
+    def write(self, store: Path) -> None:
+        """Write ``build.json`` into a store's folder, atomically."""
+        write_atomic(store / BUILD_FILE, json.dumps(asdict(self), indent=1, sort_keys=True))
+
+    @classmethod
+    def read(cls, store: Path) -> "Build":
+        """Read ``build.json`` from a store's folder. Raises StoreError."""
+        path = store / BUILD_FILE
+        try:
+            facts = json.loads(path.read_text("utf-8"))
+            return cls(**{**facts, "source": Source(**facts["source"])})
+        except FileNotFoundError as error:
+            raise StoreError(f"{store}: nothing is executed yet. Run `onions execute`.") from error
+        except (OSError, TypeError, KeyError, ValueError) as error:
+            raise StoreError(f"{path}: damaged ({error}). Run `onions execute`.") from error
+
+
+def resolve_build(choice: str, profile: str, notify: Notify) -> Build:
+    """Return the build that an execution with these choices would be.
+
+    `choice` is the value of ``ONIONS_DATA``; `notify` gets a line about anything slow. Raises
+    DataError where the data is not available.
+    """
+    return Build(resolve_source(choice, notify=notify), profile, platform.python_version())

@@ -1,0 +1,163 @@
+"""The store's entries: executed notebooks, one file each, named by their fingerprint.
+
+An entry holds only code cells, with their sources, outputs and execution counts. Its metadata holds
+the facts of the run and a checksum of everything. Entries are written atomically. To merge two
+stores, copy their files into one folder.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from onions.base.files import write_atomic
+from onions.claims import KEY, Claim, Measure, Training, Value
+from onions.store.build import StoreError
+from onions.store.fingerprint import fingerprint_of
+
+FORMAT = 3
+
+
+class Store:
+    """The entries in one folder."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def path(self, fingerprint: str) -> Path:
+        """Return the file of a fingerprint's entry, whether or not it exists."""
+        return self.folder / f"{fingerprint}.ipynb"
+
+    def entries(self) -> list[Path]:
+        """Return the files of all entries, sorted by name."""
+        return sorted(self.folder.glob("*.ipynb"))
+
+    def read(self, fingerprint: str) -> NotebookNode | None:
+        """Return the entry, or None if there is none. Raises StoreError if it is damaged."""
+        path = self.path(fingerprint)
+        try:
+            text = path.read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise StoreError(_damaged(path, error)) from error
+        try:
+            notebook = nbformat.v4.reads(text)
+            recorded = [notebook.metadata[KEY][n] for n in ("format", "fingerprint", "checksum")]
+            checksum = _checksum(notebook)
+        except Exception as error:  # nbformat raises many kinds on damaged files
+            raise StoreError(_damaged(path, error)) from error
+        if recorded[0] != FORMAT:
+            raise StoreError(f"{path}: of another version of this store. Run `onions execute`.")
+        if recorded[1:] != [fingerprint, checksum]:  # else it is what `write` validated
+            raise StoreError(_damaged(path, "its checksum is wrong"))
+        return notebook
+
+    def verify(self) -> Iterator[str]:
+        """Yield an error message for each damaged entry."""
+        for path in self.entries():
+            try:
+                entry = self.read(path.stem)
+            except StoreError as error:
+                yield str(error)
+            else:
+                if entry and fingerprint_of(entry.metadata[KEY]["components"]) != path.stem:
+                    yield _damaged(path, "it is not what its name says")
+
+    def older_than(self, days: float) -> list[Path]:
+        """Return the entries executed at least `days` ago, and those without a readable date."""
+        limit = (datetime.now(UTC) - timedelta(days=days)).isoformat()
+        dates = {facts["path"]: str(facts["executed"]) for facts in self.facts()}
+        return [path for path in self.entries() if dates.get(path, "") <= limit]
+
+    def latest_runs(
+        self, seed_offset: int = 0, exclude: Collection[str] = ()
+    ) -> dict[str, dict[str, Any]]:
+        """Return the facts of every page's latest run with this seed offset, by page.
+
+        Entries whose fingerprint is in `exclude` are skipped, as are unreadable ones.
+        """
+        latest: dict[str, dict[str, Any]] = {}
+        for facts in self.facts(exclude):
+            if facts["build"].get("seed_offset", 0) != seed_offset:
+                continue
+            other = latest.get(facts["page"], facts)
+            latest[facts["page"]] = max(other, facts, key=lambda facts: str(facts["executed"]))
+        return latest
+
+    def facts(self, exclude: Collection[str] = ()) -> Iterator[dict[str, Any]]:
+        """Yield the facts of each readable entry, with its `path`, except those in `exclude`."""
+        for path in self.entries():
+            with suppress(StoreError):
+                if path.stem not in exclude and (entry := self.read(path.stem)):
+                    yield {**entry.metadata[KEY], "path": path}
+
+    def write(
+        self,
+        fingerprint: str,
+        notebook: NotebookNode,
+        *,
+        page: str,
+        executed: str,
+        seconds: float,
+        build: dict[str, Any],
+        components: dict[str, str],
+        **facts: Any,
+    ) -> None:
+        """Write an executed notebook with the facts of its run, atomically."""
+        notebook.metadata[KEY] = {
+            "format": FORMAT,
+            "fingerprint": fingerprint,
+            "page": page,
+            "executed": executed,
+            "seconds": seconds,
+            "build": build,
+            "components": components,
+            **facts,
+        }
+        notebook.metadata[KEY]["checksum"] = _checksum(notebook)
+        nbformat.validate(notebook)
+        write_atomic(self.path(fingerprint), nbformat.writes(notebook) + "\n")
+
+
+def _checksum(notebook: NotebookNode) -> str:
+    facts = {name: fact for name, fact in notebook.metadata[KEY].items() if name != "checksum"}
+    return hashlib.sha256(json.dumps([notebook.cells, facts], sort_keys=True).encode()).hexdigest()
+
+
+def _damaged(path: Path, reason: object) -> str:
+    return f"{path}: damaged ({str(reason).splitlines()[0][:200]}). Run `onions execute`."
+
+
+def claims(notebook: NotebookNode) -> Iterator[tuple[int, Claim]]:
+    """Yield the claims of an executed notebook, each with its cell's index."""
+    yield from _records(notebook, "claim")
+
+
+def measures(notebook: NotebookNode) -> Iterator[tuple[int, Measure]]:
+    """Yield the measures of an executed notebook, each with its cell's index."""
+    yield from _records(notebook, "measure")
+
+
+def measure_values(notebook: NotebookNode) -> dict[str, Value]:
+    """Return the values of an executed notebook's measures, by name."""
+    return {measure["name"]: measure["value"] for _, measure in measures(notebook)}
+
+
+def trainings(notebook: NotebookNode) -> Iterator[tuple[int, Training]]:
+    """Yield the trained networks of an executed notebook, each with its cell's index."""
+    yield from _records(notebook, "training")
+
+
+def _records(notebook: NotebookNode, kind: str) -> Iterator[tuple[int, Any]]:
+    for index, cell in enumerate(notebook.cells):
+        for output in cell.get("outputs", ()):
+            record = output.get("metadata", {}).get(KEY, {}).get(kind)
+            if record:
+                yield index, record

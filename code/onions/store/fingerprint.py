@@ -1,0 +1,175 @@
+"""The fingerprint of a page: a hash of everything that its outputs depend on, and of nothing else.
+
+A page runs again exactly when its fingerprint changes: never after a prose edit, never silently
+stale. Computing a fingerprint imports no heavy package, so a site can be rendered where only the
+documentation packages are installed.
+"""
+
+import ast
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from onions.base import imports
+from onions.base.files import write_atomic
+from onions.book.page import RUN_TAGS, CodeCell, Page, PageError
+from onions.book.project import Project
+from onions.exports import TAG
+from onions.store.build import Build
+from onions.store.lockfile import LockError, installed_versions, locked_versions
+
+KERNEL_MODULE = "onions.kernel"
+# The modules of ours that a page may import; anything else belongs to the build.
+PAGE_MODULES = ("claims", "diagrams", "exports", "figures", "images")
+# The components that are neither cells, nor modules of ours, nor packages.
+NON_PACKAGES = ("data", "profile", "seed offset", "python")
+CELL_PREFIXES = ("cell ", "export ")
+
+
+class FingerprintCache:
+    """The fingerprints of pages, cached in ``_build/fingerprints.json``.
+
+    Reading a page takes 10 ms, and an edit leaves nearly all pages of a book unchanged. The key of
+    a cached fingerprint covers everything that it is computed from, our own code included.
+    """
+
+    def __init__(self, project: Project, build: Build):
+        self.project, self.build = project, build
+        self._path = project.build / "fingerprints.json"
+        self._cached = _read_cache(self._path)
+        self._used: dict[str, str] = {}
+        self._shared_inputs = self._hash_shared_inputs()
+
+    def get(self, page: Page) -> str:
+        """Return a page's fingerprint; empty if it has no code. Raises PageError or LockError."""
+        key = _hash(self._shared_inputs, page.text)
+        if key not in self._cached:
+            page.check()
+            self._cached[key] = fingerprint(page, self.project, self.build) if page.cells else ""
+        self._used[key] = self._cached[key]
+        return self._used[key]
+
+    def save(self) -> None:
+        """Write the fingerprints that were asked for, and drop all others."""
+        if self._hash_shared_inputs() == self._shared_inputs:  # else a module changed meanwhile
+            text = json.dumps(self._used, sort_keys=True)
+            with suppress(OSError):  # a missing cache only costs time
+                write_atomic(self._path, f"{_hash(text)}\n{text}")
+
+    def _hash_shared_inputs(self) -> str:
+        """Return a hash of everything except the pages that can change a fingerprint."""
+        modules = map(imports.module_name, sorted(imports.PACKAGE.rglob("*.py")))
+        code = [imports.read_source(name) for name in modules]
+        readers = installed_versions(("myst-nb", "markdown-it-py", "pyyaml"))
+        lock = self.project.lock.read_text("utf-8") if self.project.lock.exists() else ""
+        return _hash(code, lock, asdict(self.build), sys.version, readers)
+
+
+def fingerprint(page: Page, project: Project, build: Build) -> str:
+    """Return the SHA-256 of everything that the page's outputs depend on, in hexadecimal.
+
+    Raises PageError or LockError.
+    """
+    return fingerprint_of(components(page, project, build))
+
+
+def fingerprint_of(parts: dict[str, str]) -> str:
+    """Return the fingerprint of a page with these components."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def components(page: Page, project: Project, build: Build) -> dict[str, str]:
+    """Return what the page's outputs depend on: a hash or a version by the component's name.
+
+    Cells that export are numbered apart from the others, since they only read. A reference run, one
+    with a seed offset, leaves them out. Raises PageError or LockError.
+    """
+    exporting = [cell for cell in page.cells if TAG in cell.tags and not build.seed_offset]
+    cells = [cell for cell in page.cells if TAG not in cell.tags]
+    parts = _cell_hashes("cell", cells) | _cell_hashes("export", exporting)
+    page_imports = imports.imported_names(_trees(page, cells + exporting))
+    for name in sorted(page_imports):
+        if name.startswith("onions.") and name.split(".")[1] not in PAGE_MODULES:
+            modules = ", ".join(f"onions.{module}" for module in PAGE_MODULES)
+            raise PageError(f"{page.path}: it imports {name}; pages may import {modules}")
+    helpers = imports.closure(page_imports)
+    used_modules = helpers | imports.closure({KERNEL_MODULE, build.source.module})
+    for name in sorted(used_modules):
+        path = imports.source_path(name).relative_to(imports.PACKAGE.parent)
+        parts[path.as_posix()] = _hash(imports.read_source(name))
+    # What `onions.kernel` imports inside a function only acts on what the page itself has imported,
+    # so it does not count again.
+    used = page_imports | imports.imported_by(helpers)
+    used |= imports.imported_by(used_modules, nested=False)
+    parts |= _used_versions(used, project, build)
+    return parts | {
+        "data": f"{build.source.name} {build.source.identity}",
+        "profile": build.profile,
+        "seed offset": str(build.seed_offset),
+        "python": build.python,
+    }
+
+
+def package_versions(parts: dict[str, str]) -> dict[str, str]:
+    """Return those of a page's components that are packages, with their versions."""
+    return {
+        name: part
+        for name, part in parts.items()
+        if name not in NON_PACKAGES and not name.startswith(CELL_PREFIXES)
+        if not name.endswith(".py")
+    }
+
+
+def code_hash(parts: dict[str, str]) -> str:
+    """Return a hash of a page's cells, without those that export."""
+    return fingerprint_of({name: part for name, part in parts.items() if name.startswith("cell ")})
+
+
+def _cell_hashes(kind: str, cells: list[CodeCell]) -> dict[str, str]:
+    return {
+        f"{kind} {number}": _hash(cell.source, *sorted(RUN_TAGS.intersection(cell.tags)))
+        for number, cell in enumerate(cells, 1)
+    }
+
+
+def _used_versions(names: set[str], project: Project, build: Build) -> dict[str, str]:
+    """Return the locked version of each package that dotted names belong to."""
+    packages = imports.distributions(names)
+    if "keras" in packages:
+        packages.add("tensorflow")  # the only backend that Keras runs on here
+    versions = locked_versions(project.lock, build.python)
+    for name in sorted(packages - set(versions)):
+        raise LockError(
+            f"{name}, which a page or its kernel uses, is not in {project.lock.name}. Add it to "
+            "requirements.txt and run `make lock`."
+        )
+    return {name: versions[name] for name in sorted(packages)}
+
+
+def _trees(page: Page, cells: Iterable[CodeCell]) -> Iterator[ast.AST]:
+    for cell in cells:
+        try:
+            yield ast.parse(cell.source)
+        except SyntaxError as error:
+            line = cell.line + (error.lineno or 1) - 1
+            raise PageError(
+                f"{page.path}:{line}: {error.msg}. A cell holds plain Python, which also runs as "
+                "a script."
+            ) from error
+
+
+def _read_cache(path: Path) -> dict[str, str]:
+    try:
+        checksum, _, text = path.read_text("utf-8").partition("\n")
+        return dict(json.loads(text)) if checksum == _hash(text) else {}
+    except (OSError, ValueError):
+        return {}
+
+
+def _hash(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,169 @@
+import pytest
+from onions.book.project import Project
+from onions.book.prose import reading_minutes
+from onions.book.rules import apply_rules
+from support.lessons import CLAIMING_PAGE, FRONT_MATTER, LESSON_BODY, QUIZ, add_glossary
+from support.pages import BUILD_ONLY_TAGS, EXPORT_TAGS, cell
+from support.projects import Small
+
+
+def test_a_page_that_keeps_the_rules_has_no_findings(small: Small) -> None:
+    assert apply_rules(Project(small(index=CLAIMING_PAGE)).page("index")) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "rule", "message"),
+    [
+        (cell("import onions.claims"), 4, "own-code", "visible cell imports onions"),
+        (cell("x = 1", ":tags: [build-only]\n"), 5, "own-code", "without the tag remove-cell"),
+        (
+            cell("from onions.exports import export", BUILD_ONLY_TAGS),
+            5, "exports", "without the tag export",
+        ),
+        (cell("x = 1", EXPORT_TAGS), 5, "exports", "imports nothing from onions.exports"),
+        (
+            cell("from onions.exports import export\nmeasure('x', 1)", EXPORT_TAGS),
+            5, "exports", "meas",
+        ),
+        (cell("x = 1\n" * 21) + 2 * cell("y = 1"), 4, "short-cells", "cell of 21 lines"),
+        (cell("x = 1\n" * 7), 4, "short-cells", "more than 6 lines"),
+        (cell("x = 1\ny = '" + "a" * 90 + "'"), 5, "short-cells", "characters"),
+        (
+            cell('claim("It shrinks.", True)', BUILD_ONLY_TAGS),
+            5, "claims", "does not say “It shrinks.”",
+        ),
+        (
+            "It runs.\n"
+            + cell('claim("It runs.", True)', BUILD_ONLY_TAGS.replace("]", ", skip-execution]")),
+            6, "claims", "is tagged skip-execution",
+        ),
+        (
+            "`````{exercise-start} Count\n:label: exercise-a\n`````\nHow many?\n"
+            "`````{exercise-end}\n`````",
+            3, "solutions", "exercise-a has no solution",
+        ),
+        (
+            ":::{quiz} one\nHow many {term}`kernels <kernel>`?\n\nOne.\n: `n == 1` Yes.\n:::\n",
+            4, "quiz-links", "a link in a quiz",
+        ),
+        (cell("import matplotlib.pyplot as plt\nplt.plot([1])"), 4, "alt-text", "without alt text"),
+        ("![](picture.png)", 3, "alt-text", "without alt text"),
+        ("There are 307,300 of them.", 3, "numbers", "“307,300” is typed by hand"),
+        ("It reaches 53.1 % now.", 3, "numbers", "“53.1 %” is typed by hand"),
+        ("First line.\nThis is simply so.", 3, "words", "“simply”"),
+    ],
+)  # fmt: skip
+def test_a_finding_has_a_line_a_rule_and_a_message(
+    small: Small, text: str, line: int, rule: str, message: str
+) -> None:
+    findings = apply_rules(Project(small(index=f"# Title\n\n{text}\n")).page("index"))
+    assert [(f.line, f.rule) for f in findings] == [(line, rule)]
+    assert message in findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "minutes"),
+    [(200, "", 1.0), (190, "a = 1  # b", 1.0), (100, "", 0.5), (400, "", 2.0), (40, "", 0.2)],
+)
+def test_reading_takes_200_words_a_minute_and_code_counts_twice(
+    small: Small, words: int, code: str, minutes: float
+) -> None:
+    folded = cell("z = 1 + 2", ":tags: [hide-cell]\n") + cell("measure('a', 1)", BUILD_ONLY_TAGS)
+    exercise = (
+        "`````{exercise-start} Long\n:label: e\n`````\n" + "word " * 500 + "\n"
+        "`````{exercise-end}\n`````\n`````{solution-start} e\n`````\n"
+        + cell("y = 1")
+        + "`````{solution-end}\n`````\n"
+    )
+    note = ":::{instructor} 5\n" + "word " * 500 + "\n:::\n\n"
+    text = "# T\n\n" + note + "word " * (words - 1) + "\n\n" + (cell(code) if code else "")
+    page = Project(small(index=FRONT_MATTER + text + folded + exercise)).page("index")
+    assert reading_minutes(page) == pytest.approx(minutes, abs=0.02)
+    messages = [f.message for f in apply_rules(page) if f.rule == "minutes"]
+    expected = [f"teaching: 1, but reading takes {minutes:.1f} minutes"]
+    assert messages == (expected if minutes in (0.2, 2.0) else [])
+
+
+def test_lines_that_begin_with_code_take_reading_time(small: Small) -> None:
+    text = FRONT_MATTER + "# T\n\n" + "`x` is a word here.\n" * 40
+    page = Project(small(index=text)).page("index")
+    assert reading_minutes(page) == pytest.approx(40 * 5 / 200, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "A pooling layer.",
+            "link the first “pooling layer”: {term}`pooling layer`",
+        ),
+        ("Two pooling layers.", "{term}`pooling layers <pooling layer>`"),
+        ("ReLU. Then {term}`ReLU`.", "link the first “ReLU”"),
+        ("{term}`ReLU` and {term}`ReLU`.", "“ReLU” is linked again"),
+        ("{term}`Max pooling <max pooling>` is done by a pooling layer.", "“pooling layer”"),
+        ("{term}`ReLU`\n\n## Max pooling\n\nMax pooling.", "“Max pooling”"),
+        ("{term}`ReLU`, then ReLU.", ""),
+        ("`ReLU` in code, {doc}`ReLU <index>`, relu-like.", ""),
+        ("# ReLU\n\n{term}`ReLU`s.", ""),
+        ("A pooling\nlayer.", "link the first “pooling layer”"),
+        ("{term}`pooling\nlayer` and a pooling layer.", ""),
+        ("[More](https://example.org/ReLU), $ReLU(x)$, <!-- ReLU -->\n\n% ReLU", ""),
+        ("````{note}\n```python\nx\n```\n````\n\nReLU here.", "link the first “ReLU”"),
+        ("`````{solution-start} e\n`````\nReLU\n`````{solution-end}\n`````\n\nReLU.", "“ReLU”"),
+        (":::{instructor} 2\nReLU\n:::\n\nReLU.", "“ReLU”"),
+        (QUIZ.format("first") + "{term}`ReLU`.", ""),
+        ("Matrices.", "{term}`Matrices <matrix>`"),
+    ],
+)
+def test_a_term_is_linked_at_its_first_use(small: Small, text: str, message: str) -> None:
+    root = small(index=f"{FRONT_MATTER}# T\n\n{text}{LESSON_BODY}\n")
+    add_glossary(root)
+    messages = [f.message for f in apply_rules(Project(root).page("index"))]
+    assert bool(messages) == bool(message) and message in "".join(messages[:1])
+
+
+def test_a_finding_about_a_term_has_the_line_of_the_term(small: Small) -> None:
+    root = small(
+        index=f"{FRONT_MATTER}# T\n\nSome `a\nb` code.\nThen a line.\nReLU.{LESSON_BODY}\n"
+    )
+    add_glossary(root)
+    findings = apply_rules(Project(root).page("index"))
+    lines = (root / "book" / "index.md").read_text().splitlines()
+    assert [lines[f.line - 1] for f in findings] == ["ReLU."]
+
+
+def test_a_lesson_needs_three_quizzes_with_unique_names(small: Small) -> None:
+    two_quizzes = LESSON_BODY.replace(QUIZ.format("three"), "")
+    project = Project(
+        small(index=f"{FRONT_MATTER}# T{LESSON_BODY}", other=f"{FRONT_MATTER}# T{two_quizzes}")
+    )
+    messages = [f.message for f in apply_rules(project.page("other")) if f.rule == "quizzes"]
+    assert messages == ["2 quizzes; at least 3"]
+    duplicates = [(f.line, f.message) for f in apply_rules(project.page("index"))]
+    lines = (project.book / "index.md").read_text().splitlines()
+    assert [lines[line - 1] for line, _ in duplicates] == [":::{quiz} one", ":::{quiz} two"]
+    assert duplicates[0][1] == "other.md also has a quiz named one"
+
+
+def test_quizzes_take_no_reading_time(small: Small) -> None:
+    page = Project(small(index=f"{FRONT_MATTER}# T\n\n{QUIZ.format('q') * 50}word\n")).page("index")
+    assert reading_minutes(page) == pytest.approx(2 / 200)
+
+
+def test_a_claim_is_found_in_the_text_despite_a_linked_term(small: Small) -> None:
+    page = CLAIMING_PAGE.replace("It grows.\n", "It {term}`grows <growth>`.\n")
+    assert apply_rules(Project(small(index=page)).page("index")) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{glue:text}`parameters:,d` of them.",
+        "About 3.25 % of them {cite}`barz2020`.",
+        cell("x = 123_456\ny = '1,234'"),
+        "See `307,300` in the summary.",
+        "The adjustment is unjust.",
+    ],
+)
+def test_text_that_keeps_the_rules_has_no_findings(small: Small, text: str) -> None:
+    assert apply_rules(Project(small(index=f"# Title\n\n{text}\n")).page("index")) == []

@@ -1,0 +1,321 @@
+"""The downloads of a page: a notebook to work in, a notebook with solutions, a script."""
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from onions.book.page import CodeCell, Page
+from onions.book.project import Project
+from onions.extension.downloads import files
+from onions.extension.downloads.files import FOLDER, SOLUTIONS
+from playwright.sync_api import Browser
+from support.pages import Entries
+from support.projects import (
+    GITHUB,
+    ROOT,
+    Small,
+    address,
+    build_site,
+    read_html,
+    run_onions,
+    small_project,
+)
+
+
+def cells_for_readers(page: Page) -> list[CodeCell]:
+    return [cell for cell in page.cells if "build-only" not in cell.tags]
+
+
+PAGES_WITH_CODE = [page.name for page in Project(ROOT).pages() if cells_for_readers(page)]
+PAGE = """# Title
+
+```{code-cell} python
+one = 1
+```
+
+`````{exercise-start} Add
+:label: exercise-add
+`````
+Add $1$ and *one*. See {numref}`fig-line`.
+`````{exercise-end}
+`````
+
+`````{solution-start} exercise-add
+:label: solution-add
+`````
+It is this:
+
+```{code-cell} python
+one + 1
+```
+`````{solution-end}
+`````
+
+- A list, with {doc}`other`, {cite}`dumoulin2016` and {term}`words <word>`.
+
+```{code-cell} python
+:tags: [remove-cell, build-only]
+from onions.claims import measure
+
+measure("two", one + 1)
+```
+
+The run says {glue:text}`two:.1f`, in text with \\* and \\$.
+
+```{code-cell} python
+---
+mystnb: {image: {alt: A line.}, figure: {name: fig-line, caption: A caption.}}
+---
+import matplotlib.pyplot as plt
+
+plt.plot([1, 2]);
+```
+"""
+OTHER = """# The other
+
+```{glossary}
+word
+: A term.
+```
+
+```{bibliography}
+```
+"""
+
+
+def read_notebook(book: Project, folder: str, name: str) -> NotebookNode:
+    notebook = nbformat.read(book.build / "html" / folder / f"{name}.ipynb", as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
+def code(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def text(notebook: NotebookNode) -> str:
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+@pytest.fixture(scope="module")
+def small_book(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A page with one of each construct, and the page with its glossary and references."""
+    root = small_project(tmp_path_factory.mktemp("book"), index=PAGE, other=OTHER)
+    return build_site(root)
+
+
+def test_notebook_with_solutions_holds_every_part_of_the_page(small_book: Project) -> None:
+    notebook = read_notebook(small_book, SOLUTIONS, "index")
+    head, check, first, exercise, solution, answer, rest, line, caption = notebook.cells
+    assert head.source.startswith("# Title\n\nA page of *[Networks are like onions](")
+    assert "(https://founders.github.io/onions/index.html)" in head.source
+    assert check.source.startswith("# Is everything here?") and not check.outputs
+    assert first.source == "one = 1" and first.execution_count == 1
+    assert exercise.source == "**Exercise 1 (Add)**\n\nAdd $1$ and *one*. See Fig. 1."
+    assert solution.source == "**Solution**\n\nIt is this:"
+    assert answer.outputs[0]["data"]["text/plain"] == "2"
+    assert rest.source == (
+        "- A list, with [The other](https://founders.github.io/onions/other.html), "
+        "(Dumoulin and Visin, 2016) and words.\n\n"
+        r"The run says 2.0, in text with \* and \$."
+    )
+    assert "image/svg+xml" in line.outputs[-1]["data"]
+    assert caption.source == "**Fig. 1** A caption."
+
+
+def test_notebook_to_work_in_has_no_outputs_and_empty_solutions(small_book: Project) -> None:
+    notebook = read_notebook(small_book, FOLDER, "index")
+    assert [cell.source for cell in code(notebook)][1:3] == ["one = 1", ""]
+    assert all(not cell.outputs and cell.execution_count is None for cell in code(notebook))
+    assert "Exercise 1 (Add)" in text(notebook) and "It is this" not in text(notebook)
+
+
+def test_the_script_holds_the_notebook_with_solutions(small_book: Project) -> None:
+    script = (small_book.build / "html" / FOLDER / "index.py").read_text("utf-8")
+    assert script.startswith("# %% [markdown]\n# # Title\n#\n# A page of *[")
+    cells = re.split(r"^# %%.*\n", script, flags=re.M)[1:]
+    solved = read_notebook(small_book, SOLUTIONS, "index").cells
+    for cell, part in zip(solved, cells, strict=True):
+        source = part if cell.cell_type == "code" else re.sub(r"^# ?", "", part, flags=re.M)
+        assert source.strip() == cell.source.strip()
+
+
+def test_links_become_text_without_a_site_address(small: Small) -> None:
+    root = small(index=PAGE, other=OTHER)
+    project = build_site(root, GITHUB_REPOSITORY="")
+    notebook = read_notebook(project, FOLDER, "index")
+    assert "- A list, with The other, (" in text(notebook) and "](" not in text(notebook)
+    page = read_html(project, "index")
+    assert "colab" not in page and f'href="{FOLDER}/index.ipynb"' in page
+
+
+def test_page_whose_code_was_removed_offers_no_downloads(small: Small) -> None:
+    root = small(index="# Title\n\n```{code-cell} python\n1\n```\n")
+    assert run_onions(root, "execute").returncode == 0
+    for count, text in ((3, None), (0, "# Title\n")):
+        if text:
+            small(index=text)
+        assert run_onions(root, "render").returncode == 0
+        site = root / "_build" / "html"
+        assert sum(path.is_file() for path in (site / FOLDER).rglob("*")) == count
+        assert ('class="run-it"' in (site / "index.html").read_text("utf-8")) == bool(count)
+
+
+@pytest.mark.parametrize("construct", ["A note[^1].\n\n[^1]: Here.", "A footnote\n\n---\n\nline"])
+def test_construct_without_plain_markdown_fails_the_render(small: Small, construct: str) -> None:
+    root = small(index=f"# Title\n\n```{{code-cell}} python\n1\n```\n\n{construct}\n")
+    assert run_onions(root, "execute").returncode == 0
+    done = run_onions(root, "render")
+    assert done.returncode == 1 and "no plain Markdown for" in done.stderr, done.stderr
+
+
+def test_every_page_with_code_has_all_three_downloads(book: Project, entries: Entries) -> None:
+    for name in PAGES_WITH_CODE:
+        page, entry = entries[name]
+        executed = [
+            cell for n, cell in enumerate(entry.cells) if page.cells[n] in cells_for_readers(page)
+        ]
+        solved = code(read_notebook(book, SOLUTIONS, name))[1:]
+        assert [c.source for c in solved] == [c.source for c in cells_for_readers(page)], name
+        assert [len(c.outputs) for c in solved] == [len(c.outputs) for c in executed], name
+        empty = code(read_notebook(book, FOLDER, name))[1:]
+        for cell, solved_cell in zip(empty, solved, strict=True):
+            assert cell.source in (solved_cell.source, "") and not cell.outputs, name
+        assert (book.build / "html" / FOLDER / f"{name}.py").exists()
+    files = (book.build / "html" / FOLDER).rglob("*")
+    assert len([path for path in files if path.is_file()]) == 3 * len(PAGES_WITH_CODE)
+
+
+@pytest.mark.site
+def test_notebooks_contain_no_directives_and_no_roles(book: Project) -> None:
+    for name in PAGES_WITH_CODE:
+        markdown = text(read_notebook(book, SOLUTIONS, name))
+        assert not re.search(r"\{[\w:-]+\}`|^\s*(```|:::)+\{|^:\w+:", markdown, re.M), name
+        assert "onions.claims" not in markdown
+
+
+@pytest.mark.site
+def test_the_check_names_what_the_page_imports(book: Project) -> None:
+    for name in PAGES_WITH_CODE:
+        check, *cells = (cell.source for cell in code(read_notebook(book, SOLUTIONS, name)))
+        imported = set(re.findall(r"^import (\w+)", "\n".join(cells), re.M))
+        named = set(re.findall(r'^    "([\w-]+)": "\d', check, re.M))
+        assert {module.replace("_", "-") for module in imported} <= named, name
+        assert ("tensorflow" in named) == ("keras" in named)
+
+
+@pytest.mark.parametrize(
+    ("versions", "missing"),
+    [
+        ({"no-such-package": "1.0", "none-either": "2"}, "no-such-package==1.0 none-either==2"),
+        ({"pytest": "1.0"}, ""),
+        ({"pytest": pytest.__version__}, ""),
+        ({}, ""),
+    ],
+    ids=["missing", "another version", "this version", "nothing needed"],
+)
+def test_check_stops_only_if_a_package_is_missing(
+    tmp_path: Path, versions: dict[str, str], missing: str
+) -> None:
+    files.write_downloads("page", "# Title", [], versions, tmp_path)
+    command = [sys.executable, "-I", str(tmp_path / FOLDER / "page.py")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode != 0) == bool(missing)
+    assert done.stderr.strip().endswith(f"Run: pip install {missing}" if missing else ""), (
+        done.stderr
+    )
+    note = f"Note: pytest {pytest.__version__} is installed. The page ran with 1.0\n"
+    assert done.stdout == (note if versions.get("pytest") == "1.0" else "")
+
+
+@pytest.mark.parametrize("has_module", [False, True])
+def test_check_accepts_tensorflow_from_another_package(tmp_path: Path, has_module: bool) -> None:
+    files.write_downloads("page", "# Title", [], {"tensorflow": "2.0"}, tmp_path)
+    if has_module:  # tensorflow-cpu brings the module tensorflow
+        (tmp_path / FOLDER / "tensorflow.py").touch()
+    done = subprocess.run(
+        [sys.executable, "-S", str(tmp_path / FOLDER / "page.py")],  # without installed packages
+        capture_output=True,
+        text=True,
+    )
+    message = "" if has_module else "Packages are missing. Run: pip install tensorflow==2.0"
+    assert done.stderr.strip().endswith(message) and (done.returncode == 0) == has_module
+
+
+def test_the_oldest_python_is_that_of_the_book() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["requires-python"].startswith(f">={'.'.join(map(str, files.OLDEST))},")
+
+
+def run_without_onions(command: list[str | Path], folder: Path) -> None:
+    """Run a reader's command where our package can't be imported.
+
+    The pictures are noise, and each training is one step (tests/support/plain).
+    """
+    plain = {"PYTHONPATH": str(ROOT / "tests" / "support" / "plain"), "IPYTHONDIR": str(folder)}
+    mute = {"TF_CPP_MIN_LOG_LEVEL": "3", "MPLCONFIGDIR": str(folder), "KERAS_HOME": str(folder)}
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env={**os.environ, **plain, **mute},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("name", PAGES_WITH_CODE)
+def test_the_notebook_to_work_in_runs_anywhere_with_its_solutions_empty(
+    book: Project, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "page.ipynb"
+    path.write_bytes((book.build / "html" / FOLDER / f"{name}.ipynb").read_bytes())
+    run_without_onions(["-m", "jupyter", "execute", "--inplace", path], tmp_path)
+    cells = code(nbformat.read(path, as_version=4))
+    assert [cell.execution_count is None for cell in cells] == [not cell.source for cell in cells]
+    assert not cells[0].outputs, "the check reports another version"
+
+
+@pytest.mark.parametrize("name", PAGES_WITH_CODE)
+def test_the_script_runs_anywhere(
+    book: Project, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    run_without_onions([book.build / "html" / FOLDER / f"{name}.py"], tmp_path)
+
+
+def test_a_page_offers_colab_and_three_files_below_its_title(
+    book: Project, chromium: Browser
+) -> None:
+    tab = chromium.new_context(java_script_enabled=False).new_page()
+    for name in PAGES_WITH_CODE:
+        tab.goto(address(book, name))
+        assert tab.locator("h1 + .run-it").count() == 1, name
+        links = tab.locator(".run-it li a")
+        assert not links.first.is_visible()
+        tab.locator(".run-it summary").press("Enter")
+        assert links.first.is_visible()
+        files = (f"{FOLDER}/{name}.ipynb", f"{SOLUTIONS}/{name}.ipynb", f"{FOLDER}/{name}.py")
+        assert [a.get_attribute("href") for a in links.all()] == list(files)
+        colab = tab.get_by_role("link", name="Open in Colab").get_attribute("href")
+        path = f"{GITHUB['GITHUB_REPOSITORY']}/blob/notebooks/{name}.ipynb"
+        assert colab == f"https://colab.research.google.com/github/{path}"
+    for name in ("index", "reference/data"):  # no code for readers
+        tab.goto(address(book, name))
+        assert tab.locator(".run-it").count() == 0
+    tab.context.close()
+
+
+def test_site_holds_the_entries_it_was_rendered_from(book: Project, entries: Entries) -> None:
+    expected = {f"{entry.metadata['onions']['fingerprint']}.ipynb" for _, entry in entries.values()}
+    stored = {path.name: path for path in (book.build / "html" / "store").iterdir()}
+    assert stored.keys() == expected | {"build.json"}
+    for name, path in stored.items():
+        assert path.read_bytes() == (book.store / name).read_bytes()

@@ -1,0 +1,322 @@
+"""The pages that the extension renders, in small projects."""
+
+import json
+import re
+from base64 import b64decode
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from onions.book.project import Project
+from onions.claims import Training
+from onions.extension.layout import images
+from onions.extension.results import tables
+from onions.site import render
+from onions.store.build import Build
+from onions.store.fingerprint import NON_PACKAGES, package_versions
+from PIL import Image
+from support.projects import Small, build_site, read_html, run_onions
+
+LESSON = """---
+lesson:
+  teaching: 1
+  exercises: 2
+  questions: ["Why?"]
+  objectives: [do it]
+  keypoints: [It is done.]
+---
+"""
+
+
+def build(root: Path) -> str:
+    """Execute and render; return the HTML of the first page."""
+    return read_html(build_site(root), "index")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# Title\n\nText.\n",
+        "(label)=\n# Title\n\nText.\n",
+        "% A comment.\n\n# Title\n\nText.\n",
+        "```{code-cell} python\n# no title\n```\n\n# Title\n\nText.\n",
+    ],
+    ids=["plain", "label", "comment", "code first"],
+)
+def test_opening_box_follows_the_title(small: Small, text: str) -> None:
+    page = build(small(index=LESSON + text))
+    title, box, prose, points = (
+        page.index(part) for part in ("<h1>", "Overview</p>", "<p>Text.", "Key points<a")
+    )
+    assert title < box < prose < points
+
+
+def test_a_warning_names_the_line_of_the_file(small: Small) -> None:
+    root = small(index=LESSON + "# Title\n\nText.\n\nSee {doc}`nowhere`.\n")
+    run_onions(root, "execute")
+    done = run_onions(root, "render")
+    line = (root / "book" / "index.md").read_text().splitlines().index("See {doc}`nowhere`.") + 1
+    assert done.returncode == 1 and f"index.md:{line}: WARNING: unknown document" in done.stderr
+
+
+def test_mistyped_measure_gets_a_suggestion(small: Small) -> None:
+    code = "from onions.claims import measure\n\nmeasure('answer', 42)"
+    cell = f"```{{code-cell}} python\n{code}\n```\n"
+    root = small(index=f"# Title\n\nIt is {{glue:text}}`answr`.\n\n{cell}")
+    assert run_onions(root, "execute").returncode == 0
+    done = run_onions(root, "render")
+    message = "index.md:3: WARNING: no cell measures answr; did you mean answer?"
+    assert done.returncode == 1 and message in done.stderr
+
+
+def test_maths_is_mathml_and_a_wrong_formula_is_an_error(small: Small) -> None:
+    formula = "# Maths\n\nInline $n^2$.\n\n$$n + 1$$ (one)\n\nSee {eq}`one`.\n"
+    page = build(small(index=formula))
+    assert page.count("<math ") == 2 and '<span class="eqno">(1)</span>' in page
+    root = small(index="# Maths\n\n$\\frobnicate{x}$\n")
+    done = run_onions(root, "render")
+    assert (
+        done.returncode == 1 and "index.md:3: WARNING: this formula can't be shown" in done.stderr
+    )
+
+
+def test_changed_data_source_reaches_the_page(small: Small) -> None:
+    root = small(index="# Data\n\n```{data-used}\n```\n")
+    assert "made with the built-in stand-in" in build(root)
+    facts = root / "_build" / "store" / "build.json"
+    facts.write_text(facts.read_text().replace("the built-in stand-in, not CIFAR-10", "a cat"))
+    assert run_onions(root, "render").returncode == 0
+    assert "made with a cat" in (root / "_build" / "html" / "index.html").read_text()
+
+
+def test_a_published_site_has_no_banner(small: Small) -> None:
+    root = small(index="# Title\n\nText.\n")
+    assert 'class="announcement"' in build(root)
+    project = Project(root)
+    facts = project.store / "build.json"
+    facts.write_text(facts.read_text().replace('"sketches"', '"cifar10"'))
+    assert Build.read(project.store).source.name == "cifar10"
+    assert run_onions(root, "render").returncode == 0
+    assert 'class="announcement"' not in (root / "_build" / "html" / "index.html").read_text()
+
+
+def test_figures_of_earlier_runs_are_not_published(small: Small) -> None:
+    page = (
+        "# Plot\n\n```{code-cell} python\n---\nmystnb: {image: {alt: A line.}}\n---\n"
+        "import matplotlib.pyplot as plt\n\nplt.plot([1, 2]);\n```\n"
+    )
+    build(small(index=page))
+    root = small(index=page.replace("[1, 2]", "[2, 1]"))
+    html = build(root)
+    published = [path.name for path in (root / "_build" / "html" / "_images").iterdir()]
+    assert published == re.findall(r'src="_images/([^"]+)"', html)
+
+
+def test_unchanged_project_is_not_rendered_again(small: Small) -> None:
+    root = small(index="# One\n", other="# Other\n")
+    build(root)
+
+    def render_again() -> int:
+        """Return the inode of the site's folder; each render makes a new folder."""
+        assert run_onions(root, "render").returncode == 0
+        return (root / "_build" / "html").stat().st_ino
+
+    before = render_again()
+    assert render_again() == before
+    for path in ("book/other.md", "book/_static/onion.svg", "book/references.bib", "_config.yml"):
+        (root / path).write_bytes((root / path).read_bytes() + b"\n")
+        assert render_again() != before, path
+        before = render_again()
+    (root / "_build" / "html" / "other.html").unlink()
+    assert render_again() != before and (root / "_build" / "html" / "other.html").exists()
+    before = render_again()
+    run_onions(root, "execute", "--profile", "smoke")
+    assert render_again() != before
+    assert run_onions(root, "render", GITHUB_SHA="a" * 40).returncode == 0
+    assert "a" * 40 in (root / "_build" / "html" / "index.html").read_text("utf-8")
+
+
+def test_styles_and_scripts_are_one_file_each(small: Small) -> None:
+    root = small(index="# One\n")
+    page, static = build(root), root / "_build" / "html" / "_static"
+    for merged, part in (("book.css", "styles/furo.css"), ("book.js", "scripts/furo.js")):
+        assert (static / part).read_text("utf-8") in (static / merged).read_text("utf-8")
+    assert re.findall(r'<link rel="stylesheet" href="(.*?)\?', page) == ["_static/book.css"]
+    assert re.findall(r'<script src="(.*?)\?', page) == ["_static/book.js"]
+
+
+@pytest.mark.parametrize("moment", ["copying", "between the renames"])
+def test_an_interruption_while_publishing_keeps_a_whole_site(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    built, target = tmp_path / "built", tmp_path / "html"
+    for folder, text in ((built, "new"), (target, "old")):
+        folder.mkdir()
+        (folder / "index.html").write_text(text)
+
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        if moment == "copying":
+            patch.setattr("onions.site.render.shutil.copytree", stop)
+        else:
+            rename = Path.replace
+            patch.setattr(
+                Path, "replace", lambda a, b: stop() if a.name == "html.new" else rename(a, b)
+            )
+        with pytest.raises(KeyboardInterrupt):
+            render._publish(built, target, [])
+    with monkeypatch.context() as patch:
+        patch.setattr("onions.site.render.shutil.copytree", stop)  # a second interruption
+        with pytest.raises(KeyboardInterrupt):
+            render._publish(built, target, [])
+    assert (target / "index.html").read_text() == "old"
+    render._publish(built, target, [])
+    assert (target / "index.html").read_text() == "new"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["built", "html"]
+
+
+def test_table_of_networks_without_trainings_is_refused(small: Small) -> None:
+    root = small(index="# Title\n\n```{models}\n```\n")
+    assert run_onions(root, "execute").returncode == 0
+    done = run_onions(root, "render")
+    assert done.returncode == 1 and "no page of this book records a training" in done.stderr
+
+
+def test_optional_page_is_marked_optional(small: Small) -> None:
+    page = build(
+        small(index=LESSON.replace("lesson:\n", "lesson:\n  optional: true\n") + "# Title\n")
+    )
+    assert "Optional. 1 min reading, 2 min exercises" in page
+
+
+GATHERED = """# One
+
+`````{exercise-start} How many
+:label: exercise-a
+`````
+Count. See {numref}`fig-line`.
+
+```{figure} _static/onion.svg
+:name: fig-line
+:alt: An onion.
+
+A caption.
+```
+`````{exercise-end}
+`````
+
+`````{solution-start} exercise-a
+:label: solution-a
+`````
+As many as here.
+`````{solution-end}
+`````
+
+:::{instructor}
+A note.
+
+```{figure} _static/onion.svg
+:name: fig-note
+:alt: An onion.
+
+A caption.
+```
+:::
+"""
+
+
+def test_gathered_parts_follow_the_title_of_their_page(small: Small) -> None:
+    """Their figures keep their numbers; a page without such parts has no title there."""
+    gather = "# First\n\n```{all-exercises}\n```\n\n## Notes\n\n```{instructor-notes}\n```\n"
+    points = "# Points\n\n```{key-points}\n```\n"
+    root = small(index=gather, points=points, one=LESSON + GATHERED, two=LESSON + "# Two\n")
+    page = build(root)
+    for number, level in ((1, 2), (2, 3)):
+        card = page.split('class="gathered')[number]
+        assert f'<span class="caption-number">Fig. {number} </span>' in card
+        heading = re.findall(r"<h\d>.*", page.split('class="gathered')[number - 1])[-1]
+        assert heading.startswith(f'<h{level}><a class="reference internal" href="one.html">')
+    assert "two.html" not in page.split("<article")[1].split("</article>")[0]
+    html = (root / "_build" / "html" / "points.html").read_text("utf-8")
+    names = re.findall(r'<h2><a class="reference internal" href="(\w+).html">', html)
+    assert names == ["one", "two"]
+    assert re.findall(r'href="#(\w+)"><span>', html) == names  # in the page's own contents
+
+
+def test_the_schedule_reads_the_markdown_of_an_objective(small: Small) -> None:
+    page = build(small(index=LESSON.replace("do it", "call `fit`") + "# T\n\n```{schedule}\n```\n"))
+    cell = page.split("<table")[1].split("</table>")[0]
+    assert re.search(r"call <code[^>]*><span[^>]*>fit</span></code>", cell)
+
+
+def test_table_of_networks_names_the_best_and_the_largest() -> None:
+    def row(name: str, parameters: int, accuracy: float) -> Training:
+        return Training(
+            name=name, parameters=parameters, epochs=5, epoch=5, seconds=1.0, accuracy=0.9,
+            val_accuracy=accuracy, curves={},
+        )  # fmt: skip
+
+    trainings = [row("small", 10, 0.4), row("large", 1000, 0.3), row("good", 100, 0.51234)]
+    assert tables._best_and_largest(trainings) == (
+        "The highest validation accuracy of this build, 0.512, belongs to “good”. “large” has the "
+        "most parameters, and by validation accuracy it is number 3 of 3."
+    )
+
+
+def test_package_versions_leave_out_other_components() -> None:
+    parts = dict.fromkeys(["cell 1", "onions/data.py", *NON_PACKAGES], "x") | {"keras": "3.1"}
+    assert package_versions(parts) == {"keras": "3.1"}
+
+
+def test_cost_directive_gives_kernel_time_and_hardware(small: Small) -> None:
+    cell = "```{code-cell} python\nimport time\ntime.sleep(SECONDS)\n```\n"
+    pages = {
+        "index": "# Costs\n\n```{cost}\n```\n" + cell.replace("SECONDS", "0"),
+        "slow": "# Slow\n\n" + cell.replace("SECONDS", "3"),
+    }
+    page = build(small(**pages))
+    cost = re.search(r"took (\d\.\d) minutes of a\s+kernel, on ([^.]+)\. The\s+longest", page)
+    assert cost and float(cost[1]) >= 0.1 and cost[2]
+    assert re.search(r"longest, “Slow”, took 0\.1:", page)
+
+
+def test_a_picture_of_pixels_is_lossless_webp(small: Small) -> None:
+    """The notebook keeps the PNG. Two pages with the same code share one entry."""
+    draw = (
+        "\n```{code-cell} python\nimport matplotlib.pyplot as plt\nimport numpy as np\n\n"
+        "plt.imshow(np.random.default_rng(1).random((20, 20, 3)));\n```\n"
+    )
+    root = small(index=f"# One\n{draw}", other=f"# Two\n{draw}")
+    assert "_images/" in build(root)
+    html = root / "_build" / "html"
+    [webp] = (html / "_images").iterdir()
+    [entry] = (html / "store").glob("*.ipynb")
+    [output] = [o for o in json.loads(entry.read_text())["cells"][0]["outputs"] if "data" in o]
+    stored = b64decode(output["data"]["image/png"])
+    assert webp.suffix == ".webp" and webp.stat().st_size < len(stored)
+    with Image.open(webp) as shown, Image.open(BytesIO(stored)) as drawn:
+        assert shown.convert("RGB").tobytes() == drawn.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("root", "size"),
+    [
+        ('width="360pt" height="180.5pt" viewBox="0 0 360 180.5"', (480, 241)),
+        ('width="30" height="20px"', (30, 20)),
+        ('viewBox="0 0 448 500"', (448, 500)),
+        ('width="100%" height="100%" viewBox="0,0,40,50"', (40, 50)),
+    ],
+)
+def test_image_size_of_an_svg(tmp_path: Path, root: str, size: tuple[int, int]) -> None:
+    plot = tmp_path / "plot.svg"
+    plot.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" {root}><path d="M0 0"/></svg>')
+    assert images.image_size(plot) == size
+
+
+def test_svg_without_a_size_is_refused(tmp_path: Path) -> None:
+    plot = tmp_path / "plot.svg"
+    plot.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="50%"/>')
+    with pytest.raises(ValueError, match=r"plot\.svg: an SVG needs a width"):
+        images.image_size(plot)

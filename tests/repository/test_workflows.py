@@ -1,0 +1,494 @@
+"""The workflows' triggers, permissions, conditions, inputs, artifacts and caches.
+
+These tests read the YAML only. test_rehearse.py runs the jobs' lines; `make check` adds zizmor and
+GitHub's schema.
+"""
+
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from onions.images.download import ARCHIVE_SHA256
+from onions.images.sources import keras_cache
+from onions.store.entries import FORMAT
+from support.projects import ROOT
+from support.rehearse import STATUS_FUNCTION
+
+GITHUB = ROOT / ".github"
+PATHS = sorted((GITHUB / "workflows").glob("*.yml"))
+WORKFLOWS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in PATHS}
+JOBS = {f"{w}/{name}": job for w in WORKFLOWS for name, job in WORKFLOWS[w]["jobs"].items()}
+STEPS = [(name, step) for name, job in JOBS.items() for step in job.get("steps", ())]
+BUILD = "$/.github/workflows/build.yml"
+READ = {"contents": "read"}
+CIFAR10 = "${{ inputs.data == 'cifar10' }}"
+
+
+def steps(job: str) -> list[str]:
+    """Return a job's steps: each line that it runs, or the action that it uses."""
+    return [step.get("run") or action(step) for step in JOBS[job]["steps"]]
+
+
+def action(step: dict[str, Any]) -> str:
+    return str(step.get("uses", "")).partition("@")[0]
+
+
+def using(*actions: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return each step that uses one of these actions, and its job."""
+    return [(job, step) for job, step in STEPS if action(step) in actions]
+
+
+def before(job: str, direct: bool = False) -> set[str]:
+    """Return the jobs that a job needs; unless `direct`, also those that these need, and so on."""
+    needs = JOBS[job].get("needs", [])
+    workflow = job.partition("/")[0]
+    names = {f"{workflow}/{name}" for name in ([needs] if isinstance(needs, str) else needs)}
+    if direct:
+        return names
+    for name in set(names):
+        names |= before(name)
+        if JOBS[name].get("uses") == BUILD:
+            names |= {called for called in JOBS if called.startswith("build/")}
+    return names
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Yield every text in a part of a workflow."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from texts(part)
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_workflow_has_no_default_permissions_and_pins_its_actions(path: Path) -> None:
+    text = path.read_text("utf-8")
+    workflow = yaml.safe_load(text)
+    assert workflow["permissions"] == {}
+    for name, job in workflow["jobs"].items():
+        assert "permissions" in job, name
+        assert "uses" in job or job["timeout-minutes"] <= 120, name
+        for step in job.get("steps", []):
+            assert "${{" not in step.get("run", ""), f"{name}: pass it by env"
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False, name
+    for action in re.findall(r"uses: (?!\$/)(.+)", text):
+        assert re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v[\d.]+", action), action
+
+
+def test_caches_use_the_archive_and_store_format_of_the_code() -> None:
+    text = (GITHUB / "workflows" / "build.yml").read_text("utf-8")
+    assert set(re.findall(r"key: cifar10-(\w+)", text)) == {ARCHIVE_SHA256}
+    assert set(re.findall(r"\bstore-(\d+)-", text)) == {str(FORMAT)}
+    archive = keras_cache()[1]
+    assert set(re.findall(r"path: ~/(\S+_archive)", text)) == {
+        f"{archive.relative_to(Path.home())}"
+    }
+
+
+def test_triggers() -> None:
+    """Never `pull_request_target`, which would run a fork's code with the right to write."""
+    # YAML 1.1 reads the word `on` as true.
+    triggers = {name: workflow[True] for name, workflow in WORKFLOWS.items()}
+    assert triggers.pop("build").keys() == {"workflow_call"}
+    assert triggers == {
+        "publish": {"push": {"branches": ["main"], "tags": ["v*"]}},
+        "preview": {"pull_request": None},
+        "comment": {"workflow_run": {"workflows": ["preview"], "types": ["completed"]}},
+        "scheduled": {"schedule": [{"cron": "17 3 * * 1"}], "workflow_dispatch": None},
+    }
+
+
+def test_concurrency() -> None:
+    """A publication is never cancelled half-way; a new push cancels a preview."""
+    run = "github.event.workflow_run"
+    assert {name: w["concurrency"] for name, w in WORKFLOWS.items() if name != "build"} == {
+        "publish": {"group": "publish", "cancel-in-progress": False},
+        "scheduled": {"group": "scheduled", "cancel-in-progress": False},
+        "preview": {
+            "group": "preview-${{ github.event.pull_request.number }}",
+            "cancel-in-progress": True,
+        },
+        "comment": {
+            "group": f"comment-${{{{ {run}.head_repository.id }}}}-${{{{ {run}.head_branch }}}}",
+            "cancel-in-progress": False,
+        },
+    }
+
+
+def test_permissions_of_each_job() -> None:
+    may_write = {
+        "comment/comment": {"actions": "read", **READ, "pull-requests": "write"},
+        "publish/deploy": {"pages": "write", "id-token": "write"},
+        "publish/notebooks": {"contents": "write"},
+        "publish/release": {"contents": "write", "id-token": "write", "attestations": "write"},
+        "scheduled/packages": {"contents": "write", "pull-requests": "write"},
+        "scheduled/tell": {**READ, "issues": "write"},
+    }
+    permissions = {name: job["permissions"] for name, job in JOBS.items()}
+    assert permissions == dict.fromkeys(JOBS, READ) | may_write
+
+
+def test_conditions_and_needs_of_each_job() -> None:
+    build = "!cancelled() && needs.build.result == 'success'"
+    repository = "github.event.pull_request.head.repo.full_name"
+    run = "github.event.workflow_run"
+    conditions = {
+        "build/execute": "fromJSON(needs.plan.outputs.plan).shards[0]",
+        "build/render": "always() && needs.plan.result == 'success'",
+        "build/look": "!cancelled() && needs.render.result == 'success'",
+        "publish/deploy": f"{build} && github.ref == 'refs/heads/main'",
+        "publish/notebooks": "!cancelled() && needs.deploy.result == 'success'",
+        "publish/bundle": f"{build} && github.ref_type == 'tag'",
+        "publish/release": "!cancelled() && needs.bundle.result == 'success'",
+        "preview/build": f"{repository} == github.repository",
+        "preview/fork": f"{repository} != github.repository",
+        "comment/comment": f"{run}.event == 'pull_request' && {run}.conclusion == 'success'",
+        "scheduled/links": "!cancelled()",
+        "scheduled/tell": "failure()",
+    }
+    assert {name: job["if"] for name, job in JOBS.items() if "if" in job} == {
+        name: f"${{{{ {condition} }}}}" for name, condition in conditions.items()
+    }
+    assert {name: before(name, direct=True) for name in JOBS if "needs" in JOBS[name]} == {
+        "build/execute": {"build/plan"},
+        "build/render": {"build/plan", "build/execute"},
+        "build/look": {"build/render"},
+        "publish/deploy": {"publish/build"},
+        "publish/notebooks": {"publish/deploy"},
+        "publish/bundle": {"publish/build"},
+        "publish/release": {"publish/bundle"},
+        "scheduled/links": {"scheduled/rebuild"},
+        "scheduled/tell": {"scheduled/rebuild", "scheduled/links", "scheduled/packages"},
+    }
+
+
+@pytest.mark.parametrize("job", [name for name in JOBS if "needs" in JOBS[name]])
+def test_a_job_after_one_that_may_be_skipped_checks_results(job: str) -> None:
+    """A skipped job, however far before, skips all whose condition has no status function.
+
+    That holds within a called workflow, too: https://github.com/actions/runner/issues/2205.
+    """
+    if any("if" in JOBS[name] for name in before(job)):
+        assert STATUS_FUNCTION.search(JOBS[job].get("if", "")), job
+
+
+def test_conditions_of_steps() -> None:
+    """All other steps always run."""
+    assert [
+        (job.removeprefix("build/"), step.get("run") or action(step), step["if"])
+        for job, step in STEPS
+        if "if" in step
+    ] == [
+        ("plan", "actions/cache/restore", "${{ !inputs.fresh }}"),
+        ("plan", "actions/cache", CIFAR10),
+        ("execute", "make gpu", "${{ inputs.gpu-runner }}"),
+        ("execute", "actions/cache/restore", CIFAR10),
+        ("execute", "actions/upload-artifact", "${{ always() }}"),
+        ("render", "actions/cache/restore", CIFAR10),
+        ("render", ".venv/bin/onions store prune --days 60", "${{ inputs.save }}"),
+        ("render", "actions/cache/save", "${{ inputs.save }}"),
+        (
+            "render",
+            '.venv/bin/onions status --markdown >> "$GITHUB_STEP_SUMMARY"',
+            "${{ !cancelled() }}",
+        ),
+        ("render", ".venv/bin/onions doctor --strict", "${{ inputs.doctor }}"),
+        ("render", 'make report BASE="$BASE"', "${{ inputs.base }}"),
+        ("render", 'cat _build/report.md >> "$GITHUB_STEP_SUMMARY"', "${{ inputs.base }}"),
+        ("render", "actions/upload-artifact", "${{ inputs.base }}"),
+        ("look", '.venv/bin/onions gate --data "$ONIONS_DATA"', "${{ inputs.publish }}"),
+        ("look", "actions/upload-pages-artifact", "${{ inputs.publish }}"),
+    ]
+
+
+def test_inputs_of_each_build() -> None:
+    """A fork's build is short, on GitHub's CPUs, starts with an empty store and keeps nothing."""
+    declared = WORKFLOWS["build"][True]["workflow_call"]["inputs"]
+    assert {name: facts["default"] for name, facts in declared.items()} == {
+        "data": "cifar10",
+        "profile": "full",
+        "gpu-runner": "",
+        "shards": "2",
+        **dict.fromkeys(("fresh", "save", "publish", "doctor"), False),
+        "base": "",
+    }
+    for name, facts in declared.items():
+        types = {"string": str, "boolean": bool}
+        assert type(facts["default"]) is types[facts["type"]], name
+    variables = {
+        "data": "${{ vars.ONIONS_DATA || 'cifar10' }}",
+        "gpu-runner": "${{ vars.GPU_RUNNER }}",
+        "shards": "${{ vars.SHARDS || '2' }}",
+    }
+    base = {"base": "${{ github.event.pull_request.base.sha }}"}
+    smoke = {"data": "sketches", "profile": "smoke", "shards": "1", "fresh": True}
+    calls = {name: job for name, job in JOBS.items() if "uses" in job}
+    assert {job["uses"] for job in calls.values()} == {BUILD}
+    assert {name: job["with"] for name, job in calls.items()} == {
+        "publish/build": {**variables, "save": True, "publish": True},
+        "preview/build": {**variables, "save": True, **base},
+        "preview/fork": {**smoke, **base},
+        "scheduled/rebuild": {**variables, "fresh": True, "save": True, "doctor": True},
+    }
+    assert not any(job.keys() & {"secrets", "env"} for job in calls.values())
+
+
+def test_no_key_weakens_a_job() -> None:
+    """Such as `continue-on-error`, `container` or `shell`."""
+    bash = {"run": {"shell": "bash"}}  # with which a pipe hides no error
+    for name, workflow in WORKFLOWS.items():
+        known = {"name", True, "permissions", "concurrency", "defaults", "jobs"}
+        assert workflow.keys() <= known | ({"env"} if name == "build" else set())
+        assert workflow.get("defaults") == (None if name == "preview" else bash)
+    call = {"name", "needs", "if", "uses", "with", "permissions"}
+    own = {"runs-on", "strategy", "outputs", "environment", "timeout-minutes", "steps"}
+    for name, job in JOBS.items():
+        assert job.keys() <= (call if "uses" in job else call - {"uses", "with"} | own), name
+        gpu = "${{ inputs.gpu-runner || 'ubuntu-24.04' }}" if name == "build/execute" else None
+        assert "uses" in job or job["runs-on"] == (gpu or "ubuntu-24.04"), name
+    for name, step in STEPS:
+        kind = {"run", "env"} if "run" in step else {"uses", "with"}
+        assert step.keys() <= {"id", "if"} | kind, (name, step)
+    assert "steps" not in JOBS["preview/build"] and "steps" not in JOBS["preview/fork"]
+    assert WORKFLOWS["build"]["env"] == {
+        "ONIONS_DATA": "${{ inputs.data }}",
+        "ONIONS_PROFILE": "${{ inputs.profile }}",
+    }
+
+
+EVENT = {
+    "pull_request": {"number", "base.sha", "head.repo.full_name"},
+    "workflow_run": {
+        *("id", "event", "conclusion", "head_branch", "head_sha"),
+        *("head_repository.id", "head_repository.owner.login"),
+    },
+}
+FACTS = {
+    "ref",
+    "ref_name",
+    "ref_type",
+    "repository",
+    "run_id",
+    "run_attempt",
+    "server_url",
+    "token",
+}
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+def test_expressions_use_known_names(workflow: str) -> None:
+    """An unknown name is empty on GitHub, and no error. No secret is among the known ones."""
+    known = {*FACTS, *(f"event.{e}.{fact}" for e, facts in EVENT.items() for fact in facts)}
+    paths = {f"github.{fact}" for fact in known}
+    readme = (GITHUB / "README.md").read_text("utf-8")
+    paths |= {f"vars.{name}" for name in re.findall(r"^\| `([A-Z_]+)` \|", readme, re.M)}
+    paths |= {"true", "always", "cancelled", "failure", "fromJSON", "toJSON"}
+    if workflow == "build":
+        paths |= {f"inputs.{name}" for name in WORKFLOWS["build"][True]["workflow_call"]["inputs"]}
+    whole = {key: value for key, value in WORKFLOWS[workflow].items() if key != "jobs"}
+    for name, job in {"": whole, **WORKFLOWS[workflow]["jobs"]}.items():
+        own = {f"matrix.{key}" for key in ("shard", "number")} if "strategy" in job else set()
+        own |= {f"steps.{step['id']}.outputs" for step in job.get("steps", ()) if "id" in step}
+        for needed in before(f"{workflow}/{name}", direct=True) if name else ():
+            path = f"needs.{needed.partition('/')[2]}"
+            own |= {"needs", f"{path}.result"}
+            own |= {f"{path}.outputs.{key}" for key in JOBS[needed].get("outputs", ())}
+        for text in texts(job):
+            for expression in re.findall(r"\$\{\{(.*?)\}\}", text):
+                bare = re.sub(r"'[^']*'|(?<=\))\.shards\b", "", expression)
+                for path in re.findall(r"[A-Za-z_][\w.-]*", bare):
+                    step = re.sub(r"^(steps\.\w+\.outputs)\.\w+$", r"\1", path)
+                    assert step in paths | own, f"{workflow}: {name}: {path}"
+
+
+def test_a_condition_is_one_expression() -> None:
+    """Text around an expression would make it always true."""
+    for part in [*JOBS.values(), *(step for _, step in STEPS)]:
+        assert re.fullmatch(r"\$\{\{[^{}]*\}\}", part.get("if", "${{ true }}")), part["if"]
+
+
+def test_downloads_match_the_uploads_of_earlier_jobs() -> None:
+    uploads = [(job, step["with"]) for job, step in using("actions/upload-artifact")]
+    names = [upload["name"] for _, upload in uploads]
+    matrix = "store-executed-${{ matrix.number }}"
+    assert names == ["store-planned", matrix, "report", "site", "bundle"]
+    assert all(upload["retention-days"] <= 14 for _, upload in uploads)
+    assert [u["name"] for _, u in uploads if u.get("include-hidden-files")] == ["site"]
+    downloads = using("actions/download-artifact")
+    assert [job.partition("/")[2] for job, _ in downloads] == [
+        *("execute", "render", "look", "comment", "notebooks", "bundle", "release", "release")
+    ]
+    for job, step in downloads:
+        inputs = step["with"]
+        if job == "comment/comment":  # from another run
+            continue
+        assert inputs.keys() in ({"name", "path"}, {"pattern", "merge-multiple", "path"}), job
+        assert inputs.get("merge-multiple", True) is True
+        pattern = inputs.get("pattern", inputs.get("name"))
+        matches = [
+            (uploader, upload) for uploader, upload in uploads if fnmatch(upload["name"], pattern)
+        ]
+        assert len(matches) == (2 if "pattern" in inputs else 1), job
+        for uploader, upload in matches:
+            assert uploader in before(job) and upload["path"] == inputs["path"], job
+
+
+def test_caches() -> None:
+    """Only `render` saves the store, if an input says so; only `plan` saves CIFAR-10's archive."""
+    store, archive = "_build/store", "~/.keras/datasets/cifar-10-batches-py-target_archive"
+    caches = [
+        (job, action(step).removeprefix("actions/"), step["with"]["path"])
+        for job, step in using("actions/cache", "actions/cache/restore", "actions/cache/save")
+    ]
+    assert caches == [
+        ("build/plan", "cache/restore", store),
+        ("build/plan", "cache", archive),
+        ("build/execute", "cache/restore", archive),
+        ("build/render", "cache/restore", archive),
+        ("build/render", "cache/save", store),
+    ]
+    key = f"store-{FORMAT}-${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}"
+    restored, saved = (
+        step["with"]
+        for _, step in using("actions/cache/restore", "actions/cache/save")
+        if step["with"]["path"] == store
+    )
+    assert saved == {"path": store, "key": key}
+    assert restored == {**saved, "restore-keys": f"store-{FORMAT}-"}
+
+
+def test_order_of_the_steps_of_a_build() -> None:
+    onions = ".venv/bin/onions"
+    execute = steps("build/execute")
+    in_order(execute, "make gpu", 'make install LOCK="$LOCK"', f'{onions} execute --shard "$SHARD"')
+    assert execute[-1] == "actions/upload-artifact"
+    [install] = [s for s in JOBS["build/execute"]["steps"] if "LOCK" in s.get("env", {})]
+    locks = "${{ inputs.gpu-runner && 'requirements-gpu.lock' || 'requirements.lock' }}"
+    assert install["env"] == {"LOCK": locks}
+    assert JOBS["build/execute"]["strategy"] == {
+        "fail-fast": False,
+        "matrix": {"include": "${{ fromJSON(needs.plan.outputs.plan).shards }}"},
+    }
+    render = steps("build/render")
+    in_order(render, "actions/download-artifact", "actions/cache/save", f"{onions} execute --check")
+    in_order(render, f"{onions} execute --check", f"{onions} render", f"{onions} doctor --strict")
+    assert render[-1] == "actions/upload-artifact"
+    for name in ("build/plan", "build/render"):  # which need no TensorFlow
+        assert "make install LOCK=requirements-site.lock" in steps(name)
+    gate = f'{onions} gate --data "$ONIONS_DATA"'
+    assert steps("build/look")[2:] == [
+        *("actions/download-artifact", "make look", gate, "actions/upload-pages-artifact")
+    ]
+    assert steps("build/check")[2:] == ["make check", "make test"]
+
+
+def in_order(steps: list[str], *expected: str) -> None:
+    """Assert that a job has the expected steps, in this order."""
+    places = [steps.index(step) for step in expected]
+    assert places == sorted(places), expected
+
+
+def test_only_a_site_that_passed_the_gate_is_deployed() -> None:
+    [(job, pages)] = using("actions/upload-pages-artifact")
+    assert job == "build/look" and pages["with"] == {"path": "_build/html"}
+    [(job, deploy)] = using("actions/deploy-pages")
+    assert job == "publish/deploy"
+    assert deploy["id"] == "deploy" and "with" not in deploy
+    assert steps(job) == ["actions/configure-pages", "actions/deploy-pages"]
+    assert {name: job["environment"] for name, job in JOBS.items() if "environment" in job} == {
+        "publish/deploy": {"name": "github-pages", "url": "${{ steps.deploy.outputs.page_url }}"}
+    }
+
+
+def test_a_release_is_of_a_tag_and_attested() -> None:
+    tag = {"TAG": "${{ github.ref_name }}"}
+    files, attest, create = JOBS["publish/release"]["steps"][3:]
+    script = '.github/scripts/release_files.py _build/html _build/bundle _build/release "$TAG"'
+    assert files == {"run": script, "env": tag}
+    assert action(attest) == "actions/attest-build-provenance"
+    assert attest["with"] == {"subject-path": "_build/release/*"}
+    assert create["run"].startswith('gh release create "$TAG" --verify-tag ')
+    assert create["run"].endswith(" _build/release/*") and tag.items() <= create["env"].items()
+    assert steps("publish/bundle")[-3:] == [
+        *("cp -r _build/html/store _build/store", "make bundle", "actions/upload-artifact")
+    ]
+
+
+def test_a_comment_runs_no_code_of_the_pull_request() -> None:
+    """It checks out main, and takes a report from the preview, which is text to its script."""
+    run = "github.event.workflow_run"
+    _, report, tell = JOBS["comment/comment"]["steps"]
+    assert steps("comment/comment")[:2] == ["actions/checkout", "actions/download-artifact"]
+    assert report["with"] == {
+        "name": "report",
+        "path": "report",
+        "run-id": f"${{{{ {run}.id }}}}",
+        "github-token": "${{ github.token }}",
+    }
+    script = "python3 .github/scripts/tell.py comment report/report.md"
+    assert tell["run"] == f'{script} --head "$HEAD" --commit "$COMMIT"'
+    owner, branch = f"{run}.head_repository.owner.login", f"{run}.head_branch"
+    assert tell["env"] == {
+        "HEAD": f"${{{{ {owner} }}}}:${{{{ {branch} }}}}",
+        "COMMIT": f"${{{{ {run}.head_sha }}}}",
+        "GITHUB_TOKEN": "${{ github.token }}",
+    }
+
+
+def test_the_weekly_build_reports_every_job_that_failed() -> None:
+    assert before("scheduled/tell", direct=True) == {
+        name for name in JOBS if name.startswith("scheduled/") and name != "scheduled/tell"
+    }
+    assert JOBS["scheduled/tell"]["steps"][-1] == {
+        "run": 'python3 .github/scripts/tell.py issue "The scheduled build fails" --needs "$NEEDS"',
+        "env": {"NEEDS": "${{ toJSON(needs) }}", "GITHUB_TOKEN": "${{ github.token }}"},
+    }
+    [(job, links)] = using("lycheeverse/lychee-action")
+    assert job == "scheduled/links" and links["with"]["fail"] is True
+    [(job, packages)] = using("peter-evans/create-pull-request")
+    assert job == "scheduled/packages" and steps(job)[2] == "make lock"
+    assert packages["with"]["add-paths"] == "requirements*.lock"
+
+
+def test_jobs_with_the_token() -> None:
+    """Only jobs that write, and never a job that runs the code of a pull request."""
+    token = "${{ github.token }}"  # noqa: S105
+    users = {job for job, step in STEPS if token in texts(step)}
+    assert users == {"comment/comment", "publish/notebooks", "publish/release", "scheduled/tell"}
+    assert not any("secrets" in path.read_text("utf-8") for path in PATHS)
+
+
+def test_actions_and_installations() -> None:
+    known = {
+        *("checkout", "setup-python", "cache", "cache/restore", "cache/save", "upload-artifact"),
+        *("download-artifact", "upload-pages-artifact", "configure-pages", "deploy-pages"),
+        "attest-build-provenance",
+    }
+    others = {"lycheeverse/lychee-action", "peter-evans/create-pull-request"}
+    used = {action(step) for _, step in STEPS if "uses" in step}
+    assert used == others | {f"actions/{name}" for name in known}
+    full = [job for job, step in using("actions/checkout") if step["with"].get("fetch-depth") == 0]
+    assert full == ["build/render", "publish/bundle"]  # for the commit to compare with, and dates
+    for job, step in using("actions/checkout"):  # of the ref that started the workflow
+        assert step["with"].keys() <= {"persist-credentials", "fetch-depth"}, job
+        assert step["with"].get("fetch-depth", 0) == 0, job
+    for job, step in using("actions/setup-python"):
+        assert step["with"] == {"python-version-file": ".github/python-version"}, job
+    version = (GITHUB / "python-version").read_text("utf-8").strip()
+    assert re.fullmatch(r"3\.1[123](\.\d+)?", version)
+    for name in JOBS:
+        lines = [s["run"] for job, s in STEPS if job == name and "run" in s]
+        assert not lines or steps(name)[0] == "actions/checkout", name
+        if any(line.startswith(("make ", ".venv/")) for line in lines):
+            assert steps(name)[1] == "actions/setup-python", name
+        assert not any(re.search(r"\bpip\b|\bcurl\b|\bwget\b", line) for line in lines), name
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    installs = re.findall(r"pip install (.*)", makefile)
+    assert all("--require-hashes -r $(LOCK)" in line or "--no-deps" in line for line in installs)
+    assert len(installs) == 2

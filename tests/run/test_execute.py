@@ -1,0 +1,366 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nbformat import NotebookNode
+from onions.book.project import Project
+from onions.cli import main
+from onions.run.execute import execute
+from onions.store.entries import Store, claims
+from support.disks import disk_full
+from support.pages import BUILD_ONLY_TAGS, CRASHING_PAGE, PRINTING_PAGE, cell, entry
+from support.projects import Small, run_onions
+
+
+def test_an_unchanged_page_runs_once(small: Small) -> None:
+    root = small(index=PRINTING_PAGE, text="# Only text")
+    first = run_onions(root, "execute")
+    assert first.returncode == 0, first.stderr
+    assert "index: cell 1 of 1" in first.stdout and "index: executed in" in first.stdout
+    notebook = entry(root, "index")
+    assert notebook is not None and notebook.cells[0].outputs[0].text == "42\n"
+    assert notebook.metadata["onions"]["device"] and notebook.metadata["onions"]["seconds"] > 0
+    second = run_onions(root, "execute")
+    assert "Nothing changed: index." in second.stdout and "cell" not in second.stdout
+    assert len(list((root / "_build" / "store").glob("*.ipynb"))) == 1
+
+
+def test_only_the_named_page_runs(small: Small) -> None:
+    root = small(index=PRINTING_PAGE, other=PRINTING_PAGE.replace("6 * 7", "6 * 8"))
+    assert run_onions(root, "execute", "other").returncode == 0
+    assert entry(root, "other") is not None and entry(root, "index") is None
+    done = run_onions(root, "execute", "othr")
+    assert done.returncode == 2 and "other" in done.stderr
+
+
+def test_a_page_restored_to_an_earlier_text_does_not_run_again(small: Small) -> None:
+    root = small(index=PRINTING_PAGE)
+    run_onions(root, "execute")
+    small(index=PRINTING_PAGE.replace("6 * 7", "6 * 8"))
+    assert "executed" in run_onions(root, "execute").stdout
+    small(index=PRINTING_PAGE)
+    assert "Nothing changed" in run_onions(root, "execute").stdout
+
+
+def test_a_crash_is_reported_with_its_line_and_other_pages_are_kept(small: Small) -> None:
+    root = small(index=CRASHING_PAGE, other=PRINTING_PAGE)
+    done = run_onions(root, "execute")
+    assert done.returncode == 3
+    page = root / "book" / "index.md"
+    assert f"cell 2 of 3, {page}:12" in done.stderr
+    assert "x / 0" in done.stderr and "ZeroDivisionError: division by zero" in done.stderr
+    assert entry(root, "other") is not None and entry(root, "index") is None
+    failed = root / "_build" / "failed" / "index.ipynb"
+    assert str(failed) in done.stderr and "ZeroDivisionError" in failed.read_text()
+
+
+def test_render_keeps_the_last_good_site_after_a_crash(small: Small) -> None:
+    root = small(index=PRINTING_PAGE)
+    assert run_onions(root, "execute").returncode == run_onions(root, "render").returncode == 0
+    site = root / "_build" / "html" / "index.html"
+    good = site.read_bytes()
+    small(index=CRASHING_PAGE)
+    assert run_onions(root, "execute").returncode == 3
+    done = run_onions(root, "render")
+    assert done.returncode == 1 and str(root / "book" / "index.md") in done.stderr
+    assert "Run `onions execute`" in done.stderr and site.read_bytes() == good
+
+
+CLAIMS = (
+    "# Claims\n\nIt grows. It shrinks. It stays.\n\n"
+    + cell("x = 1")
+    + cell(
+        "from onions.claims import claim\n"
+        'claim("It grows.", x > 2, now=x, before=2)\n'
+        'claim("It shrinks.", x < 2, now=x)\n'
+        'claim("It stays.", False)',
+        BUILD_ONLY_TAGS,
+    )
+)
+
+
+def test_false_claims_fail_the_page_and_are_all_listed(small: Small) -> None:
+    root = small(index=CLAIMS, other=PRINTING_PAGE)
+    done = run_onions(root, "execute")
+    assert done.returncode == 3
+    assert "index: claims something untrue" in done.stdout  # not a crash
+    assert "2 claims do not hold in this run" in done.stderr
+    assert f"{root / 'book' / 'index.md'}:12  “It grows.”" in done.stderr
+    assert f"{root / 'book' / 'index.md'}:14  “It stays.”" in done.stderr
+    assert "now = 1" in done.stderr and "before = 2" in done.stderr
+    assert "“It shrinks.”" not in done.stderr
+    assert entry(root, "index") is None and entry(root, "other") is not None
+
+
+DROPOUT = (
+    "# Dropout\n\nDropout silences some of the values.\n\n"
+    + cell(
+        "import keras\nimport numpy as np\n\n"
+        "layer = keras.layers.Dropout(0.2, seed=1)\n"
+        'values = np.array(layer(np.ones((10, 100), dtype="float32"), training=True))'
+    )
+    + cell(
+        "from onions.claims import claim\n"
+        "zeros = (values == 0).sum()\n"
+        'claim("Dropout silences some of the values.", zeros > 0, zeros=zeros)',
+        BUILD_ONLY_TAGS,
+    )
+)
+
+
+def test_without_dropout_the_claim_about_dropout_fails_the_build(small: Small) -> None:
+    root = small(index=DROPOUT)
+    assert run_onions(root, "execute").returncode == 0
+    small(index=DROPOUT.replace("Dropout(0.2", "Dropout(0.0"))
+    done = run_onions(root, "execute")
+    assert done.returncode == 3
+    assert "“Dropout silences some of the values.”" in done.stderr and "zeros = 0" in done.stderr
+
+
+def test_a_killed_kernel_is_reported(small: Small) -> None:
+    root = small(index="# Dies\n\n" + cell("x = 1") + cell("import os\nos.kill(os.getpid(), 9)"))
+    done = run_onions(root, "execute")
+    assert done.returncode == 3
+    assert "cell 2 of 2" in done.stderr and "the kernel was killed" in done.stderr
+    assert "memory" in done.stderr and "--jobs 1" in done.stderr
+    assert str(root / "_build" / "log" / "index.log") in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("os.abort()", "the kernel died of SIGABRT"), ("os._exit(3)", "the kernel ended by itself")],
+)
+def test_the_cause_of_a_kernel_s_death_is_reported(small: Small, source: str, message: str) -> None:
+    done = run_onions(small(index="# Dies\n\n" + cell(f"import os\n{source}")), "execute")
+    assert done.returncode == 3 and message in done.stderr
+
+
+def test_a_memory_error_is_reported_with_a_remedy(small: Small) -> None:
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))\n"
+    root = small(index="# Big\n\n" + cell(limit + "x = bytearray(2**36)"), other=PRINTING_PAGE)
+    done = run_onions(root, "execute")
+    assert done.returncode == 3 and "MemoryError" in done.stderr and "--jobs 1" in done.stderr
+    assert f"{root / 'book' / 'index.md'}:6" in done.stderr
+    assert entry(root, "other") is not None
+
+
+def test_a_cell_past_its_limit_is_stopped(
+    small: Small, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("onions.run.cells.CELL_LIMIT", 2)
+    root = small(index="# Slow\n\n" + cell("import time\ntime.sleep(60)"), other=PRINTING_PAGE)
+    report = execute(Project(root), choice="sketches")
+    assert "cell 1 of 1" in report.failed["index"]
+    assert "more than 2 s, the limit for a cell" in report.failed["index"]
+    assert report.failed["index"] in capfd.readouterr().err
+    assert entry(root, "other") is not None and entry(root, "index") is None
+
+
+def test_a_page_fails_if_onions_kernel_fails(small: Small) -> None:
+    root = small(index=PRINTING_PAGE)
+    report = execute(Project(root), choice="sketches", profile="nonsense")
+    assert "onions.kernel failed: ValueError" in report.failed["index"]
+    assert "choose full or smoke" in report.failed["index"] and entry(root, "index") is None
+
+
+def test_each_page_has_a_kernel_and_a_folder_of_its_own(small: Small) -> None:
+    """A page starts in an empty folder, and does not show what C code prints."""
+    source = 'import os\nassert "seen" not in globals()\nseen = os.listdir()\nprint(seen)\n'
+    noise = 'os.write(2, b"noise")\nos.write(1, b"noise")\nopen("left", "w").close();'
+    page = "# Alone\n\n" + cell(source + noise)
+    root = small(index=page, other=page.replace("Alone", "Alone too"))
+    assert run_onions(root, "execute").returncode == 0
+    for name in ("index", "other"):
+        notebook = entry(root, name)
+        assert notebook is not None
+        assert [output.get("text") for output in notebook.cells[0].outputs] == ["[]\n"]
+
+
+def test_the_backend_is_tensorflow_in_any_environment(small: Small) -> None:
+    root = small(index="# T\n\n" + cell('import os\n\nprint(os.environ["KERAS_BACKEND"])'))
+    assert run_onions(root, "execute", KERAS_BACKEND="jax").returncode == 0
+    notebook = entry(root, "index")
+    assert notebook is not None and notebook.cells[0].outputs[0].text == "tensorflow\n"
+
+
+def test_installed_versions_that_differ_from_the_lock_are_refused(small: Small) -> None:
+    root = small(index=PRINTING_PAGE)
+    lock = root / "requirements.lock"
+    lock.write_text(lock.read_text().replace("wrapt==", "wrapt==0."))
+    done = run_onions(root, "execute")
+    assert done.returncode == 2 and "wrapt" in done.stderr and "make install" in done.stderr
+    assert not list((root / "_build" / "store").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (
+            {"ONIONS_DATA": "/nowhere"},
+            "/nowhere: can't be read (No such file",
+        ),
+        ({"ONIONS_PROFILE": "nonsense"}, "invalid choice: 'nonsense'"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_invalid_settings_are_refused_before_any_page_runs(
+    small: Small, environment: dict[str, str], message: str
+) -> None:
+    root = small(index="# One\n\n" + cell("import keras"))
+    done = run_onions(root, "execute", **environment)
+    assert done.returncode == 2 and message in done.stderr and "Traceback" not in done.stderr
+    assert not list((root / "_build" / "store").glob("*.ipynb"))
+
+
+def test_smoke_trains_briefly_and_checks_no_claim_about_training(small: Small) -> None:
+    source = (
+        "import keras\nimport numpy as np\n\n"
+        "model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])\n"
+        'model.compile(loss="mse")\n'
+        "x, y = np.ones((2000, 4)), np.ones((2000, 2))\n"
+        "history = model.fit(x, y, epochs=7, validation_data=(x, y), verbose=2)\n"
+        "print(len(history.epoch), history.params)\n"
+        "print(len(model.predict(x, verbose=0)))"
+    )
+    arithmetic = 'from onions.claims import claim\nclaim("It is.", 1 > 0)'
+    training = 'claim("It learns.", False)'
+    page = "# Trains\n\n" + cell(arithmetic) + cell(source) + cell(training)
+    root = small(index=page)
+    done = run_onions(root, "execute", "--profile", "smoke")
+    assert done.returncode == 0, done.stderr
+    notebook = entry(root, "index")
+    assert notebook is not None
+    printed = "".join(output.text for output in notebook.cells[1].outputs)
+    assert "16/16" in printed and "\n1 {" in printed and "\n2000\n" in printed
+    assert [claim["holds"] for _, claim in claims(notebook)] == [True, None]
+
+
+def test_a_page_with_a_truncated_entry_runs_again(small: Small) -> None:
+    root = small(index=PRINTING_PAGE)
+    run_onions(root, "execute")
+    (entry_file,) = (root / "_build" / "store").glob("*.ipynb")
+    entry_file.write_text(entry_file.read_text()[:100])
+    assert "damaged" in run_onions(root, "render").stderr
+    done = run_onions(root, "execute")
+    assert "damaged" in done.stdout and "executed in" in done.stdout and done.returncode == 0
+    assert entry(root, "index") is not None
+
+
+def test_clearing_the_output_of_a_claim_fails_the_page(small: Small) -> None:
+    cleared = "\nfrom IPython.display import clear_output\nclear_output()"
+    root = small(
+        index=CLAIMS.replace('claim("It stays.", False)', 'claim("It stays.", False)' + cleared)
+    )
+    done = run_onions(root, "execute")
+    assert done.returncode == 3 and "cleared away the record of a claim" in done.stderr
+
+
+def test_settings_of_the_machine_do_not_reach_a_page(small: Small, tmp_path: Path) -> None:
+    """Otherwise outputs would depend on settings that are not in the fingerprint."""
+    home = tmp_path / "home"
+    startup = home / "ipython" / "profile_default" / "startup"
+    kernel = home / "jupyter" / "kernels" / "python3"
+    for folder in (startup, kernel, home / "keras"):
+        folder.mkdir(parents=True)
+    (startup / "first.py").write_text("leaked = 1")
+    (home / "keras" / "keras.json").write_text('{"floatx": "float64"}')
+    (home / "matplotlibrc").write_text("lines.marker: o")
+    (kernel / "kernel.json").write_text('{"argv": ["false"], "display_name": "", "language": ""}')
+    page = (
+        "# Settings\n\n"
+        + cell(
+            "import keras\nimport matplotlib.pyplot as plt\n\n"
+            'print("leaked" in globals(), keras.config.floatx(), plt.rcParams["lines.marker"])'
+        )
+        + cell("plt.plot([1, 2]);", "---\nmystnb: {image: {alt: A line.}}\n---\n")
+    )
+    root = small(index=page)
+    done = run_onions(
+        root,
+        "execute",
+        IPYTHONDIR=str(home / "ipython"),
+        JUPYTER_PATH=str(home / "jupyter"),
+        KERAS_HOME=str(home / "keras"),
+        MATPLOTLIBRC=str(home),
+        MPLBACKEND="agg",
+    )
+    assert done.returncode == 0, done.stderr
+    notebook = entry(root, "index")
+    assert notebook is not None and notebook.cells[0].outputs[0].text == "False float32 None\n"
+    assert any("image/svg+xml" in output.get("data", {}) for output in notebook.cells[1].outputs)
+
+
+def test_a_page_that_is_edited_while_it_runs_is_not_stored(small: Small) -> None:
+    root = small(index="")
+    path = root / "book" / "index.md"
+    path.write_text("# Edits itself\n\n" + cell(f'open({str(path)!r}, "a").write({cell("2")!r});'))
+    done = run_onions(root, "execute")
+    assert done.returncode == 3 and "changed while it ran; execute again" in done.stderr
+    assert not list((root / "_build" / "store").glob("*.ipynb"))
+
+
+def test_a_full_disk_fails_one_page_and_not_the_build(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = small(index=PRINTING_PAGE, other=PRINTING_PAGE.replace("7", "8"))
+    write = Store.write
+
+    def write_without_space(
+        self: Store, fingerprint: str, notebook: NotebookNode, **facts: Any
+    ) -> None:
+        if facts["page"] == "index":
+            disk_full()
+        write(self, fingerprint, notebook, **facts)
+
+    monkeypatch.setattr(Store, "write", write_without_space)
+    report = execute(Project(root), choice="sketches")
+    assert "No space left on device" in report.failed["index"]
+    assert entry(root, "other") is not None
+
+
+def test_a_disk_that_is_full_from_the_start_fails_the_build(
+    small: Small, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("onions.base.files.os.fsync", disk_full)
+    monkeypatch.setenv("ONIONS_DATA", "sketches")
+    root = small(index=PRINTING_PAGE)
+    assert main(["--project", str(root), "execute"]) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert list((root / "_build" / "store").iterdir()) == []
+
+
+def test_partial_files_of_a_killed_build_are_deleted(small: Small) -> None:
+    root = small(index=PRINTING_PAGE)
+    store = root / "_build" / "store"
+    store.mkdir(parents=True)
+    (store / f"{'ab' * 32}.ipynb.123.part").write_text("{")
+    assert run_onions(root, "execute").returncode == 0
+    assert not list(store.glob("*.part")) and entry(root, "index") is not None
+
+
+def test_a_page_with_an_entry_of_another_store_version_runs_again(small: Small) -> None:
+    root = small(index=PRINTING_PAGE)
+    run_onions(root, "execute")
+    (entry_file,) = (root / "_build" / "store").glob("*.ipynb")
+    facts = json.loads(entry_file.read_text())
+    facts["metadata"]["onions"]["format"] = 1
+    entry_file.write_text(json.dumps(facts))
+    assert "another version of this store" in run_onions(root, "render").stderr
+    done = run_onions(root, "execute")
+    assert done.returncode == 0 and "index: executed in" in done.stdout
+    assert entry(root, "index") is not None
+
+
+def test_an_error_raised_from_an_earlier_one_names_the_cell_that_raises_it(small: Small) -> None:
+    page = "# Again\n\n" + cell("try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    kept = e")
+    root = small(index=page + cell('x = 1\nraise ValueError("late") from kept'))
+    done = run_onions(root, "execute")
+    assert f"cell 2 of 2, {root / 'book' / 'index.md'}:12" in done.stderr
+    assert "ValueError: late" in done.stderr
+
+
+def test_a_page_with_another_kernel_is_refused(small: Small) -> None:
+    root = small(index="---\nkernelspec: {name: ir, display_name: R}\n---\n" + PRINTING_PAGE)
+    done = run_onions(root, "execute")
+    assert done.returncode == 2 and "the kernel is python3, not ir" in done.stderr

@@ -1,0 +1,123 @@
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from onions.store.build import StoreError
+from onions.store.entries import Store
+from onions.store.fingerprint import fingerprint_of
+from support.disks import disk_full
+
+COMPONENTS = {"cell 1": "ab"}
+FINGERPRINT = fingerprint_of(COMPONENTS)
+FACTS: dict[str, Any] = {
+    "page": "index",
+    "executed": "2026-01-02T03:04:05+00:00",
+    "seconds": 1.5,
+    "build": {"profile": "full"},
+    "components": COMPONENTS,
+}
+
+
+def notebook() -> nbformat.NotebookNode:
+    cell = nbformat.v4.new_code_cell("1 + 1")
+    cell.outputs = [nbformat.v4.new_output("stream", text="2\n")]
+    return nbformat.v4.new_notebook(cells=[cell])
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def test_an_entry_is_read_as_it_was_written(store: Store) -> None:
+    assert store.read(FINGERPRINT) is None
+    store.write(FINGERPRINT, notebook(), **FACTS)
+    entry = store.read(FINGERPRINT)
+    assert entry is not None and entry.cells[0].outputs[0].text == "2\n"
+    assert entry.metadata["onions"]["seconds"] == 1.5
+    assert [path.name for path in store.folder.iterdir()] == [f"{FINGERPRINT}.ipynb"]
+
+
+def test_stores_merge_by_copying_files(store: Store, tmp_path: Path) -> None:
+    other = Store(tmp_path / "other")
+    other.write(FINGERPRINT, notebook(), **FACTS)
+    store.folder.mkdir()
+    store.path(FINGERPRINT).write_bytes(other.path(FINGERPRINT).read_bytes())
+    assert store.read(FINGERPRINT) == other.read(FINGERPRINT)
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, -20])
+def test_a_truncated_entry_is_named(store: Store, keep: int) -> None:
+    store.write(FINGERPRINT, notebook(), **FACTS)
+    store.path(FINGERPRINT).write_text(store.path(FINGERPRINT).read_text()[:keep])
+    with pytest.raises(StoreError, match=rf"{FINGERPRINT}\.ipynb: damaged .*Run `onions execute`"):
+        store.read(FINGERPRINT)
+
+
+def test_an_entry_under_another_name_is_refused(store: Store) -> None:
+    store.write(FINGERPRINT, notebook(), **FACTS)
+    store.path(FINGERPRINT).rename(store.path("cd" * 32))
+    with pytest.raises(StoreError, match="checksum is wrong"):
+        store.read("cd" * 32)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [('"2\\n"', '"3\\n"'), ('"1 + 1"', '"1 + 2"'), ('"page"', '"pages"')]
+)
+def test_a_modified_entry_is_refused(store: Store, before: str, after: str) -> None:
+    store.write(FINGERPRINT, notebook(), **FACTS)
+    text = store.path(FINGERPRINT).read_text()
+    assert before in text
+    store.path(FINGERPRINT).write_text(text.replace(before, after))
+    with pytest.raises(StoreError, match="checksum is wrong"):
+        store.read(FINGERPRINT)
+    assert [FINGERPRINT in message for message in store.verify()] == [True]
+
+
+def test_an_entry_of_another_version_of_the_store_is_refused(store: Store) -> None:
+    store.write(FINGERPRINT, notebook(), **FACTS)
+    facts = json.loads(store.path(FINGERPRINT).read_text())
+    facts["metadata"]["onions"]["format"] = 1
+    store.path(FINGERPRINT).write_text(json.dumps(facts))
+    with pytest.raises(StoreError, match="another version of this store"):
+        store.read(FINGERPRINT)
+    assert store.latest_runs() == {}
+
+
+def test_verify_names_damaged_and_misnamed_entries(store: Store) -> None:
+    store.write(FINGERPRINT, notebook(), **FACTS)
+    assert list(store.verify()) == []
+    other = fingerprint_of({"cell 1": "cd"})
+    store.write(other, notebook(), **FACTS)  # whose components are those of another entry
+    (cut := store.path("cd" * 32)).write_text("{")
+    messages = list(store.verify())
+    assert len(messages) == 2
+    assert any(str(cut) in message for message in messages)
+    assert any(other in message and "not what its name says" in message for message in messages)
+
+
+def test_older_than_returns_old_and_damaged_entries(store: Store) -> None:
+    week = (datetime.now(UTC) - timedelta(days=7)).isoformat(timespec="seconds")
+    store.write(FINGERPRINT, notebook(), **{**FACTS, "executed": week})
+    cut = store.path("cd" * 32)
+    cut.write_text("{")
+    assert store.older_than(8) == [cut]  # damaged
+    assert store.older_than(6) == sorted([cut, store.path(FINGERPRINT)])
+
+
+def test_latest_runs_has_the_newest_run_of_a_page(store: Store) -> None:
+    for seconds, day in ((1.0, "01"), (3.0, "03"), (2.0, "02")):
+        facts = {**FACTS, "seconds": seconds, "executed": f"2026-01-{day}T00:00:00+00:00"}
+        store.write(fingerprint_of({"cell 1": day}), notebook(), **facts)
+    store.path("ef" * 32).write_text("{")  # skipped
+    assert store.latest_runs()["index"]["seconds"] == 3.0
+
+
+def test_a_full_disk_leaves_no_partial_file(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onions.base.files.os.fsync", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        store.write(FINGERPRINT, notebook(), **FACTS)
+    assert list(store.folder.iterdir()) == [] and store.read(FINGERPRINT) is None

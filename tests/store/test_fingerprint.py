@@ -1,0 +1,289 @@
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from onions.base import imports
+from onions.book.page import PageError
+from onions.book.project import Project
+from onions.images.sources import Source
+from onions.store.build import Build, StoreError
+from onions.store.fingerprint import (
+    FingerprintCache,
+    code_hash,
+    components,
+    fingerprint,
+    package_versions,
+)
+from onions.store.lockfile import LockError, locked_versions
+from support.projects import Small
+
+PAGE = """# A page
+
+Some text.
+
+```{code-cell} python
+:tags: [hide-cell]
+import keras
+```
+
+```{code-cell} python
+:tags: [remove-cell, build-only]
+from onions.claims import measure
+measure("one", 1)
+```
+"""
+BUILD = Build(Source("cifar10", "/data", "0123", "a folder", "asked for"), "full", "3.12.1")
+
+
+def index_fingerprint(small: Small, text: str = PAGE, build: Build = BUILD) -> str:
+    project = Project(small(index=text))
+    return fingerprint(project.page("index"), project, build)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Some text.", "Other text."),
+        ("Some text.", "Some text.\n\n## More\n\n$x^2$"),
+        ("hide-cell", "hide-input"),
+        (":tags: [hide-cell]", "---\ntags: [hide-cell]\nmystnb: {image: {alt: A cat.}}\n---"),
+        ("# A page", "---\nlesson: {teaching: 5}\n---\n# A page"),
+    ],
+    ids=["prose", "a section", "a tag for the look", "alt text", "front matter"],
+)
+def test_an_edit_that_changes_no_output_keeps_the_fingerprint(
+    small: Small, before: str, after: str
+) -> None:
+    assert before in PAGE
+    assert index_fingerprint(small, PAGE.replace(before, after)) == index_fingerprint(small)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("import keras", "import keras  # now"),
+        ("import keras", "import keras\nimport numpy"),
+        ("[hide-cell]", "[hide-cell, skip-execution]"),
+        ('measure("one", 1)', 'measure("one", 2)'),
+    ],
+    ids=["code", "an import", "a tag that changes what runs", "a measure"],
+)
+def test_an_edit_that_can_change_outputs_changes_the_fingerprint(
+    small: Small, before: str, after: str
+) -> None:
+    assert before in PAGE
+    assert index_fingerprint(small, PAGE.replace(before, after)) != index_fingerprint(small)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"profile": "smoke"},
+        {"python": "3.13.0"},
+        {"source": replace(BUILD.source, identity="4567")},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_change_of_the_build_changes_the_fingerprint(
+    small: Small, change: dict[str, object]
+) -> None:
+    assert index_fingerprint(small, build=replace(BUILD, **change)) != index_fingerprint(small)  # type: ignore[arg-type]
+
+
+def test_path_description_and_reason_of_the_data_keep_the_fingerprint(small: Small) -> None:
+    moved = replace(
+        BUILD, source=replace(BUILD.source, path="/else", description="it", reason="found")
+    )
+    assert index_fingerprint(small, build=moved) == index_fingerprint(small)
+
+
+def test_a_locked_version_counts_only_if_the_page_needs_the_package(small: Small) -> None:
+    project = Project(small(index=PAGE))
+    page = project.page("index")
+    before = fingerprint(page, project, BUILD)
+    text = project.lock.read_text()
+    for package, counts in [("keras", True), ("tensorflow", True), ("pandas", False)]:
+        version = locked_versions(project.lock, BUILD.python)[package]
+        project.lock.write_text(text.replace(f"{package}=={version}", f"{package}==0.1"))
+        assert (fingerprint(page, project, BUILD) != before) is counts, package
+
+
+def test_components_are_the_modules_and_packages_that_are_imported(small: Small) -> None:
+    project = Project(small(index=PAGE))
+    parts = components(project.page("index"), project, BUILD)
+    modules = {name for name in parts if name.startswith("onions/")}
+    images = {f"onions/images/{m}.py" for m in ("__init__", "batches", "download", "sources")}
+    assert modules == images | {f"onions/{m}.py" for m in ("claims", "figures", "kernel")}
+    sketches = replace(BUILD, source=replace(BUILD.source, name="sketches"))
+    assert "onions/images/sketches.py" in components(project.page("index"), project, sketches)
+    assert {"cell 1", "cell 2", "keras", "tensorflow", "wrapt", "data"} <= parts.keys()
+    assert not {"pandas", "seaborn", "pillow", "onions/images/sketches.py"} & parts.keys()
+
+
+def test_a_changed_module_of_the_page_changes_the_fingerprint(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = index_fingerprint(small)
+    source = imports.read_source
+    monkeypatch.setattr(
+        imports, "read_source", lambda n: source(n) + "\n# x" * (n == "onions.run.execute")
+    )
+    assert index_fingerprint(small) == before, "a page does not depend on the builder"
+    monkeypatch.setattr(
+        imports, "read_source", lambda n: source(n) + "\n# x" * (n == "onions.images.sources")
+    )
+    assert index_fingerprint(small) != before
+
+
+def test_a_package_that_is_not_locked_is_named(small: Small) -> None:
+    with pytest.raises(LockError, match=r"torchvision, which .* is not in requirements\.lock"):
+        index_fingerprint(small, PAGE.replace("import keras", "import torchvision"))
+
+
+def test_a_cell_that_is_not_python_is_named(small: Small) -> None:
+    with pytest.raises(PageError, match=r"index\.md:7: .*plain Python"):
+        index_fingerprint(small, PAGE.replace("import keras", "!pip install keras"))
+
+
+def test_markers_in_the_lock_are_evaluated_for_the_python_of_the_build(tmp_path: Path) -> None:
+    (tmp_path / "requirements.lock").write_text(
+        "numpy==1 ; python_full_version < '3.12' \\\n    --hash=sha256:aa\n"
+        "numpy==2 ; python_full_version >= '3.12' \\\n    --hash=sha256:bb\n"
+        "keras==3 \\\n    --hash=sha256:cc\n# via x==9\n"
+    )
+    assert locked_versions(Project(tmp_path).lock, "3.11.9") == {"numpy": "1", "keras": "3"}
+    assert locked_versions(Project(tmp_path).lock, "3.12.0") == {"numpy": "2", "keras": "3"}
+
+
+def test_build_facts_are_read_as_they_were_written(tmp_path: Path) -> None:
+    project = Project(tmp_path)
+    with pytest.raises(StoreError, match="nothing is executed yet"):
+        Build.read(project.store)
+    BUILD.write(project.store)
+    assert Build.read(project.store) == BUILD
+    (tmp_path / "_build" / "store" / "build.json").write_text('{"profile": "full"}')
+    with pytest.raises(StoreError, match=r"build\.json"):
+        Build.read(project.store)
+
+
+def test_the_command_line_imports_no_heavy_package() -> None:
+    code = (
+        "import sys, onions.store.fingerprint, onions.site.render, onions.cli; "
+        "print([m for m in ('tensorflow', 'keras', 'numpy', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import onions.extension",
+        "from onions.extension.teaching.quiz_keys import evaluate",
+        "from onions import cli",
+        "from onions.store.entries import Store",
+        "from onions.nothing import anything",
+    ],
+)
+def test_a_page_imports_only_modules_for_pages(small: Small, statement: str) -> None:
+    with pytest.raises(PageError, match=r"index\.md: it imports onions\.\w+.*; pages may import"):
+        index_fingerprint(small, PAGE.replace("import keras", statement))
+
+
+def test_a_damaged_lock_is_named(small: Small) -> None:
+    project = Project(small(index=PAGE))
+    project.lock.write_text("keras==3 ; python_version ??? 3\n")
+    with pytest.raises(LockError, match=r"requirements\.lock: .*make lock"):
+        fingerprint(project.page("index"), project, BUILD)
+
+
+def cached_project(small: Small, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project whose fingerprint is in the cache; reading its page again is an error."""
+    project = Project(small(index=PAGE))
+    cache = FingerprintCache(project, BUILD)
+    assert cache.get(project.page("index")) == fingerprint(project.page("index"), project, BUILD)
+    cache.save()
+
+    def read(text: str, path: Path) -> None:
+        raise PageError("the page is read")
+
+    monkeypatch.setattr("onions.book.page._read", read)
+    return project
+
+
+def test_an_unchanged_page_is_not_read_again(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = cached_project(small, monkeypatch)
+    assert len(FingerprintCache(project, BUILD).get(project.page("index"))) == 64
+
+
+@pytest.mark.parametrize(
+    "case", ["page", "build", "lock", "module", "truncated cache", "one digit of the cache"]
+)
+def test_a_change_invalidates_the_cached_fingerprint(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    project, build = cached_project(small, monkeypatch), BUILD
+    cache_file = project.build / "fingerprints.json"
+    if case == "page":
+        page = project.book / "index.md"
+        page.write_text(page.read_text() + "\nMore.\n")
+    elif case == "build":
+        build = replace(BUILD, profile="smoke")
+    elif case == "lock":
+        project.lock.write_text(project.lock.read_text() + "\n# A comment\n")
+    elif case == "module":
+        shutil.copytree(imports.PACKAGE, tmp_path / "onions")
+        (tmp_path / "onions" / "claims.py").write_text("other = 1\n")
+        monkeypatch.setattr(imports, "PACKAGE", tmp_path / "onions")
+    elif case == "truncated cache":
+        cache_file.write_text(cache_file.read_text()[:-2])
+    else:
+        text = cache_file.read_text()
+        digit = "1" if text[-10] == "0" else "0"
+        cache_file.write_text(text[:-10] + digit + text[-9:])
+    with pytest.raises(PageError, match="the page is read"):
+        FingerprintCache(project, build).get(project.page("index"))
+
+
+def test_no_fingerprint_is_cached_if_the_code_changed_meanwhile(
+    small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(small(index=PAGE))
+    shutil.copytree(imports.PACKAGE, tmp_path / "onions")
+    monkeypatch.setattr(imports, "PACKAGE", tmp_path / "onions")
+    cache = FingerprintCache(project, BUILD)
+    (tmp_path / "onions" / "claims.py").write_text("other = 1\n")
+    cache.get(project.page("index"))
+    cache.save()
+    assert not (project.build / "fingerprints.json").exists()
+
+
+EXPORTING = (
+    PAGE
+    + """
+```{code-cell} python
+:tags: [remove-cell, build-only, export]
+from onions.exports import export
+export("one", value=1)
+```
+"""
+)
+
+
+def test_an_export_changes_the_components_of_the_book_but_not_of_reference_runs(
+    small: Small,
+) -> None:
+    project = Project(small(index=PAGE, with_export=EXPORTING))
+    pages = [project.page(name) for name in ("index", "with_export")]
+    book_components = [components(page, project, BUILD) for page in pages]
+    assert book_components[1].keys() - book_components[0].keys() == {
+        "export 1",
+        "onions/exports.py",
+    }
+    assert package_versions(book_components[0]) == package_versions(book_components[1])
+    assert code_hash(book_components[0]) == code_hash(book_components[1])
+    reference = replace(BUILD, seed_offset=1)
+    assert components(pages[0], project, reference) == components(pages[1], project, reference)

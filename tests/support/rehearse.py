@@ -1,0 +1,436 @@
+"""Rehearse the project's workflows on this machine, from a push to the published site.
+
+The `run:` lines of .github/workflows run job by job, each job in a fresh clone. Artifacts, caches
+and the site are folders. An expression or action without an entry here is an error, not a guess.
+What only GitHub can enforce, such as permissions and triggers, tests/repository/test_workflows.py
+asserts.
+"""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from support.git import git
+from support.projects import GITHUB, ROOT, small_project, tree
+
+Table = dict[str, Any]
+EXPRESSION = re.compile(r"\$\{\{([^}]*)\}\}")
+STATUS_FUNCTION = re.compile(r"\b(always|cancelled|failure)\(\)")
+NO_MATRIX: Table = {"matrix": {"include": [{}]}}
+NOT_IN_A_CLONE = shutil.ignore_patterns("_build", ".venv", ".git", "*.egg-info", ".*_cache")
+# The job `check` is `make check test`, which would run this again.
+JOBS_LEFT_OUT = {"check"}
+# No job needs these here: the caller's Python runs, and sketches need no archive from the cache.
+ACTIONS_LEFT_OUT = {"actions/setup-python", "actions/cache", "actions/configure-pages"}
+
+BUILD = ("build / plan", "build / execute", "build / render", "build / look")
+BUILD_ONLY_CELL = """
+```{{code-cell}} python
+:tags: [remove-cell, build-only]
+from onions.claims import claim, measure
+
+{code}
+```
+"""
+MEASURED = BUILD_ONLY_CELL.format(code='measure("rehearsed", 1)')
+UNTRUE = (
+    BUILD_ONLY_CELL.format(code='claim("Rain falls upwards.", False)') + "\nRain falls upwards.\n"
+)
+
+
+class RehearsalError(Exception):
+    """A scenario ended unexpectedly, or a workflow uses something without an entry here."""
+
+
+@dataclass(frozen=True)
+class Book:
+    """The pages to change and to break; `pages` replace the lesson's, if there are any."""
+
+    change: str = "convolution"
+    broken: str = "pooling"
+    pages: dict[str, str] = field(default_factory=dict)
+    lines_left_out: tuple[str, ...] = ()  # steps that do not run for this book
+
+
+def main() -> None:
+    """Rehearse with the full book, and exit with 1 if anything ends unexpectedly."""
+    argparse.ArgumentParser(
+        description=(__doc__ or "").partition("\n\n")[0],
+        epilog="example: make rehearse (`make test` does the same with a small book)",
+    ).parse_args()
+    with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
+        try:
+            rehearse(Path(folder), Book())
+        except (RehearsalError, subprocess.SubprocessError) as error:
+            sys.exit(f"\n✗ {error}")
+
+
+def rehearse(folder: Path, book: Book) -> None:
+    """Play all scenarios and print each job as it ends. Raises RehearsalError."""
+    print("Left out:", ", ".join([*JOBS_LEFT_OUT, *book.lines_left_out]))
+    github = GitHub(folder, book)
+    for scenario in (first_publish, fork, failing_page):
+        print(f"\n{scenario.__doc__}", flush=True)
+        scenario(github, book)
+
+
+def first_publish(github: "GitHub", book: Book) -> None:
+    """The first push to main: two shards run every page, and the site is deployed."""
+    run = github.push("publish.yml")
+    run.expect("jobs succeeded", run.ended("success"), {"build", *BUILD, "deploy", "notebooks"})
+    run.expect("two shards ran", {"store-executed-1", "store-executed-2"} <= run.artifacts.keys())
+    run.expect("they ran each planned page once", run.executed(), run.planned())
+    run.expect("the cache has them all", sorted(p for p, _ in github.stored()), run.planned())
+    run.expect("so has the site", {f"{p}.html" for p in run.planned()} <= tree(github.site).keys())
+    notebooks = set(github.git("ls-tree", "-r", "--name-only", "notebooks").splitlines())
+    run.expect("its notebooks are on their branch", notebooks, set(tree(github.site / "notebooks")))
+
+
+def fork(github: "GitHub", book: Book) -> None:
+    """A fork's pull request: every page runs briefly, a report is made, and nothing is kept."""
+    site, caches, base = tree(github.site), list(github.caches), github.git("rev-parse", "HEAD")
+    github.append(book.change, MEASURED)
+    run = github.push("preview.yml", base)
+    jobs = {"fork", *(job.replace("build", "fork") for job in BUILD)}
+    run.expect("jobs succeeded", run.ended("success"), jobs)
+    run.expect("one machine ran every page", run.executed(), run.planned())
+    built = json.loads((run.artifacts["site"] / "store" / "build.json").read_text("utf-8"))
+    run.expect("the profile is smoke", built["profile"], "smoke")
+    run.expect("the data are sketches", built["source"]["name"], "sketches")
+    report = (run.artifacts["report"] / "report.md").read_text("utf-8")
+    run.expect("the report has the page", f"| {book.change} | fresh" in report)
+    run.expect("no cache was written", list(github.caches), caches)
+    run.expect("nothing was deployed", tree(github.site) == site)
+    github.git("reset", "-q", "--hard", base)
+
+
+def failing_page(github: "GitHub", book: Book) -> None:
+    """A false claim on main: the other pages' results are kept, and the last good site stays."""
+    site = tree(github.site)
+    github.append(book.broken, UNTRUE)
+    github.append(book.change, MEASURED)
+    run = github.push("publish.yml")
+    run.expect("execute and render failed", run.ended("failure"), {"build", *BUILD[1:3]})
+    run.expect("only the plan succeeded", run.ended("success"), {"build / plan"})
+    run.expect("the other page ran", run.executed(), [book.change])
+    untrue = f"{book.broken} claims something untrue"
+    run.expect("the log names the page", untrue in run.logs["build / execute"])
+    kept = [page for page, text in github.stored() if '"rehearsed"' in text]
+    run.expect("the cache has the other page's result", kept, [book.change])
+    stale = re.search(rf"^{book.broken} +stale", run.logs["build / render"], re.M)
+    run.expect("render refuses the stale page", bool(stale))
+    run.expect("the last good site is there, byte for byte", tree(github.site) == site)
+
+
+class GitHub:
+    """What GitHub keeps after a run: the repository, the caches and the deployed site."""
+
+    def __init__(self, folder: Path, book: Book):
+        self.folder, self.book = folder, book
+        self.repository, self.site = folder / GITHUB["GITHUB_REPOSITORY"], folder / "site"
+        self.caches: dict[str, Path] = {}
+        shutil.copytree(ROOT, self.repository, ignore=NOT_IN_A_CLONE)
+        if book.pages:
+            shutil.rmtree(self.repository / "book")
+            small_project(self.repository, **book.pages)
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the repository. Returns its output, stripped."""
+        return git(self.repository, *arguments).stdout.strip()
+
+    def append(self, page: str, text: str) -> None:
+        """Append text to a page."""
+        with (self.repository / "book" / f"{page}.md").open("a") as file:
+            file.write(text)
+
+    def push(self, workflow: str, base: str = "") -> "Run":
+        """Commit everything and run a workflow; with a base commit, for a fork's pull request."""
+        self.git("add", "--all")
+        self.git("commit", "-q", "-m", "Change the book")
+        run = Run(self, self.git("rev-parse", "HEAD"), base)
+        run.play(f"$/.github/workflows/{workflow}", {})
+        return run
+
+    def stored(self) -> list[tuple[str, str]]:
+        """Return the page and the text of each entry in the newest cache."""
+        texts = [f.read_text("utf-8") for f in list(self.caches.values())[-1].glob("*.ipynb")]
+        return [(json.loads(text)["metadata"]["onions"]["page"], text) for text in texts]
+
+
+class Run:
+    """One run of a workflow: its artifacts, and each job's result and log."""
+
+    def __init__(self, github: GitHub, commit: str, base: str):
+        self.github, self.commit, self.base = github, commit, base
+        self.artifacts: dict[str, Path] = {}
+        self.outputs: Table = {}  # of all jobs
+        self.results: dict[str, str] = {}  # by job, as `build / plan`
+        self.logs: defaultdict[str, str] = defaultdict(str)
+
+    def play(self, path: str, arguments: Table, prefix: str = "") -> str:
+        """Play a workflow's jobs, in order. Returns its result."""
+        file = self.github.repository / path.removeprefix("$/")
+        workflow = yaml.safe_load(file.read_text("utf-8"))
+        declared = workflow[True].get("workflow_call", {}).get("inputs", {})  # True: the word `on`
+        inputs = {name: declared[name]["default"] for name in declared} | arguments
+        for name, job in workflow["jobs"].items():
+            if name not in JOBS_LEFT_OUT:
+                table = self.expressions(inputs, prefix)
+                env = fill(workflow.get("env", {}), table)
+                self.results[prefix + name] = self.job(prefix, name, job, env, table)
+        jobs = [result for name, result in self.results.items() if name.startswith(prefix)]
+        return "failure" if "failure" in jobs else "success"
+
+    def job(self, prefix: str, name: str, job: Table, env: Table, table: Table) -> str:
+        """Play a job once for each variant of its matrix. Returns the result of all."""
+        needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
+        before = all(self.results[prefix + need] == "success" for need in needs)
+        if not holds(job.get("if"), table, before):
+            return "skipped"
+        if "uses" in job:
+            return self.play(job["uses"], fill(job["with"], table), f"{name} / ")
+        results = []
+        for variant in fill(job.get("strategy", NO_MATRIX)["matrix"]["include"], table):
+            matrix = {f"matrix.{key}": value for key, value in variant.items()}
+            results.append(Machine(self, prefix + name, table | matrix, env).play(job))
+        return "failure" if "failure" in results else "success"
+
+    def expressions(self, inputs: Table, prefix: str) -> Table:
+        """Return the value of each expression in the jobs that are played, by its text."""
+        shards = json.loads(self.outputs.get("plan", '{"shards": []}'))["shards"]
+        success = {job.removeprefix(prefix) for job in self.ended("success")}
+        return {
+            **{f"inputs.{name}": value for name, value in inputs.items()},
+            "!inputs.fresh": not inputs.get("fresh"),
+            "inputs.data == 'cifar10'": inputs.get("data") == "cifar10",
+            # The repository's variables, of .github/README.md.
+            "vars.ONIONS_DATA || 'cifar10'": "sketches",
+            "vars.GPU_RUNNER": "",
+            "inputs.gpu-runner && 'requirements-gpu.lock' || 'requirements.lock'": (
+                "requirements.lock"
+            ),
+            "vars.SHARDS || '2'": "2",
+            # The event: a push to main or, with a base, a fork's pull request.
+            "github.run_id": self.commit,
+            "github.run_attempt": "1",
+            "github.server_url": self.github.folder.as_uri(),
+            "github.repository": GITHUB["GITHUB_REPOSITORY"],
+            "github.token": "",
+            "github.event.pull_request.base.sha": self.base,
+            "github.event.pull_request.head.repo.full_name == github.repository": not self.base,
+            "github.event.pull_request.head.repo.full_name != github.repository": bool(self.base),
+            # The jobs before.
+            "always()": True,
+            "!cancelled()": True,
+            "fromJSON(needs.plan.outputs.plan).shards": shards,
+            "fromJSON(needs.plan.outputs.plan).shards[0]": bool(shards),
+            "always() && needs.plan.result == 'success'": "plan" in success,
+            "!cancelled() && needs.render.result == 'success'": "render" in success,
+            "!cancelled() && needs.build.result == 'success' && github.ref == 'refs/heads/main'": (
+                "build" in success
+            ),
+            "!cancelled() && needs.deploy.result == 'success'": "deploy" in success,
+            "!cancelled() && needs.build.result == 'success' && github.ref_type == 'tag'": False,
+            "!cancelled() && needs.bundle.result == 'success'": "bundle" in success,
+        }
+
+    def planned(self) -> list[str]:
+        """Return the pages of the plan, sorted."""
+        shards = json.loads(self.outputs["plan"])["shards"]
+        return sorted(page for shard in shards for page in shard["pages"])
+
+    def executed(self) -> list[str]:
+        """Return the pages that were executed, sorted."""
+        return sorted(re.findall(r"^(\S+): executed in", "".join(self.logs.values()), re.M))
+
+    def ended(self, result: str) -> set[str]:
+        """Return the jobs with this result."""
+        return {job for job, ended in self.results.items() if ended == result}
+
+    def expect(self, sentence: str, value: Any, expected: Any = True) -> None:
+        """Print a true sentence. Raises RehearsalError, with the log's end, for a false one."""
+        if value != expected:
+            end = "".join(log[-2000:] for log in self.logs.values())
+            raise RehearsalError(
+                f"{end}\nNot so: {sentence}. Expected {expected!r}, not {value!r}."
+            )
+        print(f"   · {sentence}", flush=True)
+
+
+def fill(value: Any, table: Table) -> Any:
+    """Replace the expressions in a value. Raises RehearsalError for one not in the table."""
+    if isinstance(value, dict):
+        return {key: fill(part, table) for key, part in value.items()}
+    if not isinstance(value, str):
+        return value
+
+    def find(match: re.Match[str]) -> Any:
+        if (expression := match[1].strip()) not in table:
+            raise RehearsalError(f"{match[0]} has no value in tests/support/rehearse.py")
+        return table[expression]
+
+    if whole := EXPRESSION.fullmatch(value):
+        return find(whole)  # which need not be a text
+    return EXPRESSION.sub(lambda match: text(find(match)), value)
+
+
+def text(value: Any) -> str:
+    """Return a value as GitHub writes it into a text."""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def holds(condition: str | None, table: Table, success: bool) -> bool:
+    """Tell whether an `if:` holds; it needs success before, unless it calls a status function."""
+    if condition is None:
+        return success
+    return bool(fill(condition, table)) and (success or bool(STATUS_FUNCTION.search(condition)))
+
+
+class Machine:
+    """One job's machine: a folder, with a clone once the job checks it out."""
+
+    def __init__(self, run: Run, name: str, table: Table, env: Table):
+        self.run, self.github, self.name, self.table, self.env = run, run.github, name, table, env
+        self.folder = Path(tempfile.mkdtemp(dir=run.github.folder))
+        self.work = self.folder / "work"
+
+    def play(self, job: Table) -> str:
+        """Play a job's steps and print how it ended. Returns its result."""
+        started, result = time.monotonic(), "success"
+        for step in job["steps"]:
+            if holds(step.get("if"), self.table, result == "success"):
+                try:
+                    self.line(step, 60 * job["timeout-minutes"])
+                    self.action(step)
+                except OSError as error:  # the step failed
+                    result = "failure"
+                    self.run.logs[self.name] += f"{error}\n"
+        if result == "success":
+            self.run.outputs |= fill(job.get("outputs", {}), self.table)
+        shard, took = self.table.get("matrix.shard", ""), time.monotonic() - started
+        mark = "✓" if result == "success" else "✗"
+        print(f"   {mark} {self.name} {shard} ({took:.0f} s)", flush=True)
+        return result
+
+    def line(self, step: Table, seconds: float) -> None:
+        """Run a step's `run:` lines; what it writes to GITHUB_OUTPUT joins the table."""
+        script = step.get("run")
+        if script is None or script in self.github.book.lines_left_out:
+            return
+        variables = {n: os.environ[n] for n in ("PATH", "HOME", "CHROMIUM") if n in os.environ} | {
+            **GITHUB,
+            "GITHUB_OUTPUT": str(self.folder / "output"),
+            "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
+            "LANG": "C.UTF-8",
+            "PYTHONPATH": str(self.work / "code"),  # the clone's code, not the caller's
+            "PYTHON": "false",  # so that `make install` can't change the caller's environment
+        }
+        done = subprocess.run(
+            ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+            cwd=self.work,
+            env=variables | self.env | fill(step.get("env", {}), self.table),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+        )
+        self.run.logs[self.name] += f"$ {script}\n{done.stdout}{done.stderr}"
+        if (output := self.folder / "output").exists():
+            for name, _, value in (o.partition("=") for o in output.read_text().splitlines()):
+                self.table[f"steps.{step['id']}.outputs.{name}"] = value
+            output.unlink()
+        if done.returncode:
+            raise ChildProcessError(f"{script}: exit status {done.returncode}")
+
+    def action(self, step: Table) -> None:
+        """Do what an action does. Raises RehearsalError for others, TypeError for other inputs."""
+        name = step.get("uses", "").partition("@")[0]
+        if not name or name in ACTIONS_LEFT_OUT:
+            return
+        if name not in ACTIONS:
+            raise RehearsalError(f"the action {name} is not in tests/support/rehearse.py")
+        inputs = fill(step.get("with", {}), self.table)
+        ACTIONS[name](self, **{key.replace("-", "_"): value for key, value in inputs.items()})
+
+    def checkout(self, *, persist_credentials: bool, fetch_depth: int = 1) -> None:
+        """Clone the repository, with the caller's environment where `make install` makes one."""
+        depth = [f"--depth={fetch_depth}"] if fetch_depth else []
+        source = self.github.repository.as_uri()
+        subprocess.run(["git", "clone", "-q", *depth, source, self.work], check=True)
+        (self.work / ".venv").mkdir()
+        for part in Path(sys.prefix).glob("[!.]*"):
+            (self.work / ".venv" / part.name).symlink_to(part)
+        for lock in self.work.glob("*.lock"):  # so that every `make install` has nothing to do
+            (self.work / ".venv" / f".ready-{lock.name}").touch()
+
+    def upload(
+        self, *, name: str, path: str, include_hidden_files: bool = False, retention_days: int = 0
+    ) -> None:
+        """Keep a folder or file as an artifact, under a name that is new in this run."""
+        source, target = self.work / path, self.github.folder / self.run.commit / name
+        target.mkdir(parents=True)
+        if source.is_file():
+            shutil.copy(source, target)
+        else:
+            hidden = None if include_hidden_files else shutil.ignore_patterns(".*")
+            shutil.copytree(source, target, ignore=hidden, dirs_exist_ok=True)
+        self.run.artifacts[name] = target
+
+    def download(
+        self, *, path: str, name: str = "", pattern: str = "", merge_multiple: bool = True
+    ) -> None:
+        """Copy artifacts into a folder. Two that hold different files of one name do not merge."""
+        names = [key for key in self.run.artifacts if fnmatch(key, pattern or name)]
+        if not names:
+            raise FileNotFoundError(f"there is no artifact {pattern or name}")
+        files = [item for key in names for item in tree(self.run.artifacts[key]).items()]
+        for target, content in ((self.work / path / file, content) for file, content in files):
+            if target.exists() and target.read_bytes() != content:
+                raise OSError(f"{target.name} differs between {', '.join(names)}")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+
+    def restore(self, *, path: str, key: str, restore_keys: str) -> None:
+        """Copy the newest cache whose key begins with `restore_keys`, if there is one."""
+        if keys := [k for k in self.github.caches if k.startswith(restore_keys)]:
+            shutil.copytree(self.github.caches[keys[-1]], self.work / path)
+
+    def save(self, *, path: str, key: str) -> None:
+        """Keep a folder as a cache."""
+        self.github.caches[key] = shutil.copytree(self.work / path, self.folder / "cache")
+
+    def deploy_pages(self) -> None:
+        """Replace the site."""
+        shutil.rmtree(self.github.site, ignore_errors=True)
+        shutil.copytree(self.run.artifacts["github-pages"], self.github.site)
+
+
+ACTIONS: dict[str, Callable[..., None]] = {
+    "actions/checkout": Machine.checkout,
+    "actions/upload-artifact": Machine.upload,
+    "actions/download-artifact": Machine.download,
+    "actions/cache/restore": Machine.restore,
+    "actions/cache/save": Machine.save,
+    "actions/upload-pages-artifact": partial(Machine.upload, name="github-pages"),
+    "actions/deploy-pages": Machine.deploy_pages,
+}
+
+
+if __name__ == "__main__":
+    main()

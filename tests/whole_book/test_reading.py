@@ -1,0 +1,302 @@
+"""The parts of a page that help readers: tips, hints, the instructor view, print."""
+
+import re
+from collections.abc import Callable, Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from onions.book.project import Project
+from playwright.sync_api import Browser, Page
+from pypdf import PdfReader
+from support.projects import address, build_site, read_html, run_onions
+
+INSTRUCTOR = "?instructor"
+COURSE = ("layer_types", "image_data", "convolution", "pooling", "training", "dropout")
+
+
+def lessons(book: Project) -> list[str]:
+    return [page.name for page in book.pages() if page.lesson]
+
+
+@pytest.mark.site
+def test_page_shows_its_number_in_the_course(book: Project, tab: Page) -> None:
+    course = [n for n in lessons(book) if not book.page(n).lesson.get("optional")]
+    for number, name in enumerate(course, 1):
+        tab.goto(address(book, name))
+        assert tab.locator(".stage").inner_text().strip() == f"Page {number} of {len(course)}"
+        assert tab.locator(".stage .peeled").count() == number
+    for name in ("setup", "inspection", "reference/glossary"):
+        tab.goto(address(book, name))
+        assert tab.locator(".stage").count() == 0
+
+
+@pytest.mark.site
+def test_one_button_opens_the_hint_and_solution_of_every_exercise(book: Project, tab: Page) -> None:
+    numbers = []
+    for name in lessons(book):
+        tab.goto(address(book, name))
+        exercises = tab.locator("div.exercise")
+        titles = exercises.locator("> .admonition-title").all_inner_texts()
+        numbers += [int(title.split()[1]) for title in titles]
+        hints, solutions = exercises.locator("details.hint p"), tab.locator("details.solution p")
+        assert hints.count() >= exercises.count() and solutions.count() >= exercises.count(), name
+        if not exercises.count():
+            continue
+        button = tab.get_by_role("button", name="Open all that is folded")
+        button.focus()
+        tab.keyboard.press("Enter")
+        assert all(part.is_visible() for part in [*hints.all(), *solutions.all()]), name
+        tab.get_by_role("button", name="Close all that is folded").click()
+        assert not any(part.is_visible() for part in [*hints.all(), *solutions.all()]), name
+    assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) >= len(COURSE)
+
+
+@pytest.mark.site
+def test_hint_opens_without_javascript(book: Project, scriptless_tab: Page) -> None:
+    scriptless_tab.goto(address(book, "dropout"))
+    text = scriptless_tab.locator("details.hint p:not(.admonition-title)").first
+    assert not text.is_visible()
+    scriptless_tab.locator("details.hint summary").first.click()
+    assert text.is_visible()
+    assert not scriptless_tab.locator(".open-all").is_visible()  # a button that would do nothing
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("kind", [".std-term", "[href*=bibliography]"])
+def test_tip_opens_on_hover_focus_and_tap(book: Project, chromium: Browser, kind: str) -> None:
+    context = chromium.new_context(has_touch=True, reduced_motion="reduce")
+    tab = context.new_page()
+    tab.goto(address(book, "dropout"))
+    page_url = tab.url
+    link = tab.locator("article a", has=tab.locator(kind)) if kind[0] == "." else None
+    link = (link or tab.locator(f"article a{kind}")).first
+    tip = tab.locator(f"#{link.get_attribute('aria-describedby')}")
+    assert not tip.is_visible()
+
+    link.hover()
+    assert tip.is_visible() and len(tip.inner_text()) > 20
+    box = tip.bounding_box()
+    assert box
+    tab.mouse.move(box["x"] + 5, box["y"] + 5, steps=4)  # the pointer may wander onto the tip
+    assert tip.is_visible()
+    tab.keyboard.press("Escape")
+    assert not tip.is_visible()
+    link.hover()
+    tab.mouse.move(0, 0)
+    tip.wait_for(state="hidden")
+
+    tab.keyboard.press("Tab")
+    link.focus()
+    assert tip.is_visible()
+    tab.keyboard.press("Tab")
+    assert not tip.is_visible()
+
+    link.tap()
+    assert tip.is_visible() and tab.url == page_url
+    tab.locator("h1").tap()
+    assert not tip.is_visible()
+    link.tap()
+    link.tap()
+    tab.wait_for_url("**/reference/*.html#*")
+    context.close()
+
+
+@pytest.mark.site
+def test_tip_has_the_text_of_the_glossary(book: Project, tab: Page) -> None:
+    tab.goto(address(book, "pooling"))
+    tips = {}
+    for link in tab.locator("article a:has(.std-term)").all():
+        tip = tab.locator(f"#{link.get_attribute('aria-describedby')}")
+        tips[link.get_attribute("href") or ""] = tip.text_content() or ""
+    assert len(tips) >= 5
+    for href, text in tips.items():
+        tab.goto(f"{address(book, 'pooling').removesuffix('pooling.html')}{href}")
+        definition = tab.locator(f"dt#{href.partition('#')[2]} + dd").inner_text()
+        assert " ".join(text.split()) == " ".join(definition.split())
+
+
+@pytest.mark.site
+def test_tip_works_without_javascript_and_fits_a_phone(book: Project, chromium: Browser) -> None:
+    context = chromium.new_context(
+        java_script_enabled=False, viewport={"width": 390, "height": 800}
+    )
+    tab = context.new_page()
+    tab.goto(address(book, "dropout"))
+    for link in tab.locator("article a:has(.std-term):visible").all():
+        link.hover()
+        box = link.locator("xpath=following-sibling::*[1]").bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= 390
+    context.close()
+
+
+@pytest.mark.site
+def test_the_instructor_view_is_kept_from_page_to_page(book: Project, tab: Page) -> None:
+    tab.goto(address(book, "dropout"))
+    note, time = tab.locator(".admonition.instructor").first, tab.get_by_text("In class:")
+    assert not note.is_visible() and not time.is_visible()
+    tab.get_by_role("link", name="Instructor view").focus()
+    tab.keyboard.press("Enter")
+    tab.wait_for_url(f"**{INSTRUCTOR}*")
+    assert note.is_visible() and time.is_visible()
+
+    tab.locator(".prev-page").click()
+    tab.wait_for_url(f"**/training.html{INSTRUCTOR}*")
+    assert tab.locator(".admonition.instructor").first.is_visible()
+    tab.locator(".sidebar-search").fill("pooling")
+    tab.keyboard.press("Enter")
+    tab.locator("#search-results a").first.click()
+    tab.wait_for_url(lambda url: "search.html" not in url)
+    assert "instructor" in tab.url
+
+    tab.get_by_role("link", name="Learner view").click()
+    tab.wait_for_url(lambda url: "instructor" not in url)
+    assert not tab.locator(".instructor-only").first.is_visible()
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_axe_finds_nothing_in_late_elements(
+    book: Project, chromium: Browser, width: int, scheme: str
+) -> None:
+    context = chromium.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+        reduced_motion="reduce",  # or the page would scroll under the pointer
+    )
+    tab = context.new_page()
+    tab.goto(address(book, "dropout") + INSTRUCTOR)
+    assert tab.locator(".instructor").first.is_visible()
+    for by in (2000, -500):  # Furo's link to the top appears
+        tab.mouse.wheel(0, by)
+        tab.wait_for_timeout(300)
+    tab.locator(".back-to-top").wait_for()
+    for part in (".back-to-top", ".tip.open"):
+        assert tab.locator(part).is_visible()
+        report = Axe().run(tab)
+        assert report.violations_count == 0, report.generate_report()
+        tab.locator("article a:has(.std-term):visible").first.hover()
+    context.close()
+
+
+@pytest.mark.site
+def test_instructor_page_has_all_notes_without_javascript(
+    book: Project, scriptless_tab: Page
+) -> None:
+    """The pages hide their notes, as the switch needs JavaScript; the instructors' page has all."""
+    notes = []
+    for name in lessons(book):
+        scriptless_tab.goto(address(book, name))
+        assert not any(
+            note.is_visible() for note in scriptless_tab.locator(".instructor-only").all()
+        )
+        texts = scriptless_tab.locator(".admonition.instructor p:not(.admonition-title)")
+        notes += [text.split("\n")[0] for text in texts.all_text_contents()]
+    scriptless_tab.goto(address(book, "reference/instructor"))
+    text = scriptless_tab.locator("article").inner_text()
+    assert len(notes) >= 10 and all(note in text for note in notes)
+
+
+@pytest.mark.site
+def test_key_points_and_exercises_are_gathered(book: Project, tab: Page) -> None:
+    tab.goto(address(book, "reference/keypoints"))
+    text = tab.locator("article").inner_text().replace("’", "'")
+    for name in lessons(book):
+        assert all(point in text for point in book.page(name).lesson["keypoints"]), name
+
+    tab.goto(address(book, "reference/exercises"))
+    cards = tab.locator(".gathered")
+    assert cards.count() >= len(COURSE)
+    for number in range(cards.count()):
+        link = cards.nth(number).locator("a").first
+        title = link.inner_text()
+        assert title.startswith(f"Exercise {number + 1}: ")
+        question = cards.nth(number).locator("p, li").nth(1).inner_text().split(".")[0]
+        link.click()
+        exercise = tab.locator(f"{tab.evaluate('location.hash')}.exercise")
+        assert title.split(": ")[1] in exercise.inner_text() and question in exercise.inner_text()
+        tab.go_back()
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("javascript", [True, False])
+def test_print_shows_every_solution_and_hint(
+    book: Project, chromium: Browser, javascript: bool
+) -> None:
+    context = chromium.new_context(java_script_enabled=javascript)
+    tab = context.new_page()
+    tab.goto(address(book, "dropout"))
+    pages = PdfReader(BytesIO(tab.pdf())).pages
+    text = " ".join(" ".join(page.extract_text() for page in pages).split())
+    assert "Either 0, or 1 scaled up" in text  # in the solution
+    assert "divided by the probability to be left" in text  # in the hint
+    assert "Open all that is folded" not in text and "In class:" not in text
+    context.close()
+
+
+Edit = Callable[[str, str, str], None]
+
+
+@pytest.fixture
+def edit(book: Project) -> Iterator[Edit]:
+    """Replace a part of a file, render, and restore the file in the end."""
+    originals: dict[Path, str] = {}
+
+    def change(name: str, before: str, after: str) -> None:
+        path = book.book / name
+        originals.setdefault(path, path.read_text("utf-8"))
+        assert before in originals[path]
+        path.write_text(originals[path].replace(before, after), "utf-8")
+        assert run_onions(book.root, "render").returncode == 0
+
+    yield change
+    for path, text in originals.items():
+        path.write_text(text, "utf-8")
+    assert run_onions(book.root, "render").returncode == 0
+
+
+def test_edit_reaches_every_page_that_shows_it(book: Project, edit: Edit) -> None:
+    edit("reference/glossary.md", "The share of answers that are right", "How often it is right")
+    assert "How often it is right" in read_html(book, "training")  # in a tip
+    edit("setup.md", "# Set up", "# Begin here")
+    assert "Begin here" in read_html(book, "dropout")  # in the list of pages
+    edit("references.bib", "Nitish", "Nora")
+    assert "Nora Srivastava" in read_html(book, "dropout")  # in another tip
+    edit("dropout.md", "Check both with Keras.", "Check them with Keras.")
+    assert "Check them with Keras." in read_html(book, "reference/exercises")
+
+    def minutes() -> list[int]:
+        schedule = re.search(r"minute (\d+) to (\d+) of (\d+)", read_html(book, "dropout"))
+        assert schedule
+        return [int(minute) for minute in schedule.groups()]
+
+    before = minutes()
+    lesson = book.page("layer_types").lesson
+    edit("layer_types.md", f"teaching: {lesson['teaching']}", f"teaching: {lesson['teaching'] + 1}")
+    assert minutes() == [minute + 1 for minute in before]
+
+
+def test_changed_style_reaches_every_page(book: Project, edit: Edit) -> None:
+    def style_hash(name: str) -> str:
+        return read_html(book, name).partition("book.css?v=")[2][:8]
+
+    before = style_hash("index")
+    edit("_static/site.css", "/* Folded parts. */", "/* Folded. */")
+    assert style_hash("index") == style_hash("dropout") != before
+    merged, own = (
+        (book.build / f"html/_static/{n}.css").read_text("utf-8") for n in ("book", "site")
+    )
+    assert "/* Folded. */" in merged and merged.endswith(own)  # so that the site's own rules win
+
+
+def test_odd_titles_are_kept_and_other_glossaries_get_no_tips(small: Callable[..., Path]) -> None:
+    exercise = "`````{exercise} The number of {layers}, 70 %\n:label: e\n\nHow many?\n`````\n"
+    links = "[One](https://example.org/glossary.html#term-layer), {ref}`term-weights`.\n"
+    glossary = "```{glossary}\nlayer\n  A part.\n```\n"
+    other = f"# Other\n\n(term-weights)=\n\n## Weights\n\nA heading.\n\n{glossary}"
+    root = small(index=f"# T\n\n{links}\n{exercise}\n```{{all-exercises}}\n```\n", other=other)
+    page = read_html(build_site(root), "index")
+    assert "Exercise 1: The number of {layers}, 70 %" in page
+    assert 'class="tip"' not in page
