@@ -199,7 +199,7 @@ def test_conditions_of_steps() -> None:
             "${{ !cancelled() }}",
         ),
         ("render", ".venv/bin/onions doctor --strict", "${{ inputs.doctor }}"),
-        ("render", 'make report BASE="$BASE"', "${{ inputs.base }}"),
+        ("render", 'make report LOCK=requirements-site.lock BASE="$BASE"', "${{ inputs.base }}"),
         ("render", 'cat _build/report.md >> "$GITHUB_STEP_SUMMARY"', "${{ inputs.base }}"),
         ("render", "actions/upload-artifact", "${{ inputs.base }}"),
         ("look", '.venv/bin/onions gate --data "$ONIONS_DATA"', "${{ inputs.publish }}"),
@@ -462,6 +462,16 @@ def test_jobs_with_the_token() -> None:
     users = {job for job, step in STEPS if token in texts(step)}
     assert users == {"comment/comment", "publish/notebooks", "publish/release", "scheduled/tell"}
     assert not any("secrets" in path.read_text("utf-8") for path in PATHS)
+
+
+def test_a_job_installs_one_lock() -> None:
+    """A target that installs asks for the same lock as `make install` before it."""
+    targets = "install|book|live|bundle|test|check|look|report"
+    for name, job in JOBS.items():
+        lines = [step.get("run", "") for step in job.get("steps", [])]
+        makes = [line for line in lines if re.match(rf"make ({targets})\b", line)]
+        locks = {(re.findall(r"LOCK=(\S+)", line) or ["requirements.lock"])[0] for line in makes}
+        assert len(locks) <= 1, f"{name}: {locks}"
 
 
 def test_actions_and_installations() -> None:
