@@ -14,6 +14,8 @@ from packaging.utils import canonicalize_name
 PACKAGE = Path(__file__).parents[1]  # the folder of the package `onions`
 # The names that pip knows of distributions whose import name differs.
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
+# What a distribution runs on and does not require; our only backend of Keras is TensorFlow.
+BACKENDS = {"keras": "tensorflow"}
 
 
 def imported_names(trees: Iterable[ast.AST], *, nested: bool = True) -> set[str]:
@@ -50,15 +52,16 @@ def imported_by(modules: set[str], *, nested: bool = True) -> set[str]:
 
 
 def distributions(names: Iterable[str]) -> set[str]:
-    """Return the distributions that dotted names belong to, by the names that pip knows.
+    """Return the distributions that dotted names need, by the names that pip knows.
 
     Our own package and the standard library do not count.
     """
     tops = {name.partition(".")[0] for name in names}
-    return {
+    needed = {
         str(canonicalize_name(DISTRIBUTIONS.get(name, name)))
         for name in tops - sys.stdlib_module_names - {"onions", "__future__"}
     }
+    return needed | {BACKENDS[name] for name in needed & BACKENDS.keys()}
 
 
 def is_own_module(name: str) -> bool:

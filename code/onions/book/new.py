@@ -41,7 +41,7 @@ def add_page(
     page = Page(name, project.book / f"{name}.md", _page_text(name, not in_course, exercise))
     write_atomic(page.path, page.text)
     try:
-        write_atomic(_toc_path(project), toc)
+        write_atomic(project.toc, toc)
     except BaseException:
         page.path.unlink()
         raise
@@ -82,7 +82,7 @@ def _check_name(project: Project, name: str) -> None:
 
 def _last_page(project: Project) -> Page:
     """Return the last page of DEFAULT_PART, or of a book without this part."""
-    toc = yaml.load(_toc_path(project).read_text("utf-8"), YAML_LOADER)  # noqa: S506, it is safe
+    toc = yaml.load(project.toc.read_text("utf-8"), YAML_LOADER)  # noqa: S506, it is safe
     for part in toc.get("parts") or ():
         if part.get("caption") == DEFAULT_PART:
             return project.page(str(part["chapters"][-1]["file"]).removesuffix(".md"))
@@ -94,7 +94,7 @@ def _toc_with_entry(project: Project, previous: str, name: str) -> str:
 
     Raises PageError.
     """
-    lines = _toc_path(project).read_text("utf-8").splitlines()
+    lines = project.toc.read_text("utf-8").splitlines()
     entry = re.compile(rf"(\s*)- file: *[\"']?{re.escape(previous)}(?:\.md)?[\"']?\s*(?:#.*)?")
     matches = [(i, match[1]) for i, line in enumerate(lines) if (match := entry.fullmatch(line))]
     if matches:
@@ -144,7 +144,3 @@ def _title(name: str) -> str:
 
 def _label(name: str) -> str:
     return re.sub(r"[/_]", "-", name)
-
-
-def _toc_path(project: Project) -> Path:
-    return project.root / "_toc.yml"

@@ -34,20 +34,29 @@ class Project:
         return self.build / "store"
 
     @property
+    def toc(self) -> Path:
+        """The table of contents."""
+        return self.root / "_toc.yml"
+
+    @property
+    def config(self) -> Path:
+        """Jupyter Book's configuration."""
+        return self.root / "_config.yml"
+
+    @property
     def lock(self) -> Path:
         """The pinned packages."""
         return self.root / "requirements.lock"
 
     def pages(self) -> list[Page]:
         """Return all pages in the order of the table of contents. Raises PageError."""
-        toc = self.root / "_toc.yml"
         try:
-            text = toc.read_text("utf-8")
+            text = self.toc.read_text("utf-8")
             names = list(parse_toc_data(yaml.load(text, YAML_LOADER)))  # noqa: S506, both are safe
         except (OSError, MalformedError, yaml.YAMLError) as error:
-            raise PageError(f"{toc}: not a table of contents ({error})") from error
+            raise PageError(f"{self.toc}: not a table of contents ({error})") from error
         if re.search(r"^\s*(- )?glob:", text, re.M):
-            raise PageError(f"{toc}: name each page with file:, not glob:")
+            raise PageError(f"{self.toc}: name each page with file:, not glob:")
         return [self.page(name.removesuffix(".md")) for name in names]
 
     def page(self, name: str) -> Page:

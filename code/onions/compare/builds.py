@@ -14,7 +14,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from onions.book.project import Project
-from onions.store.build import BUILD_FILE, Build, StoreError
+from onions.store.build import BUILD_FILE, Build
 from onions.store.entries import Store
 
 
@@ -66,7 +66,7 @@ def _store_build(name: str, folder: Path) -> ExecutedBuild:
 
     Unreadable entries are skipped.
     """
-    build, store = _read_build(folder), Store(folder)
+    build, store = Build.read(folder), Store(folder)
     key = _build_key(asdict(build))
     runs = [facts for facts in store.facts() if _build_key(facts["build"]) == key]
     last = {facts["page"]: facts for facts in sorted(runs, key=lambda facts: facts["executed"])}
@@ -85,7 +85,7 @@ def _build_key(build: dict[str, Any]) -> list[Any]:
 
 def _revision_build(name: str, commit: str, project: Project) -> ExecutedBuild:
     """Return the pages of a commit that this project's store holds; nothing runs."""
-    _read_build(project.store)
+    Build.read(project.store)
     archive = _git(project, "archive", "--format=zip", commit)
     if archive.returncode != 0:
         raise BuildError(f"{name}: {archive.stderr.decode().strip()}. Name another revision.")
@@ -103,7 +103,7 @@ def _project_build(name: str, project: Project, remedy: str) -> ExecutedBuild:
 
     A page's last run may be of another text: the page may have gone back to an earlier one.
     """
-    build, store = _read_build(project.store), Store(project.store)
+    build, store = Build.read(project.store), Store(project.store)
     rows = _status_rows(name, project, remedy)
     entries = {row["page"]: _entry(store, row["fingerprint"]) for row in rows if row["fresh"]}
     notes = {
@@ -134,13 +134,6 @@ def _status_rows(name: str, project: Project, remedy: str) -> list[dict[str, Any
             f"{name}: its own code can't list its pages' fingerprints ({message}). {remedy}, and "
             "name a copy of the resulting _build/store."
         ) from error
-
-
-def _read_build(store: Path) -> Build:
-    try:
-        return Build.read(store)
-    except StoreError as error:
-        raise BuildError(str(error)) from error
 
 
 def _entry(store: Store, fingerprint: str) -> NotebookNode:

@@ -7,6 +7,7 @@ and what went wrong.
 """
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +21,6 @@ from watchfiles import watch
 from onions.base.files import PARTIAL_SUFFIX
 from onions.base.imports import PACKAGE
 from onions.book.project import Project
-from onions.images.download import Notify
 from onions.live.page_process import PageProcess, job_slots
 from onions.live.preview import LIVE_FOLDER, Preview, RenderProcess
 from onions.live.server import EventChannel, LiveHandler
@@ -32,7 +32,9 @@ from onions.store.entries import Store
 WAKE_SECONDS = 1.0  # how often the main thread checks whether it was interrupted
 
 
-def serve_live(project: Project, builds: list[Build], *, port: int, notify: Notify) -> None:
+def serve_live(
+    project: Project, builds: list[Build], *, port: int, notify: Callable[[str], None]
+) -> None:
     """Serve the book until interrupted, on `port` of this machine (0: any free port).
 
     `builds` are as in `onions.live.preview.render_preview`; `notify` gets a line about every event.
@@ -56,7 +58,7 @@ class LiveSession:
     project: Project
     builds: list[Build]
     channel: EventChannel
-    notify: Notify
+    notify: Callable[[str], None]
     events: "SimpleQueue[tuple[Any, ...]]" = field(default_factory=SimpleQueue)
     renderer: RenderProcess = field(default_factory=RenderProcess)
     ended: Event = field(default_factory=Event)
@@ -132,7 +134,7 @@ class LiveSession:
 
     def _can_change_preview(self, path: Path) -> bool:
         if path.parent == self.project.root:
-            return path == self.project.lock or path.name in ("_config.yml", "_toc.yml")
+            return path in (self.project.lock, self.project.config, self.project.toc)
         return path.suffix not in ("", PARTIAL_SUFFIX)
 
     def _render(self) -> None:

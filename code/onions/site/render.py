@@ -17,7 +17,7 @@ from onions.base.git import read_git
 from onions.base.imports import PACKAGE
 from onions.book.project import Project
 from onions.site.sphinx_build import build_book, incremental_folder
-from onions.store.build import BUILD_FILE, Build, StoreError
+from onions.store.build import BUILD_FILE, Build
 from onions.store.entries import Store
 from onions.store.status import PageState, page_states
 
@@ -59,14 +59,10 @@ def render(project: Project) -> Path:
 
 
 def check_fresh(project: Project) -> list[PageState]:
-    """Return the pages that run. Raises SiteError, which names every stale page; PageError or
-    LockError where a fingerprint can't be computed.
+    """Return the pages that run. Raises SiteError, which names every stale page; StoreError where
+    nothing is executed; PageError or LockError where a fingerprint can't be computed.
     """
-    try:
-        build = Build.read(project.store)
-    except StoreError as error:
-        raise SiteError(str(error)) from error
-    states = page_states(project, build)
+    states = page_states(project, Build.read(project.store))
     stale = [state for state in states if not state.fresh]
     if stale:
         lines = "\n".join(f"  {state.page.path}: {'; '.join(state.reasons)}" for state in stale)

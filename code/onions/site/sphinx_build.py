@@ -35,10 +35,10 @@ def build_book(
         project.book,
         work / builder,
         builder=builder,
-        path_config=project.root / "_config.yml",
+        path_config=project.config,
         noconfig=True,
         confoverrides={
-            "external_toc_path": str(project.root / "_toc.yml"),
+            "external_toc_path": str(project.toc),
             "latex_individualpages": False,
             "nitpicky": True,
             **(options or {}),
@@ -91,7 +91,7 @@ def _hash_renderer(project: Project) -> str:
     """Return a hash of everything except the pages that decides how every page looks."""
     # GITHUB_SHA is the commit that every page names. Sphinx itself notices changed options.
     digest = hashlib.sha256(os.environ.get("GITHUB_SHA", "").encode())
-    settings = [project.root / "_config.yml", project.root / "_toc.yml", project.lock]
+    settings = [project.config, project.toc, project.lock]
     for path in [*renderer_sources(), *settings]:
         if path.exists():
             digest.update(path.read_bytes())

@@ -138,10 +138,8 @@ def _cell_hashes(kind: str, cells: list[CodeCell]) -> dict[str, str]:
 
 
 def _used_versions(names: set[str], project: Project, build: Build) -> dict[str, str]:
-    """Return the locked version of each package that dotted names belong to."""
+    """Return the locked version of each package that dotted names need."""
     packages = imports.distributions(names)
-    if "keras" in packages:
-        packages.add("tensorflow")  # the only backend that Keras runs on here
     versions = locked_versions(project.lock, build.python)
     for name in sorted(packages - set(versions)):
         raise LockError(

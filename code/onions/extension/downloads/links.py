@@ -55,7 +55,6 @@ def _versions(parts: list[Part]) -> dict[str, str]:
     needed = distributions(
         imported_names(ast.parse(part.code.source) for part in parts if part.code)
     )
-    needed |= {"tensorflow"} if "keras" in needed else set()
     needed |= {required for name, required in UNDECLARED.items() if name in needed}
     versions = locked_versions(project.lock, build.python)
     return {name: versions.get(name, "") for name in needed}

@@ -73,7 +73,7 @@ def _version(app: Sphinx, paths: list[str]) -> str:
     ``book/_static``, the packages and the configuration.
     """
     project = session().project
-    sources = [project.lock, project.root / "_config.yml"]
+    sources = [project.lock, project.config]
     texts = [path.read_text("utf-8") for path in sources if path.exists()]
     inputs = [*paths, app.config.onions_static, *texts]
     return sha256("\n".join(inputs).encode()).hexdigest()[:8]
