@@ -21,12 +21,8 @@ help: ## List the targets
 install: $(READY) ## Make the environment in .venv from a lock (LOCK=requirements-gpu.lock)
 
 $(READY): $(LOCK) pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
-	  { echo 'Python 3.11, 3.12 or 3.13 is needed; name one: make PYTHON=python3.12 book'; exit 1; }
-	@echo 'Installing $(LOCK) into $(VENV); with TensorFlow about 3 GB, a minute or more.'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check --require-hashes -r $(LOCK)
-	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	@command -v $(PYTHON) > /dev/null || { echo 'Install python3, or name a Python: make PYTHON=/path/to/python3'; exit 1; }
+	@$(PYTHON) install.py $(LOCK) $(if $(filter file,$(origin PYTHON)),,--python $(PYTHON))
 	@touch $(READY)
 
 book: install ## Execute the pages that changed, render the site, print its address
@@ -43,8 +39,8 @@ test: install browser ## Run all tests, in a real browser
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 check: install ## Format, lint, types, import layers, spelling, page rules, workflows, forms
-	@$(BIN)/ruff format --check code tests benchmarks docs .github
-	@$(BIN)/ruff check code tests benchmarks docs .github
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/codespell

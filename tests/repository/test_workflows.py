@@ -1,10 +1,13 @@
 """The workflows' triggers, permissions, conditions, inputs, artifacts and caches.
 
-These tests read the YAML only. test_rehearse.py runs the jobs' lines; `make check` adds zizmor and
-GitHub's schema.
+Nearly all tests only read the YAML. test_rehearse.py runs the jobs' lines; `make check` adds zizmor
+and GitHub's schema.
 """
 
+import os
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
@@ -164,7 +167,9 @@ def test_conditions_and_needs_of_each_job() -> None:
         "publish/bundle": {"publish/build"},
         "publish/release": {"publish/bundle"},
         "scheduled/links": {"scheduled/rebuild"},
-        "scheduled/tell": {"scheduled/rebuild", "scheduled/links", "scheduled/packages"},
+        "scheduled/tell": {
+            f"scheduled/{name}" for name in ("rebuild", "links", "packages", "python")
+        },
     }
 
 
@@ -456,6 +461,21 @@ def test_the_weekly_build_reports_every_job_that_failed() -> None:
     assert packages["with"]["add-paths"] == "requirements*.lock"
 
 
+def test_the_weekly_build_fails_once_the_next_python_works(tmp_path: Path) -> None:
+    lines = [step["run"] for job, step in STEPS if job == "scheduled/python" and "run" in step]
+    [lock, widen, build] = lines
+    assert lock == "make lock"
+    project = tmp_path / "pyproject.toml"
+    shutil.copy(ROOT / "pyproject.toml", project)
+    for script, make, status in ((widen, "false", 0), (build, "false", 0), (build, "true", 1)):
+        shutil.copy(f"/bin/{make}", tmp_path / "make")
+        path = f"{tmp_path}:{os.environ['PATH']}"
+        command = ["bash", "-eo", "pipefail", "-c", script]
+        done = subprocess.run(command, cwd=tmp_path, env={**os.environ, "PATH": path}, check=False)
+        assert done.returncode == status, script
+    assert 'requires-python = ">=3.11,<3.15"' in project.read_text("utf-8")
+
+
 def test_jobs_with_the_token() -> None:
     """Only jobs that write, and never a job that runs the code of a pull request."""
     token = "${{ github.token }}"  # noqa: S105
@@ -489,7 +509,8 @@ def test_actions_and_installations() -> None:
         assert step["with"].keys() <= {"persist-credentials", "fetch-depth"}, job
         assert step["with"].get("fetch-depth", 0) == 0, job
     for job, step in using("actions/setup-python"):
-        assert step["with"] == {"python-version-file": ".github/python-version"}, job
+        newer = job == "scheduled/python" and step["with"] == {"python-version": "3.14"}
+        assert newer or step["with"] == {"python-version-file": ".github/python-version"}, job
     version = (GITHUB / "python-version").read_text("utf-8").strip()
     assert re.fullmatch(r"3\.1[123](\.\d+)?", version)
     for name in JOBS:
@@ -498,7 +519,3 @@ def test_actions_and_installations() -> None:
         if any(line.startswith(("make ", ".venv/")) for line in lines):
             assert steps(name)[1] == "actions/setup-python", name
         assert not any(re.search(r"\bpip\b|\bcurl\b|\bwget\b", line) for line in lines), name
-    makefile = (ROOT / "Makefile").read_text("utf-8")
-    installs = re.findall(r"pip install (.*)", makefile)
-    assert all("--require-hashes -r $(LOCK)" in line or "--no-deps" in line for line in installs)
-    assert len(installs) == 2

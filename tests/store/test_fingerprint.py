@@ -116,26 +116,40 @@ def test_components_are_the_modules_and_packages_that_are_imported(small: Small)
     parts = components(project.page("index"), project, BUILD)
     modules = {name for name in parts if name.startswith("onions/")}
     images = {f"onions/images/{m}.py" for m in ("__init__", "batches", "download", "sources")}
-    assert modules == images | {f"onions/{m}.py" for m in ("claims", "figures", "kernel")}
+    base = {"onions/base/__init__.py", "onions/base/syntax.py"}
+    assert modules == images | base | {f"onions/{m}.py" for m in ("claims", "figures", "kernel")}
     sketches = replace(BUILD, source=replace(BUILD.source, name="sketches"))
     assert "onions/images/sketches.py" in components(project.page("index"), project, sketches)
     assert {"cell 1", "cell 2", "keras", "tensorflow", "wrapt", "data"} <= parts.keys()
     assert not {"pandas", "seaborn", "pillow", "onions/images/sketches.py"} & parts.keys()
 
 
-def test_a_changed_module_of_the_page_changes_the_fingerprint(
-    small: Small, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("module", "before", "after", "changes"),
+    [
+        ("onions.claims", "import math\n", "import ast, math\n", True),
+        ("onions.claims", '"""', '"""Changed. ', False),
+        ("onions.claims", "import math\n", "\n\nimport math  # a comment\n", False),
+        ("onions.cli", "import sys\n", "import sys\nimport ast\n", False),
+    ],
+    ids=["code", "a docstring", "a comment and blank lines", "code of the builder"],
+)
+def test_only_the_code_of_a_used_module_changes_the_fingerprint(
+    small: Small,
+    monkeypatch: pytest.MonkeyPatch,
+    module: str,
+    before: str,
+    after: str,
+    changes: bool,
 ) -> None:
-    before = index_fingerprint(small)
-    source = imports.read_source
+    unchanged = index_fingerprint(small)
+    read = imports.read_source
+    edited = read(module).replace(before, after, 1)
+    assert edited != read(module)
     monkeypatch.setattr(
-        imports, "read_source", lambda n: source(n) + "\n# x" * (n == "onions.run.execute")
+        imports, "read_source", lambda name: edited if name == module else read(name)
     )
-    assert index_fingerprint(small) == before, "a page does not depend on the builder"
-    monkeypatch.setattr(
-        imports, "read_source", lambda n: source(n) + "\n# x" * (n == "onions.images.sources")
-    )
-    assert index_fingerprint(small) != before
+    assert (index_fingerprint(small) != unchanged) is changes
 
 
 def test_a_package_that_is_not_locked_is_named(small: Small) -> None:

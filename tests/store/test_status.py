@@ -126,7 +126,7 @@ def test_a_changed_module_makes_a_page_stale_only_if_it_imports_the_module(
     for module, expected in (("onions.claims", True), ("onions.site.render", False)):
         with monkeypatch.context() as patch:
             patch.setattr(
-                imports, "read_source", lambda name, m=module: source(name) + "\n#" * (name == m)
+                imports, "read_source", lambda name, m=module: source(name) + "\n0" * (name == m)
             )
             name = module.replace(".", "/") + ".py"
             assert stale_reasons(executed) == ([f"{name} changed"] if expected else [])

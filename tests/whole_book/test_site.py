@@ -339,31 +339,24 @@ def test_warning_fails_every_build_and_keeps_the_last_site(book: Project) -> Non
 
 def test_rendering_needs_the_documentation_packages_only(book: Project, tmp_path: Path) -> None:
     """Without TensorFlow, everything but executing works, and the site is the same."""
-    environment = str(tmp_path / "environment")
-    python = f"{environment}/bin/python"
-    uv = str(Path(sys.executable).with_name("uv"))
-    packages = ["--require-hashes", "-r", f"{ROOT}/requirements-site.lock"]
-    venv = [uv, "venv", "--quiet", "--python", sys.executable, environment]
-    subprocess.run(venv, check=True)
-    install = [uv, "pip", "install", "--quiet", "--python", python, *packages]
+    root = copy_project(tmp_path / "book")
+    for name in ("install.py", "pyproject.toml", "requirements-site.lock"):
+        shutil.copy(ROOT / name, root)
+    shutil.copytree(ROOT / "code", root / "code", ignore=shutil.ignore_patterns("*.egg-info"))
+    install = [sys.executable, str(root / "install.py"), "requirements-site.lock"]
     subprocess.run(install, check=True, timeout=300)
+    python = root / ".venv" / "bin" / "python"
     heavy = ("tensorflow", "keras", "numpy", "matplotlib", "pandas", "wrapt", "rich", "filelock")
     script = f"from importlib.util import find_spec; print([m for m in {heavy} if find_spec(m)])"
     done = subprocess.run([python, "-c", script], capture_output=True, text=True)
     assert done.stdout == "[]\n"
-    root = copy_project(tmp_path / "book")
     shutil.copytree(book.store, root / "_build" / "store")
     smoke = ["--profile", "smoke"]
     compare = ["diff", str(root), str(book.root)]
     for command in (["plan", *smoke], ["execute", "--check", *smoke], compare, ["render"]):
         done = subprocess.run(
             [python, "-m", "onions.cli", "--project", root, *command],
-            env={
-                **os.environ,
-                **GITHUB,
-                "ONIONS_DATA": "sketches",
-                "PYTHONPATH": str(ROOT / "code"),
-            },
+            env={**os.environ, **GITHUB, "ONIONS_DATA": "sketches"},
             capture_output=True,
             text=True,
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from onions.base.syntax import normalize
 from onions.images import batches, download
 from onions.images.batches import ARCHIVE_URL, FOLDER, DataError, read_file
 from onions.images.download import DownloadFailed, Notify
@@ -89,9 +90,10 @@ def keras_cache() -> tuple[Path, Path]:
 
 
 def _sketches(reason: str) -> Source:
-    """Return the stand-in; its identity is the code that draws it."""
+    """Return the stand-in. Its identity is a hash of the code that draws it."""
     modules = [Path(__file__).with_name(name) for name in ("shapes.py", "sketches.py")]
-    identity = hashlib.sha256(b"".join(path.read_bytes() for path in modules)).hexdigest()
+    code = "".join(normalize(module.read_text("utf-8")) for module in modules)
+    identity = hashlib.sha256(code.encode()).hexdigest()
     return Source("sketches", "", identity, "the built-in stand-in, not CIFAR-10", reason)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from onions.base import imports
 from onions.base.files import write_atomic
+from onions.base.syntax import normalize
 from onions.book.page import RUN_TAGS, CodeCell, Page, PageError
 from onions.book.project import Project
 from onions.exports import TAG
@@ -101,7 +102,7 @@ def components(page: Page, project: Project, build: Build) -> dict[str, str]:
     used_modules = helpers | imports.closure({KERNEL_MODULE, build.source.module})
     for name in sorted(used_modules):
         path = imports.source_path(name).relative_to(imports.PACKAGE.parent)
-        parts[path.as_posix()] = _hash(imports.read_source(name))
+        parts[path.as_posix()] = _hash(normalize(imports.read_source(name)))
     # What `onions.kernel` imports inside a function only acts on what the page itself has imported,
     # so it does not count again.
     used = page_imports | imports.imported_by(helpers)
