@@ -37,10 +37,7 @@ def onions(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
 
     def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        try:
-            status = main(["--project", str(root), *arguments])
-        except SystemExit as error:  # wrong usage
-            status = int(error.code or 0)
+        status = main(["--project", str(root), *arguments])
         return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
 
     return run

@@ -1,13 +1,20 @@
-"""The commands that maintain the store."""
+"""The command line: its help, its errors, and the commands that maintain the store."""
 
 import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from onions.book.project import Project
+from onions.commands import onions as cli
 from onions.store.entries import Store
 from support.pages import PRINTING_PAGE, entry
-from support.projects import Small, run_onions
+from support.projects import Run, Small, run_onions
 
 
 @pytest.fixture
@@ -61,19 +68,72 @@ def test_a_damaged_build_file_is_named_and_replaced_by_execute(root: Path) -> No
     assert run_onions(root, "status").returncode == 0
 
 
-def test_every_command_shows_an_example() -> None:
-    for command in (
-        "execute",
-        "status",
-        "plan",
-        "store",
-        "render",
-        "bundle",
-        "new",
-        "check",
-        "diff",
-    ):
-        done = run_onions(Path(), command, "--help")
-        assert done.returncode == 0 and f"example: onions {command}" in done.stdout.replace(
-            "ONIONS_DATA=cifar10 ", ""
-        )
+def commands(group: click.Group, path: str = "onions") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        yield f"{path} {name}", command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+
+
+@pytest.mark.parametrize(("path", "command"), list(commands(cli)))
+def test_every_command_has_help_with_an_example(
+    path: str, command: click.Command, onions: Run
+) -> None:
+    done = onions(Path(), *path.split()[1:], "--help")
+    assert done.returncode == 0 and done.stdout.startswith(f"Usage: {path} [OPTIONS]")
+    assert str(command.help).partition("\n")[0] in done.stdout
+    assert command.epilog and command.epilog.partition("onions ")[2].startswith(path[7:])
+    assert command.epilog in done.stdout
+    for option in command.params:
+        assert isinstance(option, click.Argument) or getattr(option, "help", None), option.name
+
+
+def test_the_help_lists_the_commands(onions: Run) -> None:
+    done = onions(Path(), "--help")
+    assert done.returncode == 0 and "\n    onions execute " in done.stdout
+    for name, command in cli.commands.items():
+        line = re.escape(f"{name} ") + " *" + re.escape(command.get_short_help_str(limit=80))
+        assert re.search(rf"^  {line}$", done.stdout, re.M), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fly"], "No such command 'fly'"),
+        (["execute", "--fly"], "No such option"),
+        (["execute", "--profile", "quick"], "'quick' is not one of 'full', 'smoke'"),
+        (["execute", "--jobs", "0"], "0 is not in the range x>=1"),
+        (["execute", "--shard", "4/3"], "write 2/3 for the second of three shards"),
+        (["reference", "--seeds", "1"], "1 is not in the range x>=2"),
+        (["status", "--json", "--markdown"], "--json and --markdown exclude each other"),
+        (["check", "--fix", "--explain"], "--fix and --explain exclude each other"),
+        (["check", "--explain", "kindness"], "kindness: no such rule; the rules are own-code"),
+        (["diff", "main"], "Missing argument 'AFTER'"),
+        (["new"], "Missing argument 'NAME'"),
+        (["store"], "Usage: onions store [OPTIONS] COMMAND"),
+        ([], "Usage: onions [OPTIONS] COMMAND"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_2_and_says_why(
+    arguments: list[str], message: str, onions: Run
+) -> None:
+    done = onions(Path(), *arguments)
+    assert done.returncode == 2 and message in done.stderr
+    assert not done.stdout
+
+
+def test_the_profile_in_the_environment_is_checked(
+    onions: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONIONS_PROFILE", "quick")
+    done = onions(Path(), "execute")
+    assert done.returncode == 2 and "'quick' is not one of 'full', 'smoke'" in done.stderr
+
+
+def test_a_shell_completes_commands() -> None:
+    words = {"COMP_WORDS": "onions re", "COMP_CWORD": "1", "_ONIONS_COMPLETE": "bash_complete"}
+    done = subprocess.run(
+        [sys.executable, "-m", "onions.cli"], env={**os.environ, **words}, capture_output=True
+    )
+    assert done.stdout.split() == [b"plain,reference", b"plain,render"]

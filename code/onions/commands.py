@@ -1,143 +1,300 @@
-"""The commands of `onions`: functions of the project and the options, which return an exit code.
+"""The commands of `onions`. Each returns an exit code, which `onions.cli` explains.
 
-`onions.cli` explains the exit codes. A command's docstring is its help.
+A command's docstring is its help. Imports inside commands keep the start short, and let machines
+without TensorFlow or Pillow run the other commands.
 """
 
-import argparse
 import errno
 import json
 import os
 import sys
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
 
 from onions.base.files import format_size
 from onions.book.project import Project
 from onions.book.reference import ReferenceRuns
+from onions.live import PORT
 from onions.store.build import Build, StoreError, resolve_build
 from onions.store.entries import Store
 from onions.store.status import age, page_states
 
+EXAMPLES = """\b
+Examples:
+  onions execute                    run the pages that changed, in parallel
+  onions render                     make the site from the store
+  onions status                     list the stale pages, with reasons
+  onions live                       show the book in a browser, updated with every edit
+  onions new my_topic --exercise    add a page
+  onions check pooling              check the rules of one page
+  onions plan --shards 3            divide the stale pages among three machines
+  onions execute --shard 2/3        run the second of three shards
+  onions diff main .                compare two builds
 
-def run_execute(project: Project, options: argparse.Namespace) -> int:
-    """Run the pages that changed, and store them in _build/store.
+\b
+Completion of commands and options in bash (zsh and fish likewise):
+  eval "$(_ONIONS_COMPLETE=bash_source onions)"
+"""
 
-    A page runs when its code, a helper, the data or a version differs from every earlier run.
+
+def _parse_shard(_: object, __: object, text: str) -> tuple[int, int]:
+    part, _, of = text.partition("/")
+    if not (part.isdecimal() and of.isdecimal() and 1 <= int(part) <= int(of)):
+        raise click.BadParameter("write 2/3 for the second of three shards.")
+    return int(part), int(of)
+
+
+# Arguments and options of several commands
+_pages = click.argument("pages", nargs=-1, metavar="[PAGE]...")
+_profiles = click.Choice(("full", "smoke"))
+_profile = click.option(
+    "--profile",
+    type=_profiles,
+    envvar="ONIONS_PROFILE",
+    show_envvar=True,
+    default="full",
+    help="smoke: train for one epoch of 512 images.",
+)
+_jobs = click.option(
+    "--jobs", type=click.IntRange(1), help="Pages at once.  [default: one for each GPU or core]"
+)
+_shard = click.option(
+    "--shard", callback=_parse_shard, metavar="I/N", default="1/1", help="Run shard I of N."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(epilog=EXAMPLES, context_settings={"max_content_width": 100, "show_default": True})
+@click.option(
+    "--project", type=click.Path(path_type=Path), default=".", help="The folder of the book."
+)
+@click.pass_context
+def onions(context: click.Context, project: Path) -> None:
+    """Execute, check and render the lesson *Networks are like onions*."""
+    context.obj = Project(project.resolve())
+
+
+@onions.command(epilog="Example: ONIONS_DATA=cifar10 onions execute")
+@_pages
+@_profile
+@_jobs
+@_shard
+@click.option("--check", is_flag=True, help="Run nothing. Exit with 1 if a page is stale.")
+@click.pass_obj
+def execute(project: Project, /, check: bool, profile: str, **choices: Any) -> int:
+    """Run the pages that changed, and store their outputs.
+
+    A page runs if its code, a helper, the data or a version differs from every earlier run.
     ONIONS_DATA chooses the images: auto, cifar10, sketches, or the path of a folder or archive.
     """
-    if options.check:  # with the data and versions of now, not of the last build
-        return _list_states(project, _resolve(options))
-    return _run_pages(project, options)
+    if check:
+        return _list_states(project, _resolve(profile))
+    return _run_pages(project, profile=profile, **choices)
 
 
-def run_plan(project: Project, options: argparse.Namespace) -> int:
+@onions.command(epilog="Example: onions plan --shards 3 --json")
+@click.option("--shards", type=click.IntRange(1), metavar="N", default=1, help="Machines.")
+@_json
+@_profile
+@click.pass_obj
+def plan(project: Project, shards: int, as_json: bool, profile: str) -> int:
     """Divide the stale pages among several machines.
 
-    All shards take about as long. On each machine, with a copy of _build/store, `onions execute
-    --shard i/N` runs one shard. To merge the results, copy all _build/store into one.
+    The shards take about equally long. On each machine, with a copy of _build/store, run `onions
+    execute --shard i/N`. Then merge the results: copy all _build/store into one.
     """
     from onions.store.plan import expected_seconds, plan_shards
 
-    build = _resolve(options)
+    build = _resolve(profile)
     build.write(project.store)  # for the machines that execute and render
     stale = [state for state in page_states(project, build) if not state.fresh]
     for state in stale:  # a damaged entry must not win when stores are merged
         Store(project.store).path(state.fingerprint).unlink(missing_ok=True)
-    shards = plan_shards(stale, options.shards, project.store) if stale else []
-    rows = []
-    for number, shard in enumerate(shards, 1):
-        if shard:
-            seconds = round(sum(map(expected_seconds, shard)))
-            names = [state.page.name for state in shard]
-            name = f"{number}/{options.shards}"
-            rows.append({"shard": name, "number": number, "seconds": seconds, "pages": names})
-            if not options.json:
-                print(f"shard {name}, about {seconds} s: {', '.join(names)}")
-    if options.json:
+    parts = plan_shards(stale, shards, project.store) if stale else []
+    rows: list[dict[str, Any]] = [
+        {
+            "shard": f"{number}/{shards}",
+            "number": number,
+            "seconds": round(sum(map(expected_seconds, part))),
+            "pages": [state.page.name for state in part],
+        }
+        for number, part in enumerate(parts, 1)
+        if part
+    ]
+    if as_json:
         print(json.dumps({"shards": rows}))
-    else:
-        seconds = round(sum(map(expected_seconds, stale)))
-        print(f"{len(stale)} pages are stale; about {seconds} s of kernels.")
+        return 0
+    for row in rows:
+        print(f"shard {row['shard']}, about {row['seconds']} s: {', '.join(row['pages'])}")
+    seconds = round(sum(map(expected_seconds, stale)))
+    print(f"{len(stale)} pages are stale; about {seconds} s of kernel time.")
     return 0
 
 
-def run_status(project: Project, options: argparse.Namespace) -> int:
-    """List the pages that run: fresh, or stale and why.
+@onions.command(epilog="Example: onions status")
+@_json
+@click.option("--markdown", is_flag=True, help="Print Markdown with the claims of each page.")
+@click.pass_obj
+def status(project: Project, as_json: bool, markdown: bool) -> int:
+    """List the pages: fresh, or stale with reasons.
 
-    Also prints the seconds, the device and the age of each page's last run.
+    Also prints the duration, device and age of each page's last run. Exits with 1 if a page is
+    stale.
     """
+    if as_json and markdown:
+        raise click.UsageError("--json and --markdown exclude each other.")
     build = Build.read(project.store)
-    if not (options.json or options.markdown):
+    if not (as_json or markdown):
         return _list_states(project, build)
     states = page_states(project, build)
-    fresh = all(state.fresh for state in states)
-    if options.markdown:
+    if markdown:
         from onions.compare.report import status_summary
 
         print(status_summary(build, states, Store(project.store)))
-        return 0 if fresh else 1
-    rows = [
-        {"page": s.page.name, "fingerprint": s.fingerprint, "fresh": s.fresh, "why": s.reasons}
-        for s in states
-    ]
-    print(json.dumps(rows))
-    return 0 if fresh else 1
+    else:
+        rows = [
+            {"page": s.page.name, "fingerprint": s.fingerprint, "fresh": s.fresh, "why": s.reasons}
+            for s in states
+        ]
+        print(json.dumps(rows))
+    return 0 if all(state.fresh for state in states) else 1
 
 
-def run_reference(project: Project, options: argparse.Namespace) -> int:
-    """Run pages from other seeds, and write their results.
+@onions.group(epilog="Example: onions store prune --days 30")
+def store() -> None:
+    """Prune or verify the executed pages in _build/store.
 
-    Pages with `reference: true` in their front matter run once from each of N other seeds. Their
-    measures and claims are written to book/reference/reference_runs.json. Finished runs are kept in
-    the store.
+    Old entries are kept until they are pruned, so a page that returns to an earlier text runs
+    nothing.
+    """
+
+
+@store.command(epilog="Example: onions store prune --days 30")
+@click.option("--days", type=click.IntRange(0), default=30, help="The least age of an entry.")
+@click.pass_obj
+def prune(project: Project, days: int) -> int:
+    """Delete old entries that no page uses in its present state."""
+    entries = Store(project.store)
+    used = {state.fingerprint for state in page_states(project, Build.read(project.store))}
+    old = [path for path in entries.older_than(days) if path.stem not in used]
+    freed = format_size(old)
+    for path in old:
+        path.unlink()
+    print(f"Deleted {len(old)} entries ({freed}), kept {_contents(entries)}.")
+    return 0
+
+
+@store.command(epilog="Example: onions store verify")
+@click.pass_obj
+def verify(project: Project) -> int:
+    """Verify the checksum and fingerprint of every entry."""
+    entries = Store(project.store)
+    damaged = list(entries.verify())
+    for message in damaged:
+        print(message, file=sys.stderr)
+    print(f"{len(damaged)} of {_contents(entries)} are damaged.")
+    return 1 if damaged else 0
+
+
+@onions.command(epilog="Example: ONIONS_DATA=cifar10 onions reference --seeds 10")
+@click.option("--seeds", type=click.IntRange(2), metavar="N", default=10, help="Other seeds.")
+@_jobs
+@_shard
+@click.pass_obj
+def reference(project: Project, /, seeds: int, **choices: Any) -> int:
+    """Run pages from other seeds, and record their results.
+
+    Runs each page with `reference: true` in its front matter from N other seeds, and writes its
+    measures and claims to book/reference/reference_runs.json. The store keeps finished runs.
     """
     from onions.run.reference import write_reference_runs
 
-    status = _run_pages(project, options, options.seeds)
-    if status:
-        return status
-    missing = write_reference_runs(project, _resolve(options), options.seeds)
-    if missing:
-        print(f"{len(missing)} runs are missing; with them, the same command writes the result.")
+    if failed := _run_pages(project, seeds=seeds, **choices):
+        return failed
+    if missing := write_reference_runs(project, _resolve("full"), seeds):
+        print(f"{len(missing)} runs are missing. Add them to the store, and run this again.")
     else:
         print(f"Written: {ReferenceRuns(project).path}")
     return 0
 
 
-def run_doctor(project: Project, options: argparse.Namespace) -> int:
+@onions.command(epilog="Example: onions doctor --strict")
+@click.option("--strict", is_flag=True, help="Exit with 1 if a measure deviates.")
+@click.pass_obj
+def doctor(project: Project, strict: bool) -> int:
     """Compare this build with the reference runs.
 
-    Names every measure far outside their range, and the likely cause.
+    Lists every measure far outside their range, with the likely cause.
     """
     from onions.compare.deviations import deviations
 
     lines = list(deviations(project, Build.read(project.store)))
     for line in lines or ["Every page agrees with the reference runs."]:
         print(line)
-    return 1 if lines and options.strict else 0
+    return 1 if lines and strict else 0
 
 
-def run_render(project: Project, options: argparse.Namespace) -> int:
+@onions.command(epilog="Example: onions gate --data cifar10")
+@click.option(
+    "--data",
+    type=click.Choice(("cifar10", "sketches")),
+    default="cifar10",
+    help="The data that the site must show.",
+)
+@click.pass_obj
+def gate(project: Project, data: str) -> int:
+    """Decide whether the site may be published.
+
+    It may be if every page is fresh and was trained in full with the required data, and every claim
+    held. Otherwise, prints the reasons and exits with 1.
+    """
+    from onions.site.gate import obstacles
+
+    lines = list(obstacles(project, data))
+    for line in lines:
+        print(line, file=sys.stderr)
+    if lines:
+        return stop("the site may not be published, for the reasons above.", 1)
+    print("The site may be published.")
+    return 0
+
+
+@onions.command(epilog="Example: onions render")
+@click.pass_obj
+def render(project: Project) -> int:
     """Make the site in _build/html from the store.
 
-    Needs no TensorFlow and no kernel. Does nothing where nothing changed; delete _build/html to
-    render again all the same.
+    Needs neither TensorFlow nor a kernel. Writes only what changed; to render everything again,
+    delete _build/html.
     """
-    from onions.site.render import SiteError, render
+    from onions.site import render as renderer
 
     try:
-        page = render(project)
-    except SiteError as error:
+        page = renderer.render(project)
+    except renderer.SiteError as error:
         return stop(error, 1)
     print(f"Open {page.as_uri()}")
     return 0
 
 
-def run_live(project: Project, options: argparse.Namespace) -> int:
+@onions.command(epilog="Example: onions live --profile smoke")
+@click.option(
+    "--profile",
+    type=_profiles,
+    default="full",
+    help="smoke: run a changed page for one epoch of 512 images first, then in full.",
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=PORT, help="0: any free port.")
+@click.pass_obj
+def live(project: Project, profile: str, port: int) -> int:
     """Show the book in a browser, updated with every edit.
 
     A saved edit appears in about a second. Changed code runs in the background; until it has run,
-    the page shows its last outputs. Errors appear on the page and here. Uses the data of the last
-    build, unless ONIONS_DATA is set.
+    the page shows its last outputs. Errors appear on the page and in the terminal. Uses the data of
+    the last build, unless ONIONS_DATA is set.
     """
     from onions.live.session import serve_live
 
@@ -146,25 +303,27 @@ def run_live(project: Project, options: argparse.Namespace) -> int:
     except StoreError:
         build = None
     if build is None:
-        build = _resolve(options)
+        build = _resolve(profile)
         build.write(project.store)
     quick = replace(build, profile="smoke")
-    builds = [quick, build] if options.profile == "smoke" and quick != build else [build]
+    builds = [quick, build] if profile == "smoke" and quick != build else [build]
     try:
-        serve_live(project, builds, port=options.port, notify=_notify)
+        serve_live(project, builds, port=port, notify=_notify)
     except KeyboardInterrupt:
         _notify("The preview has ended.")
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return stop(f"port {options.port} is taken. Choose another: onions live --port 0", 2)
+            return stop(f"port {port} is taken. Choose another: onions live --port 0", 2)
         raise
     return 0
 
 
-def run_bundle(project: Project, options: argparse.Namespace) -> int:
+@onions.command(epilog="Example: onions bundle")
+@click.pass_obj
+def bundle(project: Project) -> int:
     """Make a PDF, an EPUB and a zip of the site in _build/bundle.
 
-    Needs Chromium (`make browser`), which prints the PDF.
+    Chromium prints the PDF. `make browser` installs it.
     """
     from onions.site.browser import NoBrowser
     from onions.site.bundle import make_bundle
@@ -181,137 +340,118 @@ def run_bundle(project: Project, options: argparse.Namespace) -> int:
     return 0
 
 
-def run_new(project: Project, options: argparse.Namespace) -> int:
+@onions.command(epilog="Example: onions new my_topic --after pooling")
+@click.argument("name")
+@click.option("--exercise", is_flag=True, help="With an exercise and its solution.")
+@click.option("--after", metavar="PAGE", default="", help="The page before it in _toc.yml.")
+@click.pass_obj
+def new(project: Project, name: str, exercise: bool, after: str) -> int:
     """Add a page, or an exercise to a page.
 
-    The new page keeps the rules, runs and renders; replace its text by yours. It is added to
-    _toc.yml, by default after the optional pages. With --exercise, it has an exercise with a
-    solution; an existing page gets one more.
+    The new page keeps the rules, runs and renders: replace its text with yours. It follows the
+    optional pages in _toc.yml, or the page of --after. With --exercise, an existing page gets one
+    more exercise.
     """
     from onions.book.new import NEXT, add_exercise, add_page
 
-    name = options.name
-    if options.exercise and (project.book / f"{name}.md").is_file():
-        if options.after:
-            return stop(f"{name} exists already; --after is for a new page", 2)
+    if exercise and (project.book / f"{name}.md").is_file():
+        if after:
+            return stop(f"{name} exists already; --after is for a new page.", 2)
         label = add_exercise(project, name)
         print(f"Added {label} to book/{name}.md. Count its minutes in `exercises:`, at the top.")
     else:
-        _, before = add_page(project, name, after=options.after, exercise=options.exercise)
+        _, before = add_page(project, name, after=after, exercise=exercise)
         print(f"Made book/{name}.md, in _toc.yml after {before}.")
     print(NEXT.format(name))
     return 0
 
 
-def run_check(project: Project, options: argparse.Namespace) -> int:
-    """Check the pages' rules, without running them.
+@onions.command(epilog="Example: onions check pooling --fix")
+@_pages
+@click.option("--fix", is_flag=True, help="Repair what needs no author.")
+@click.option(
+    "--explain",
+    is_flag=False,
+    flag_value="all",
+    metavar="[RULE]",
+    help="Print one rule or all, and check nothing.",
+)
+@click.pass_obj
+def check(project: Project, pages: tuple[str, ...], fix: bool, explain: str | None) -> int:
+    """Check the rules of pages, without running them.
 
-    Prints each broken rule with its place, why it matters and how to repair it.
+    Prints each broken rule with its place, its reason and a repair. Exits with 1 if there is one.
     """
     from onions.book.check import check_page, explain_rule, format_finding, repair_page
     from onions.book.project import select_pages
     from onions.book.rules import RULES
 
-    if options.explain:
-        rules = RULES if options.explain == "all" else [options.explain]
-        print("\n\n".join(map(explain_rule, rules)))
+    if explain and fix:
+        raise click.UsageError("--fix and --explain exclude each other.")
+    if explain:
+        print("\n\n".join(map(explain_rule, RULES if explain == "all" else [explain])))
         return 0
-    pages = select_pages(project, options.pages)
-    if options.fix:
-        for line in (line for page in pages for line in repair_page(page)):
+    selected = select_pages(project, pages)
+    if fix:
+        for line in (line for page in selected for line in repair_page(page)):
             print(line)
-        pages = select_pages(project, [page.name for page in pages])
-    findings = [(page, finding) for page in pages for finding in check_page(page)]
+        selected = select_pages(project, [page.name for page in selected])
+    findings = [(page, finding) for page in selected for finding in check_page(page)]
     for page, finding in findings:
         print(format_finding(page, finding))
     for rule in dict.fromkeys(finding.rule for _, finding in findings):
         print(f"\n{explain_rule(rule)}")
     count = f"{len(findings)} finding{'s' * (len(findings) > 1)}"
-    print(f"\n{count}" if findings else "every page keeps the rules")
+    print(f"\n{count}" if findings else "Every page keeps the rules.")
     return 1 if findings else 0
 
 
-def run_gate(project: Project, options: argparse.Namespace) -> int:
-    """Tell whether the site may be published.
+@onions.command(epilog="Example: onions diff main . --format html > diff.html")
+@click.argument("before")
+@click.argument("after")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("text", "markdown", "html")),
+    default="text",
+    help="html shows changed figures side by side.",
+)
+@click.pass_obj
+def diff(project: Project, before: str, after: str, form: str) -> int:
+    """Compare the results of two builds.
 
-    It may be published if every page is fresh, was trained in full with the data asked for, and
-    every claim held.
+    A build is the folder of a project, a built site, a store, or a git revision of this project
+    whose pages are in the store. Exits with 1 if the builds differ.
     """
-    from onions.site.gate import obstacles
-
-    lines = list(obstacles(project, options.data))
-    for line in lines:
-        print(line, file=sys.stderr)
-    if lines:
-        return stop("the site may not be published, for the reasons above.", 1)
-    print("The site may be published.")
-    return 0
-
-
-def run_prune(project: Project, options: argparse.Namespace) -> int:
-    """Delete old entries that no page uses in its present state."""
-    store = Store(project.store)
-    used = {state.fingerprint for state in page_states(project, Build.read(project.store))}
-    old = [path for path in store.older_than(options.days) if path.stem not in used]
-    freed = format_size(old)
-    for path in old:
-        path.unlink()
-    print(f"Deleted {len(old)} entries ({freed}), kept {_contents(store)}.")
-    return 0
-
-
-def run_verify(project: Project, options: argparse.Namespace) -> int:
-    """Check every entry of the store."""
-    store = Store(project.store)
-    damaged = list(store.verify())
-    for message in damaged:
-        print(message, file=sys.stderr)
-    print(f"{len(damaged)} of {_contents(store)} are damaged.")
-    return 1 if damaged else 0
-
-
-def run_diff(project: Project, options: argparse.Namespace) -> int:
-    """Compare two builds: claims, measures, networks, figures and times.
-
-    A build is a project's folder, a built site, a store, or a git revision of this project; the
-    revision's own code then tells which entries of the store belong to it. Exits with 1 if the
-    builds differ.
-    """
-    from onions.compare.builds import BuildError, find_build  # here, since render needs no Pillow
+    from onions.compare.builds import BuildError, find_build
     from onions.compare.diff import compare_builds
     from onions.compare.report import format_diff
 
     try:
-        before, after = find_build(options.before, project), find_build(options.after, project)
+        builds = find_build(before, project), find_build(after, project)
     except (BuildError, StoreError) as error:
         return stop(error, 2)
-    differences = compare_builds(before, after, ReferenceRuns(project))
-    print(format_diff(differences, options.format), end="")
+    differences = compare_builds(*builds, ReferenceRuns(project))
+    print(format_diff(differences, form), end="")
     return 1 if differences else 0
 
 
-def _resolve(options: argparse.Namespace) -> Build:
-    build = resolve_build(_choice(), options.profile, _notify)
+def stop(reason: object, code: int) -> int:
+    """Print why a command stops, and return its exit code."""
+    print(f"onions: {reason}", file=sys.stderr)
+    return code
+
+
+def _resolve(profile: str) -> Build:
+    build = resolve_build(_data(), profile, _notify)
     _notify(f"Data: {build.source.description}, since {build.source.reason}.")
     return build
 
 
-def _run_pages(project: Project, options: argparse.Namespace, seeds: int = 0) -> int:
+def _run_pages(project: Project, **choices: Any) -> int:
     from onions.run.execute import execute
-    from onions.store.lockfile import EnvironmentMismatch
 
-    try:
-        report = execute(
-            project,
-            choice=_choice(),
-            profile=options.profile,
-            jobs=options.jobs,
-            shard=options.shard,
-            seeds=seeds,
-            pages=options.pages,
-        )
-    except EnvironmentMismatch as error:
-        return stop(error, 2)
+    report = execute(project, choice=_data(), **choices)
     if report.failed:
         return stop(f"see above; these pages failed: {', '.join(report.failed)}.", 3)
     return 0
@@ -344,11 +484,5 @@ def _notify(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # standard output is for results
 
 
-def _choice() -> str:
+def _data() -> str:
     return os.environ.get("ONIONS_DATA") or "auto"
-
-
-def stop(reason: object, status: int) -> int:
-    """Print why a command stops, and return its exit code."""
-    print(f"onions: {reason}", file=sys.stderr)
-    return status

@@ -32,7 +32,7 @@ def test_check_prints_place_rule_reason_and_fix(small: Small, onions: Run) -> No
     assert done.stdout.count("  fix: leave the word out.") == 1
     assert done.stdout.endswith("\n2 findings\n")
     done = onions(root, "check", "index")
-    assert (done.returncode, done.stdout) == (0, "every page keeps the rules\n")
+    assert (done.returncode, done.stdout) == (0, "Every page keeps the rules.\n")
 
 
 def test_explain_prints_rules_and_checks_nothing(small: Small, onions: Run) -> None:

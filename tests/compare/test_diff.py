@@ -480,7 +480,7 @@ def test_pages_that_were_not_executed_are_named(repository: Path, diff: Diff, sm
 def test_a_revision_whose_code_lists_no_fingerprints_is_refused(
     repository: Path, diff: Diff
 ) -> None:
-    path = repository / "code" / "onions" / "cli.py"
+    path = repository / "code" / "onions" / "commands.py"
     path.write_text(path.read_text().replace('"--json"', '"--jason"'))
     commit(repository, "ancient")
     status, _, err = diff("ancient", "new")

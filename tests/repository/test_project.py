@@ -111,17 +111,6 @@ def test_the_cited_version_is_that_of_the_project() -> None:
     assert cited == [project["version"]]
 
 
-@pytest.mark.parametrize("command", [[], ["execute"], ["render"], ["check"]])
-def test_help_has_an_example(command: list[str]) -> None:
-    done = run_onions(ROOT, *command, "--help")
-    assert done.returncode == 0 and "example" in done.stdout and "onions " in done.stdout
-
-
-def test_an_unknown_command_is_refused() -> None:
-    done = run_onions(ROOT, "fly")
-    assert done.returncode == 2 and "invalid choice" in done.stderr
-
-
 def test_render_before_execute_says_what_to_do(small: Small) -> None:
     root = small(index="# One")
     done = run_onions(root, "render")

@@ -200,7 +200,7 @@ def test_installed_versions_that_differ_from_the_lock_are_refused(small: Small) 
             {"ONIONS_DATA": "/nowhere"},
             "/nowhere: can't be read (No such file",
         ),
-        ({"ONIONS_PROFILE": "nonsense"}, "invalid choice: 'nonsense'"),
+        ({"ONIONS_PROFILE": "nonsense"}, "'nonsense' is not one of 'full', 'smoke'"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
