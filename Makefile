@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(LOCK)
 
-# Two workers, each with one file of tests at a time: GitHub's runners have two cores or more.
+# Two workers, since GitHub's runners have at least two cores. Each runs one file at a time.
 SIDE_BY_SIDE := --numprocesses 2 --dist loadscope
 
 .PHONY: help install book live bundle test check look report rehearse bench browser gpu lock clean
@@ -49,11 +49,12 @@ check: install ## Format, lint, types, import layers, spelling, page rules, work
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/*.yml
+	@echo 'All checks passed.'
 
-look: install browser ## Look at the site in _build/html in a real browser
+look: install browser ## Test the site in _build/html in a real browser
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m site --built .
 
-report: install ## Write _build/report.md: what this build says differently (BASE=main)
+report: install ## Write _build/report.md: the state of each page, and what differs from BASE (BASE=main)
 	@$(BIN)/onions status --markdown > _build/report.md
 	@echo >> _build/report.md
 	@$(BIN)/onions diff "$(BASE)" . --format markdown >> _build/report.md 2>&1 || test $$? -le 2
@@ -67,9 +68,9 @@ bench: install browser ## Compare with other tools on the same pages, in about 4
 browser: install ## Find Chromium, or install it
 	@$(BIN)/python tests/support/install_browser.py
 
-gpu: ## Is there an NVIDIA GPU?
-	@nvidia-smi -L || { echo 'No NVIDIA GPU answers here. Repair its driver, or leave the repository' \
-	  'variable GPU_RUNNER empty to execute on CPUs (.github/README.md).'; exit 1; }
+gpu: ## Check that an NVIDIA GPU responds
+	@nvidia-smi -L || { echo 'No NVIDIA GPU responds. Repair its driver, or run on the CPU: without LOCK' \
+	  'on your machine, without the variable GPU_RUNNER on GitHub (.github/README.md).'; exit 1; }
 
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
   --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock'

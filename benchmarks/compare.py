@@ -1,9 +1,9 @@
 """`make bench`: build the same pages with this project and with other tools, in one run.
 
-Measures every row for every tool: builds from nothing and after edits, the effects of a failing
-cell and of a dead kernel, and the weight of pages. Writes the tables and the plot of README.md in
-this folder. Saves each result in _build/bench/results.json at once, so an interrupted run resumes;
-a finished one starts afresh.
+Measures every row for every tool: builds from nothing and after edits, a failing cell, a dead
+kernel, and the weight of pages. Writes the tables and the plot of README.md in this folder. Each
+result is saved immediately in _build/bench/results.json, so an interrupted run resumes; after a
+finished run, the next run starts afresh.
 
     .venv/bin/python benchmarks/compare.py --peers onions nbsphinx --rows unchanged prose
 """
@@ -38,12 +38,12 @@ from onions.kernel import CACHE, run_facts
 from tools import BENCH, CODE, SOURCE, TOOLS, Tool, write_if_changed
 
 RESULTS = BENCH / "results.json"
-EDITED, OTHER = "layer_types", "convolution"  # the pages that edits change; both run code
-WEIGHED = ("layer_types", "dropout")  # a page of text, and one of plots
-TIMEOUT = 3600.0  # seconds for one build; none needs as many
-DEAD_KERNEL_TIMEOUT = 600.0  # seconds after which a build with a dead kernel counts as hanging
-MAX_RUNS, MIN_SECONDS = 3, 10.0  # a build is repeated until either is reached
-LOG, TAIL = "build.log", 2000  # the output of a build, and how many characters of it are shown
+EDITED, OTHER = "layer_types", "convolution"  # the edited pages; both run code
+WEIGHED = ("layer_types", "dropout")  # a page with much text, a page with many plots
+TIMEOUT = 3600.0  # seconds for one build; all need less
+DEAD_KERNEL_TIMEOUT = 600.0  # seconds; a build that takes longer counts as hanging
+MAX_RUNS, MIN_SECONDS = 3, 10.0  # builds are repeated until either is reached
+LOG, TAIL = "build.log", 2000  # a build's output; characters of its end to show
 HELPER = CODE / "onions" / "diagrams.py"
 FUNCTION = '\n\ndef word() -> str:\n    """Return a word that a page prints."""\n    return "{}"\n'
 CELL = "\n\n```{{code-cell}} python\n:tags: [remove-input, build-only]\n{}\n```\n"
@@ -51,17 +51,20 @@ Result = dict[str, Any]
 
 
 class BuildFailed(Exception):
-    """A build that should succeed failed; the second argument is the end of its output."""
+    """A build failed unexpectedly; the second argument is the end of its output."""
 
 
 class Benchmark:
-    """The rows of one tool, measured in its folder; edits of earlier rows remain in the pages."""
+    """The rows of one tool, measured in its folder.
+
+    A row's edits remain in later rows, except the cells of `failing` and `dead`.
+    """
 
     def __init__(self, tool: Tool, source: Source, profile: str) -> None:
         self.tool, self.work = tool, tool.folder / "work"
         self.added = tool.folder / "added.md"  # the text that earlier edits added to the page
         self.environment = tool.environment(source, profile)
-        self.token = f"t{time.time_ns()}"  # is in no page yet, so no edit is made twice
+        self.token = f"t{time.time_ns()}"  # new, so every edit changes its page
 
     def nothing(self) -> Result:
         """Build the whole book from nothing."""
@@ -93,7 +96,7 @@ class Benchmark:
         return self._median(CELL.format(f'print("{self.token} {{n}}")'))
 
     def helper(self) -> Result:
-        """Change the return value of a function of ours, which a page prints."""
+        """Change the return value of a helper function, which a page prints."""
         change_helper(self.token)
         return self._resources(self._build()) | {"right": self._shows(self.token)}
 
@@ -103,7 +106,7 @@ class Benchmark:
         return self._outcome(self._build(broken))
 
     def dead(self) -> Result:
-        """Add a cell that kills its kernel, and to a later page one that writes a file."""
+        """Add a cell that kills its kernel, and to a later page a cell that writes a file."""
         written = BENCH / "written"
         written.unlink(missing_ok=True)
         broken = f"\n\nThe sentence {self.token}.\n" + CELL.format("import os\n\nos._exit(1)")
@@ -137,7 +140,7 @@ class Benchmark:
         return medians | {"runs": len(runs)}
 
     def _resources(self, build: ProcessResult) -> Result:
-        """Return the resources of a build that should succeed. Raises BuildFailed."""
+        """Return the resources of a build that should succeed. Raises BuildFailed if it did not."""
         if build.exit_code != 0:
             end = f"{build.output[-TAIL:]}\n\nThe whole output: {self.tool.folder / LOG}"
             raise BuildFailed(f"the build failed with exit code {build.exit_code}", end)
@@ -158,7 +161,7 @@ class Benchmark:
         }
 
     def _shows(self, token: str) -> bool:
-        """Tell whether the edited page of the site contains a word."""
+        """Return whether the edited page of the site contains a word."""
         page = self.tool.file(EDITED)
         return page.exists() and token in page.read_text("utf-8", errors="replace")
 
@@ -168,9 +171,9 @@ ROWS_OF_TOOLS = {"script": ("nothing",), "mystmd": tuple(row for row in ROWS if 
 
 
 def main() -> int:
-    """Measure the missing results, and write README.md."""
+    """Measure the missing results, and write README.md once every tool has results."""
     options = _parser().parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM):  # so that no build is left behind
+    for number in (signal.SIGINT, signal.SIGTERM):  # kill the running build on a signal
         signal.signal(number, signal.default_int_handler)
     source = resolve_source(os.environ.get("ONIONS_DATA") or "sketches", notify=_notify)
     wanted = [
@@ -186,11 +189,11 @@ def main() -> int:
         prepare()
     if source.name == "sketches":
         for images, _ in sketches.load_data(CACHE / source.identity[:16]):
-            images[:10_000]  # draws as many as pages use before any tool is timed
+            images[:10_000]  # drawn before any tool is timed
     try:
         failed = _measure_all(_missing(wanted, data), data, source)
     except KeyboardInterrupt:
-        _notify("Interrupted. The results so far are saved; the same command resumes.")
+        _notify("Interrupted. The results so far are saved. Run the same command to resume.")
         return 130
     for kind in ("tools", "rows"):  # in the order of the tables
         data[kind] = {name: data[kind][name] for name in TOOLS if name in data[kind]}
@@ -207,7 +210,7 @@ def _missing(wanted: list[tuple[str, str]], data: Result) -> list[tuple[str, str
 
 
 def _measure_all(pairs: list[tuple[str, str]], data: Result, source: Source) -> set[str]:
-    """Measure pairs of a tool and a row. Skip a tool that failed; return those tools."""
+    """Measure pairs of a tool and a row, and return the failed tools; skip their other rows."""
     failed: set[str] = set()
     for number, (name, row) in enumerate(pairs, 1):
         if name in failed:
@@ -223,7 +226,7 @@ def _measure_all(pairs: list[tuple[str, str]], data: Result, source: Source) -> 
 
 
 def _measure(tool: Tool, row: str, data: Result, source: Source) -> None:
-    """Measure a row for a tool, and save it. Raises BuildFailed or NotInstalled."""
+    """Measure a row for a tool, and save the result. Raises BuildFailed or NotInstalled."""
     tool.install()
     result = getattr(Benchmark(tool, source, data["profile"]), row)()
     data["tools"][tool.name] = _tool_facts(tool)
@@ -233,7 +236,7 @@ def _measure(tool: Tool, row: str, data: Result, source: Source) -> None:
 
 
 def prepare() -> None:
-    """Copy the project, with a function of ours that a page calls."""
+    """Copy the project, and add a helper function and a cell that calls it."""
     tools.prepare()
     with HELPER.open("a", encoding="utf-8") as module:
         module.write(FUNCTION.format("first"))
@@ -242,19 +245,19 @@ def prepare() -> None:
 
 
 def change_helper(word: str) -> None:
-    """Change the word that the function returns."""
+    """Change the word that the helper function returns."""
     code = HELPER.read_text("utf-8")
     write_if_changed(HELPER, re.sub('return "[^"]*"\n\\Z', f'return "{word}"\n', code))
 
 
 def edited_pages(additions: dict[str, str]) -> Iterator[Page]:
-    """Yield all pages of the book, with text added at the ends of some."""
+    """Yield all pages of the book; `additions` are added to the ends of pages, by name."""
     for page in Project(SOURCE).pages():
         yield Page(page.name, page.path, page.text + additions.get(page.name, ""))
 
 
 def _saved_results(conditions: Result) -> Result:
-    """Return the results of an earlier run under the same conditions, or none."""
+    """Return the results of an earlier run under the same conditions, or empty results."""
     if RESULTS.exists():
         saved = dict(json.loads(RESULTS.read_text("utf-8")))
         if conditions.items() <= saved.items():
@@ -263,7 +266,7 @@ def _saved_results(conditions: Result) -> Result:
 
 
 def _conditions(source: Source, profile: str) -> Result:
-    """Return what must be the same in all results: the machine, the versions, the data."""
+    """Return the conditions that all results share: machine, versions, data and profile."""
     return {
         "machine": run_facts()["device"],
         "python": platform.python_version(),
@@ -292,11 +295,26 @@ def _tool_facts(tool: Tool, failure: str = "") -> Result:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
-        epilog="example: .venv/bin/python benchmarks/compare.py --peers onions",
+        epilog="Example: .venv/bin/python benchmarks/compare.py --peers onions",
     )
-    parser.add_argument("--peers", nargs="+", metavar="NAME", choices=TOOLS, default=list(TOOLS))
-    parser.add_argument("--rows", nargs="+", metavar="ROW", choices=ROWS, default=list(ROWS))
-    parser.add_argument("--profile", choices=("full", "smoke"), default="smoke")
+    parser.add_argument(
+        "--peers",
+        nargs="+",
+        metavar="NAME",
+        choices=TOOLS,
+        default=list(TOOLS),
+        help=f"tools to measure: {', '.join(TOOLS)} (all)",
+    )
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        metavar="ROW",
+        choices=ROWS,
+        default=list(ROWS),
+        help=f"rows to measure: {', '.join(ROWS)} (all)",
+    )
+    profiles = ("full", "smoke")
+    parser.add_argument("--profile", choices=profiles, default="smoke", help="profile (smoke)")
     return parser
 
 

@@ -1,8 +1,8 @@
-"""The time of a forward pass of the page *inspection*'s network, in a real browser.
+"""Time a forward pass of the network on the page *inspection*, in a real browser.
 
-The network runs at every move of the grey square, so a pass has to fit into a frame of the screen,
-16 ms. Needs an executed and rendered book, and Chromium; README.md in this folder keeps the last
-numbers.
+That page's explorer runs the network whenever a reader moves a grey square over an image, so a pass
+must fit into a frame of the screen, 16 ms. Requires an executed and rendered book, and Chromium.
+README.md in this folder keeps the last numbers.
 
     .venv/bin/python benchmarks/explorers.py
 """
@@ -17,7 +17,7 @@ from onions.site.browser import launch_chromium
 from onions.site.serve import serve_folder
 
 ROOT = Path(__file__).parents[1]
-WARM_UP = 10  # passes while the browser still compiles the code
+WARM_UP = 10  # passes that do not count, since the browser still compiles the code
 TIMES = """async ([modules, data, runs]) => {
   const { forward } = await import(modules + "prediction.js");
   const { load, normalised, part } = await import(modules + "shared.js");

@@ -1,9 +1,9 @@
-"""Lighthouse and axe on every page of the site.
+"""Rate every page of the site with Lighthouse and axe, and print a table.
 
-The site is served as GitHub Pages would serve it. Lighthouse emulates a phone on slow 4G, its
-default; the medians of several runs count. axe checks each page in light and dark, narrow and wide,
-with all folded parts open. Lighthouse needs Node.js; npx fetches it on the first run. Prints a
-table; README.md in this folder keeps the last one.
+A local server imitates GitHub Pages. Lighthouse emulates a phone on slow 4G, its default; the table
+shows medians of several runs. axe checks each page in light and dark, narrow and wide, with all
+folded parts open. Requires Node.js; npx fetches Lighthouse on the first run. README.md in this
+folder keeps the last table.
 
     .venv/bin/python benchmarks/lighthouse.py --pages index dropout --runs 1
 """
@@ -28,9 +28,9 @@ from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[1]
 LIGHTHOUSE = "lighthouse@12.8.2"
-FLAGS = "--headless=new --no-sandbox --disable-gpu"  # the site is ours, as in onions.site.browser
+FLAGS = "--headless=new --no-sandbox --disable-gpu"  # as in onions.site.browser
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
-DIGITS = {  # the measures of a page, with the significant digits after the point
+DIGITS = {  # a page's measures, and the decimals to show
     "KiB": 0,
     "requests": 0,
     **dict.fromkeys(CATEGORIES, 2),
@@ -54,10 +54,10 @@ def main() -> None:
     site, runs = ROOT / "_build" / "html", 3
     parser.add_argument("--site", type=Path, default=site, help="the site (_build/html)")
     parser.add_argument("--pages", nargs="+", metavar="NAME", help="pages as in _toc.yml (all)")
-    parser.add_argument("--runs", type=int, default=runs, help=f"Lighthouse runs of each ({runs})")
+    parser.add_argument("--runs", type=int, default=runs, help=f"Lighthouse runs per page ({runs})")
     options = parser.parse_args()
     if not (options.site / "index.html").exists():
-        sys.exit(f"{options.site}: there is no site. Run `make book`, or name one with --site.")
+        sys.exit(f"{options.site}: no site. Run `make book`, or name a site with --site.")
     pages = options.pages or [*(page.name for page in Project(ROOT).pages()), "search"]
     try:
         measures = measure_pages(options.site, pages, options.runs)
@@ -71,7 +71,11 @@ def main() -> None:
 
 
 def measure_pages(site: Path, pages: list[str], runs: int) -> dict[str, Measures]:
-    """Return the measures of Lighthouse and axe for pages of a site. Raises LighthouseError."""
+    """Return the measures of Lighthouse and axe for pages of a site, by page.
+
+    Names are as in `DIGITS`; `elsewhere` counts third-party requests. Each measure of Lighthouse is
+    the median of `runs`. Raises LighthouseError if Lighthouse can't measure a page.
+    """
     measures = {}
     with serve_folder(site) as address:
         for number, page in enumerate(pages, 1):
@@ -80,7 +84,7 @@ def measure_pages(site: Path, pages: list[str], runs: int) -> dict[str, Measures
             measures[page] = {
                 name: median(report[name] for report in reports) for name in reports[0]
             }
-        # After Lighthouse: a second browser beside it would slow it down.
+        # After Lighthouse, which a second browser would slow down.
         with browser.launch_chromium() as chromium:
             for page in pages:
                 measures[page]["axe violations"] = _axe(chromium, f"{address}{page}.html")
@@ -89,16 +93,14 @@ def measure_pages(site: Path, pages: list[str], runs: int) -> dict[str, Measures
 
 def _lighthouse(url: str) -> Measures:
     if not shutil.which("npx"):
-        raise LighthouseError(
-            "npx, which runs Lighthouse, is missing. Install Node.js 18.16 or newer."
-        )
+        raise LighthouseError("npx is missing. Install Node.js 18.16 or newer.")
     command = ["npx", "--yes", LIGHTHOUSE, url, "--quiet", "--output=json"]
     options = [f"--only-categories={','.join(CATEGORIES)}", f"--chrome-flags={FLAGS}"]
     environment = {**os.environ, "CHROME_PATH": browser.find_chromium()}
     result = subprocess.run([*command, *options], env=environment, capture_output=True, text=True)
     if result.returncode:
         raise LighthouseError(
-            f"{LIGHTHOUSE} failed on {url}; it needs Node.js 18.16 or newer:\n{result.stderr}"
+            f"{LIGHTHOUSE} failed on {url}; it requires Node.js 18.16 or newer:\n{result.stderr}"
         )
     report = json.loads(result.stdout)
     audits = report["audits"]

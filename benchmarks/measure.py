@@ -1,4 +1,4 @@
-"""Time and memory of a process with all its descendants; Markdown tables."""
+"""Measure the time and memory of a process and its descendants; format Markdown tables."""
 
 import os
 import signal
@@ -14,9 +14,9 @@ from pathlib import Path
 
 @dataclass
 class Resources:
-    """The wall-clock seconds, the CPU seconds of all cores, and the peak memory in MiB of a run.
+    """A run's wall-clock seconds, CPU seconds on all cores, and peak memory in MiB.
 
-    The memory is the sum over all processes of the run, in proportional set size.
+    The memory is the sum of the proportional set sizes of all processes.
     """
 
     seconds: float
@@ -24,7 +24,7 @@ class Resources:
     peak_mib: float
 
     def __add__(self, other: "Resources") -> "Resources":
-        """Return the resources of two runs, one after the other."""
+        """Return the resources of two consecutive runs."""
         return Resources(
             self.seconds + other.seconds,
             self.cpu_seconds + other.cpu_seconds,
@@ -38,7 +38,7 @@ class Resources:
 
 @dataclass
 class ProcessResult:
-    """A run that may have failed. The exit code is None if the run was stopped at its timeout."""
+    """A run that may have failed; its exit code is None if it was stopped at its timeout."""
 
     resources: Resources
     exit_code: int | None
@@ -51,10 +51,13 @@ def run_process(
     folder: Path | None = None,
     timeout: float | None = None,
 ) -> ProcessResult:
-    """Run a command in a folder, for `timeout` seconds at most."""
+    """Run a command for at most `timeout` seconds (None: no limit), then kill its process group.
+
+    `folder` None is the current folder. The output is stdout and stderr together.
+    """
     before, started = os.times(), time.monotonic()
     with (
-        tempfile.TemporaryFile("w+", errors="replace") as log,  # a pipe would outlive its process
+        tempfile.TemporaryFile("w+", errors="replace") as log,  # orphans could hold a pipe open
         subprocess.Popen(
             command,
             cwd=folder,
@@ -75,7 +78,7 @@ def run_process(
             raise
         seconds = time.monotonic() - started
         peak.stop()
-        _kill_group(process.pid)  # a kernel left behind would slow the next run down
+        _kill_group(process.pid)  # a leftover kernel would slow down the next run
         process.wait()
         log.seek(0)
         output = log.read()
@@ -86,7 +89,7 @@ def run_process(
 
 
 def run_checked(command: list[str], environment: dict[str, str]) -> Resources:
-    """Run a command without showing its output. If it fails, exit with the end of its output."""
+    """Run a command silently; if it fails, exit with the end of its output."""
     result = run_process(command, environment)
     if result.exit_code:
         end = result.output[-4000:]
@@ -107,7 +110,7 @@ def _kill_group(leader: int) -> None:
 
 
 class _Peak(threading.Thread):
-    """Polls the memory of a process and its descendants four times a second."""
+    """A thread that samples the memory of a process and its descendants four times a second."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(daemon=True)

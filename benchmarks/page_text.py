@@ -1,4 +1,4 @@
-"""The text of our pages for other tools: without our directives, or as plain Markdown."""
+"""Adapt the text of our pages for other tools: without our directives, or as plain Markdown."""
 
 import re
 
@@ -21,7 +21,7 @@ ROLE_TEXTS = {"glue:text": "a number", "numref": "the figure", "cite": ""}
 
 
 def remove_our_directives(text: str) -> str:
-    """Return a MyST text without the directives and roles that only our extension knows."""
+    """Return a MyST text without the directives and roles of our extension."""
     return OUR_ROLE.sub("in 9 of 10 runs", OUR_DIRECTIVE.sub("", text))
 
 

@@ -1,6 +1,6 @@
-"""The results of `make bench` as Markdown tables and a plot, for README.md in this folder.
+"""Format the results of `make bench` as tables and a plot, for README.md in this folder.
 
-Labels and reasons are written here; every number comes from the run.
+This module contains the labels and reasons; every number comes from the run.
 """
 
 from collections.abc import Callable
@@ -19,15 +19,16 @@ README = Path(__file__).with_name("README.md")
 PLOT = "comparison.svg"  # beside README.md
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 OURS = "onions"
-TIE = 1.05  # two runs on the same machine can differ by as much
+TIE = 1.05  # results within this factor count as equal
 Result = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table: each tool's result `name` as `text`, ranked by `value`.
+    """A row of a table, made from the result called `name` of each tool.
 
-    `why` explains why another tool can lead.
+    `text` formats a result and `value` ranks it, low values first unless `more_is_better`. `why` is
+    the reason to show if another tool leads.
     """
 
     name: str
@@ -41,12 +42,12 @@ class Row:
 def write(data: Result, readme: Path = README) -> None:
     """Replace the results in README.md, between its markers, and the plot beside it.
 
-    Raises ValueError where README.md lacks a marker.
+    Raises ValueError if README.md lacks a marker.
     """
     before, begin, rest = readme.read_text("utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"{readme}: the results go between {BEGIN} and {END}")
+        raise ValueError(f"{readme}: a marker is missing. Add {BEGIN} and {END}.")
     write_atomic(readme.with_name(PLOT), plot(data))
     write_atomic(readme, f"{before}{BEGIN}\n\n{block(data)}\n\n{END}{after}")
 
@@ -54,8 +55,8 @@ def write(data: Result, readme: Path = README) -> None:
 def block(data: Result) -> str:
     """Return the results as Markdown."""
     conditions = (
-        f"Measured on {data['date']}, on {data['machine']}, with Python {data['python']}, "
-        f"Lighthouse {data['lighthouse']}, {data['data']} and the profile {data['profile']}."
+        f"Measured on {data['date']} on {data['machine']}, with Python {data['python']} and "
+        f"Lighthouse {data['lighthouse']}. Data: {data['data']}. Profile: {data['profile']}."
     )
     tools = [
         [tool["title"], ", ".join(map(" ".join, tool["versions"].items())), tool["settings"]]
@@ -68,7 +69,10 @@ def block(data: Result) -> str:
 
 
 def leaders(row: Row, data: Result) -> list[str]:
-    """Return the tools that do better than ours in a row; a tie is not better."""
+    """Return the tools that beat this book in a row by more than the factor `TIE`.
+
+    The list is empty if this book has no result for the row.
+    """
     values = {name: row.value(result) for name, result in _results(row, data).items()}
     ours = values.pop(OURS, None)
     if ours is None:
@@ -79,7 +83,7 @@ def leaders(row: Row, data: Result) -> list[str]:
 
 
 def plot(data: Result) -> str:
-    """Return a bar chart of each kind of build as SVG, with a dark bar for ours."""
+    """Return a bar chart of each kind of build as SVG, with a dark bar for this book."""
     charts = [(row.label, row.text, _results(row, data)) for row in TABLES["Build"]]
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "bench", "font.size": 9}):
         figure = Figure(figsize=(9, 6.6), layout="constrained")
@@ -109,17 +113,17 @@ def _results(row: Row, data: Result) -> dict[str, Result]:
 
 
 def _alt(data: Result) -> str:
-    """Return the plot in words: the fastest build of each kind whose output is right."""
-    text = "Bar charts of the seconds that each tool takes; the table below has the numbers."
+    """Return the plot in words, with the fastest correct build of each kind."""
+    text = "Bar charts of each tool's build times; the table below has the numbers."
     for row in TABLES["Build"]:
         if results := _results(row, data):
             name = min(results, key=lambda name: row.value(results[name]))
-            text += f" {row.label}: fastest right build with {data['tools'][name]['title']}."
+            text += f" {row.label}: fastest correct build by {data['tools'][name]['title']}."
     return text
 
 
 def _table(head: str, rows: list[Row], data: Result) -> list[str]:
-    """Return a table and, if another tool leads in a row, a list of those rows with the reasons."""
+    """Return a table and, if another tool leads in a row, a list of such rows with reasons."""
     kinds = {row.name for row in rows}
     titles = {
         name: tool["title"]
@@ -131,12 +135,12 @@ def _table(head: str, rows: list[Row], data: Result) -> list[str]:
         texts = {name: row.text(result) for name, result in _results(row, data).items()}
         lines.append([row.label, *(texts.get(name, "not measured") for name in titles)])
         if better := " and ".join(titles[name] for name in leaders(row, data)):
-            behind.append(f"- {row.label}: better with {better}. {row.why}".rstrip())
+            behind.append(f"- {row.label}: led by {better}. {row.why}".rstrip())
     return [table([head, *titles.values()], lines), *(["\n".join(behind)] if behind else [])]
 
 
 def _seconds(result: Result) -> float:
-    """Return the seconds of a build; infinity if it shows an old output."""
+    """Return a build's seconds; infinity if it shows an old output."""
     return float(result["seconds"]) if result.get("right", True) else inf
 
 
@@ -155,6 +159,7 @@ def _exit(result: Result) -> str:
 
 
 def _keeps(result: Result) -> int:
+    """Return 1 if the last good site is still there, otherwise 0 or less."""
     return int(result["site"] - result["published"])
 
 
@@ -169,7 +174,7 @@ def _flag(name: str, label: str, fact: str, yes: str, no: str) -> Row:
 
 
 def _pages(label: str, measure: str, digits: int, more: bool = False, why: str = "") -> Row:
-    """Return the row of a measure of several pages: ranked by their sum, shown in their order."""
+    """Return the row of a measure of several pages, shown in order and ranked by their sum."""
 
     def values(result: Result) -> list[float]:
         return [page[measure] for page in result["pages"].values()]
@@ -181,10 +186,10 @@ def _pages(label: str, measure: str, digits: int, more: bool = False, why: str =
 
 
 LIGHT = "Its pages have a plainer theme and no explorers."
-INSIDE = "mkdocs-jupyter writes figures into the page itself, which makes the page heavier."
-NO_HTML = "mystmd ends before the HTML, which its theme would make."
-ALONE = "The bare script makes no pages, and imports TensorFlow once, not for each page."
-TWICE = "This book also renders again every page that shows something of the run."
+INSIDE = "mkdocs-jupyter embeds figures in the page, which makes the page heavier."
+NO_HTML = "mystmd stops before the HTML, which its theme would make."
+ALONE = "The bare script makes no pages, and imports TensorFlow once instead of once per page."
+TWICE = "This book also renders every page that shows results of the run."
 TABLES = {
     "Build": [
         Row("nothing", "Whole book, from nothing", _seconds, _time, why=ALONE),
@@ -194,7 +199,7 @@ TABLES = {
         Row("helper", "A helper that a page imports", _seconds, _time),
     ],
     "Failure": [
-        _flag("helper", "A helper changed: shown", "right", "the new output", "the old output"),
+        _flag("helper", "After a helper changed", "right", "the new output", "the old output"),
         Row("failing", "A cell fails", _stops, _exit, True),
         Row("failing", "Then published", _keeps, _published, True),
         Row("dead", "A kernel dies", _stops, _exit, True),
@@ -204,7 +209,7 @@ TABLES = {
     "Page": [
         _pages("First load, KiB", "KiB", 0, why=LIGHT),
         _pages("Requests", "requests", 0, why=INSIDE),
-        _pages("To other servers", "elsewhere", 0),
+        _pages("Third-party requests", "elsewhere", 0),
         _pages("Lighthouse, performance", "performance", 2, True, LIGHT),
         _pages("Largest contentful paint, s", "LCP s", 1, why=LIGHT),
         _pages("Axe violations", "axe violations", 0),

@@ -1,4 +1,4 @@
-"""Run the cells of all pages in one process, page after page: the book without this project.
+"""Run the cells of all pages in one process, page after page, as without this project.
 
 .venv/bin/python benchmarks/script.py .
 """
@@ -12,21 +12,21 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Run the cells of the project that the command line names."""
+    """Run the cells of the project on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("project", type=Path, help="a folder with book/ and _toc.yml")
     _run_all_cells(parser.parse_args().project)
 
 
 def _run_all_cells(root: Path) -> None:
-    """Run each page in a namespace of its own, and print how long each takes."""
+    """Run each page in its own namespace, and print its seconds."""
     os.environ["MPLBACKEND"] = "Agg"
     from onions import kernel
     from onions.book.project import Project
 
     kernel.install()
     pages = Project(root).pages()
-    folder = tempfile.TemporaryDirectory()  # as a page's kernel has: some pages write files
+    folder = tempfile.TemporaryDirectory()  # like a kernel's, since some pages write files
     os.chdir(folder.name)
     for page in pages:
         names: dict[str, object] = {"__name__": "__main__"}

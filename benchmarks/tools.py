@@ -1,9 +1,9 @@
-"""The tools that compare.py compares: how each gets our pages, is configured, and is called.
+"""The tools that compare.py compares: each tool's pages, configuration and commands.
 
-Each has a folder of its own, with a copy of the pages in its own format. Pages keep their text,
-code and captions, without the directives of this project's extension; for a tool that reads only
-Markdown, other directives and roles become plain text. The kernels are those of this project's
-environment, with `onions.kernel`, so that all run the same code on the same data and versions.
+Each tool works in its own folder, on a copy of the pages in its own format. The other tools' pages
+keep their text, code and captions, but not the directives of this project's extension; for a tool
+that reads only Markdown, other directives and roles become plain text. All tools run the cells with
+`onions.kernel`, and so the same code on the same data and versions.
 """
 
 import json
@@ -27,32 +27,33 @@ from page_text import plain_markdown, remove_our_directives
 ROOT = Path(__file__).parents[1]
 PINS = Path(__file__).parent / "peers"
 BENCH = ROOT / "_build" / "bench"
-SOURCE = BENCH / "source"  # a copy of the project, so that an edit during a run is no part of it
+SOURCE = BENCH / "source"  # a copy of the project, isolated from edits during a run
 CODE = SOURCE / "code"
 FILES = ("_config.yml", "_toc.yml", "requirements.lock")
-PANDOC = "lib/*/site-packages/pypandoc/files"  # in an environment
+PANDOC = "lib/*/site-packages/pypandoc/files"  # in a virtual environment
 TITLE = "Networks are like onions"
 
 
 class NotInstalled(Exception):
-    """A tool's packages do not install on this machine."""
+    """A tool's packages can't be installed on this machine."""
 
 
 @dataclass(frozen=True)
 class Tool:
     """A way to build the book.
 
-    `write` writes the pages into a folder. `commands` build the book there, one after another,
-    until one fails. The output is in the folder `site`, a file for each page.
+    `write` writes the pages into a folder. `commands` returns the command lines that build the book
+    there, in order; the first failure ends the build. The output has a file for each page, in the
+    folder `site`; `page` returns its name.
     """
 
     name: str
     title: str
-    settings: str  # for the reader of the results
+    settings: str  # shown in the results
     write: Callable[[Path, Sequence[Page]], None]
     commands: Callable[[Path], list[list[str]]]
     site: str
-    packages: tuple[str, ...]  # those whose versions the results name
+    packages: tuple[str, ...]  # whose versions are shown in the results
     page: Callable[[str], str] = "{}.html".format
 
     @property
@@ -61,11 +62,11 @@ class Tool:
         return BENCH / self.name
 
     def file(self, name: str) -> Path:
-        """Return the file that shows a page."""
+        """Return the built file of a page."""
         return self.folder / "work" / self.site / self.page(name)
 
     def install(self) -> None:
-        """Make its environment from its lock, unless it exists. Raises NotInstalled."""
+        """Make the tool's environment if its lock changed. Raises NotInstalled if that fails."""
         lock = PINS / f"{self.name}.lock"
         ready = self.folder / "venv" / "installed.lock"
         if not lock.exists() or (ready.exists() and ready.read_bytes() == lock.read_bytes()):
@@ -77,11 +78,11 @@ class Tool:
         ):
             result = subprocess.run(command, env=os.environ | {"VIRTUAL_ENV": venv}, text=True)
             if result.returncode:
-                raise NotInstalled("its packages do not install here", " ".join(command))
+                raise NotInstalled("its packages can't be installed", " ".join(command))
         shutil.copy(lock, ready)
 
     def environment(self, source: Source, profile: str) -> dict[str, str]:
-        """Return the environment of its commands: the data, the profile, our kernels."""
+        """Return the environment variables of the commands: data, profile and kernels."""
         venv = self.folder / "venv"
         path = [str(venv / "bin"), *map(str, venv.glob(PANDOC)), os.environ["PATH"]]
         return os.environ | {
@@ -100,17 +101,17 @@ class Tool:
 
 
 def prepare() -> None:
-    """Copy the project, and install the kernel of all tools: this environment's, with our hooks."""
+    """Copy the project, and install the kernel that all tools use; it loads `onions.kernel`."""
     shutil.rmtree(SOURCE, ignore_errors=True)
     copy_book(SOURCE)
     ignored = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "code" / "onions", CODE / "onions", ignore=ignored)
-    (SOURCE / "_build").symlink_to(ROOT / "_build")  # where drawn pictures are kept
+    (SOURCE / "_build").symlink_to(ROOT / "_build")  # shares the drawn images
     options = ["--IPKernelApp.extra_extensions=onions.kernel", "--IPKernelApp.capture_fd_output=0"]
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}", *options]
     kernel = {"argv": argv, "display_name": "Python 3", "language": "python"}
     write_if_changed(BENCH / "jupyter" / "kernels" / "python3" / "kernel.json", json.dumps(kernel))
-    server = {"ServerApp": {"allow_root": True}}  # the only user in a container
+    server = {"ServerApp": {"allow_root": True}}  # containers often run as root
     write_if_changed(BENCH / "jupyter" / "jupyter_server_config.json", json.dumps(server))
 
 
@@ -132,7 +133,7 @@ def script_command(folder: Path) -> list[str]:
 
 
 def write_if_changed(path: Path, content: bytes | str) -> None:
-    """Write a file, unless it has this content: some tools decide by its time what to run."""
+    """Write a file if its content changed; some tools rebuild files with a new time."""
     new = content.encode() if isinstance(content, str) else content
     if not path.exists() or path.read_bytes() != new:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +158,7 @@ def _notebook(page: Page, **hidden: object) -> str:
             new = nbformat.v4.new_code_cell(cell.source, metadata=metadata)
         else:
             new = nbformat.v4.new_markdown_cell(plain_markdown(cell.source))
-        new.id = f"cell-{number}"  # the same each time
+        new.id = f"cell-{number}"  # stable between builds
         notebook.cells.append(new)
     if page.cells:
         notebook.metadata["kernelspec"] = page.notebook.metadata.kernelspec
@@ -165,7 +166,7 @@ def _notebook(page: Page, **hidden: object) -> str:
 
 
 def _write_simple(folder: Path, pages: Sequence[Page]) -> list[str]:
-    """Write pages with code as notebooks, the others as Markdown; return the files' names."""
+    """Write pages with code as notebooks, other pages as Markdown; return the file names."""
     files = []
     for page in pages:
         files.append(f"{page.name}.{'ipynb' if page.cells else 'md'}")
@@ -270,7 +271,7 @@ def _mkdocs(folder: Path) -> list[list[str]]:
 
 def _write_mystmd(folder: Path, pages: Sequence[Page]) -> None:
     files = _write_simple(folder, pages)
-    # A site needs a theme. mystmd would download one, so this is an empty one.
+    # An empty theme; without a theme, mystmd would download one.
     _config(folder, "theme/template.yml", {"jtex": "v1", "title": "None", "kind": "site"})
     toc = [{"file": file} for file in files]
     site = {"template": "./theme/template.yml"}
@@ -330,7 +331,7 @@ def _write_gallery(folder: Path, pages: Sequence[Page]) -> None:
 
 @cache
 def _rst(text: str) -> str:
-    """Return Markdown as reStructuredText, by pandoc, which comes with that environment."""
+    """Convert Markdown to reStructuredText, with the pandoc in Sphinx-Gallery's environment."""
     (files,) = (BENCH / "sphinx-gallery" / "venv").glob(PANDOC)
     command = [str(files / "pandoc"), "-f", "markdown", "-t", "rst", "--wrap=none"]
     return subprocess.run(command, input=text, text=True, capture_output=True, check=True).stdout
@@ -369,8 +370,8 @@ TOOLS = {
         Tool(
             "nbsphinx",
             "nbsphinx",
-            "Notebooks without outputs, which run when their page is read; Sphinx in parallel, "
-            "warnings as errors, Sphinx's own theme.",
+            "Notebooks without outputs, run when Sphinx reads them; Sphinx in parallel, warnings "
+            "as errors, Sphinx's default theme.",
             _write_nbsphinx,
             _nbsphinx,
             "_build/html",
@@ -379,7 +380,7 @@ TOOLS = {
         Tool(
             "mkdocs-jupyter",
             "mkdocs-jupyter",
-            "execute, with its cache; errors not allowed, strict, the theme Material without web "
+            "execute, with its cache; errors not allowed, strict, the Material theme without web "
             "fonts.",
             _write_mkdocs,
             _mkdocs,
@@ -389,8 +390,8 @@ TOOLS = {
         Tool(
             "mystmd",
             "mystmd (Jupyter Book 2)",
-            "Executes with its cache and in parallel, strict. Without HTML: its theme is on no "
-            "package registry, so only the site's content is built.",
+            "Parallel execution with its cache, strict. No HTML: its theme is on no package "
+            "registry, so only the site's content is built.",
             _write_mystmd,
             _mystmd,
             "_build/site/content",
@@ -400,7 +401,7 @@ TOOLS = {
         Tool(
             "sphinx-gallery",
             "Sphinx-Gallery",
-            "Pages as scripts, its cache by MD5, in parallel, warnings as errors, Sphinx's own "
+            "Pages as scripts, its MD5 cache, in parallel, warnings as errors, Sphinx's default "
             "theme.",
             _write_gallery,
             _gallery,
@@ -411,7 +412,7 @@ TOOLS = {
         Tool(
             "script",
             "The bare script",
-            "The cells of all pages, one after another in one process, without any page.",
+            "The cells of all pages, one after another in one process; it makes no pages.",
             _write_ours,
             _script,
             "",

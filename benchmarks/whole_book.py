@@ -1,8 +1,8 @@
-"""The whole book from nothing: `onions execute`, against the same cells in one script.
+"""Time the whole book from nothing: `onions execute`, and the same cells in one script.
 
-The script is what one would write without this project: one process runs the cells of all pages,
-page after page, on all cores. Both train in full and start without drawn pictures. Prints a table;
-README.md in this folder keeps the last one.
+The script is the alternative without this project: one process runs the cells of all pages, page
+after page, on all cores. Both train in full, and draw the stand-in's images anew. Prints a table;
+README.md in this folder keeps the last table.
 
     .venv/bin/python benchmarks/whole_book.py --pairs 1
 """
@@ -19,9 +19,9 @@ from tools import ROOT, copy_book, onions_command, script_command
 
 
 def main() -> None:
-    """Run both in turn and print how long each took."""
+    """Run both in turn and print a table of their resources."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--pairs", type=int, default=1, help="how often to run both (1)")
+    parser.add_argument("--pairs", type=int, default=1, help="how often to run each (1)")
     rows = []
     for pair in range(1, parser.parse_args().pairs + 1):
         with tempfile.TemporaryDirectory() as folder:

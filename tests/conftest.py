@@ -27,13 +27,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Callable[..., Path]:
-    """Make a small project in `tmp_path`."""
+    """A function that makes a small project in `tmp_path`."""
     return partial(small_project, tmp_path)
 
 
 @pytest.fixture
 def onions(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process, which saves its start."""
+    """A function that runs the command line in this process, which is faster than a new one."""
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
 
     def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -47,12 +47,12 @@ def onions(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
 def book(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Project:
     """The whole book, executed in the smoke profile with the stand-in, and rendered.
 
-    With `--built`, the given book; tests marked `site` read only its site.
+    With `--built`, return the given book instead. Tests marked `site` read only a book's site.
     """
     if built := request.config.getoption("--built"):
         return Project(built.resolve())
-    # Two processes run the tests. The first one here executes the pages; each renders its own
-    # copy, since some tests edit it.
+    # Tests run in two workers. The first to take the lock executes the pages for both. Each worker
+    # renders its own copy, since some tests edit it.
     root = copy_project(tmp_path_factory.mktemp("book"))
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -84,14 +84,15 @@ def entries(book: Project) -> Entries:
 def site_url(book: Project) -> Iterator[str]:
     """The URL of the book's site on a server like GitHub Pages; it ends in a slash."""
     not_found = (book.build / "html" / "404.html").read_text("utf-8")
-    built_for = re.search('data-content_root="(/[^"]*)"', not_found)  # none without an address
+    # None if the site was built without an address.
+    built_for = re.search('data-content_root="(/[^"]*)"', not_found)
     with serve_folder(book.build / "html", built_for[1] if built_for else BASE_PATH) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[sync_api.Browser]:
-    """A real browser; its absence is a failure."""
+    """A real browser; if it is missing, tests fail."""
     with launch_chromium() as browser:
         yield browser
 
@@ -121,14 +122,14 @@ def scriptless_tab(chromium: sync_api.Browser) -> Iterator[sync_api.Page]:
 
 @pytest.fixture
 def run_script(chromium: sync_api.Browser) -> Iterator[RunScript]:
-    """Run JavaScript beside the explorers' modules: `run_script(script, argument)`.
+    """A function that runs JavaScript on a page from the folder of the explorers' modules.
 
-    The script is an async function of the argument; `import("./layers.js")` works in it.
+    `script` is an async function of `argument`; `import("./layers.js")` works in it.
     """
     context = chromium.new_context()
     tab = context.new_page()
     with serve_folder(EXPLORERS, "/") as url:
-        tab.goto(url + "shared.js")  # any URL of the server, so that imports are allowed
+        tab.goto(url + "shared.js")  # imports need a page from the same server
 
         def run(script: str, argument: object = None) -> Any:
             return tab.evaluate(script, argument)

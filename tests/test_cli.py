@@ -19,7 +19,7 @@ from support.projects import Run, Small, run_onions
 
 @pytest.fixture
 def root(small: Small) -> Path:
-    """A book whose store holds an old run of one page beside the current ones."""
+    """A project whose store holds the current runs, and an old run of one page."""
     root = small(index=PRINTING_PAGE.replace("6 * 7", "6 * 8"), other=PRINTING_PAGE)
     assert run_onions(root, "execute").returncode == 0
     small(index=PRINTING_PAGE.replace("6 * 7", "6 * 9"), other=PRINTING_PAGE)
@@ -33,7 +33,7 @@ def test_prune_deletes_entries_that_are_old_and_unused(root: Path) -> None:
     assert done.returncode == 0 and "Deleted 0 entries" in done.stdout  # none is 30 days old
     done = run_onions(root, "store", "prune", "--days", "0")
     assert done.returncode == 0
-    assert "Deleted 1 entries (" in done.stdout and "kept 2 entries (" in done.stdout
+    assert "Deleted 1 entry (" in done.stdout and "kept 2 entries (" in done.stdout
     assert "KiB" in done.stdout
     assert entry(root, "index") is not None and entry(root, "other") is not None
     assert run_onions(root, "status").returncode == 0
@@ -41,13 +41,13 @@ def test_prune_deletes_entries_that_are_old_and_unused(root: Path) -> None:
 
 def test_verify_names_damaged_entries(root: Path) -> None:
     done = run_onions(root, "store", "verify")
-    assert done.returncode == 0 and "0 of 3 entries" in done.stdout
+    assert done.returncode == 0 and "Damaged: 0 of 3 entries (" in done.stdout
     entry_file = Store(Project(root).store).entries()[1]
     facts = json.loads(entry_file.read_text())
     facts["cells"][0]["outputs"] = []
     entry_file.write_text(json.dumps(facts))
     done = run_onions(root, "store", "verify")
-    assert done.returncode == 1 and "1 of 3 entries" in done.stdout
+    assert done.returncode == 1 and "Damaged: 1 of 3 entries (" in done.stdout
     assert str(entry_file) in done.stderr and "checksum is wrong" in done.stderr
 
 
@@ -105,9 +105,12 @@ def test_the_help_lists_the_commands(onions: Run) -> None:
         (["execute", "--jobs", "0"], "0 is not in the range x>=1"),
         (["execute", "--shard", "4/3"], "write 2/3 for the second of three shards"),
         (["reference", "--seeds", "1"], "1 is not in the range x>=2"),
-        (["status", "--json", "--markdown"], "--json and --markdown exclude each other"),
-        (["check", "--fix", "--explain"], "--fix and --explain exclude each other"),
-        (["check", "--explain", "kindness"], "kindness: no such rule; the rules are own-code"),
+        (["status", "--json", "--markdown"], "--json and --markdown can't be combined"),
+        (["check", "--fix", "--explain"], "--fix and --explain can't be combined"),
+        (
+            ["check", "--explain", "kindness"],
+            "kindness: no such rule. Choose one of python, own-code",
+        ),
         (["diff", "main"], "Missing argument 'AFTER'"),
         (["new"], "Missing argument 'NAME'"),
         (["store"], "Usage: onions store [OPTIONS] COMMAND"),

@@ -1,4 +1,4 @@
-"""Diagrams show the numbers that they are given."""
+"""The numbers, marks and texts in the diagrams."""
 
 from collections.abc import Iterator
 

@@ -28,7 +28,7 @@ def test_plain_values_are_encoded_unchanged() -> None:
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        (np.ones(2), TypeError, "x: an array of float64 can't be exported; use astype"),
+        (np.ones(2), TypeError, "x: an array of float64 can't be exported. Use astype"),
         (np.array([1, np.nan], "float32"), ValueError, "x: the array holds NaN"),
         (float("inf"), ValueError, "did the training diverge"),
         (object(), TypeError, "x: <class 'object'> can't be exported"),
@@ -69,7 +69,7 @@ def test_weights_by_epoch_records_each_epoch_and_keeps_the_arguments_of_fit(
 
     def callback(on_epoch_end: Callable[[int, dict[str, float]], None]) -> str:
         epoch_callbacks.append(on_epoch_end)
-        return "ours"
+        return "recorder"
 
     callbacks = SimpleNamespace(LambdaCallback=callback)
     monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(callbacks=callbacks))
@@ -81,7 +81,7 @@ def test_weights_by_epoch_records_each_epoch_and_keeps_the_arguments_of_fit(
             return [self.weight]
 
         def fit(self, images: str, epochs: int, callbacks: list[str]) -> str:
-            assert (images, callbacks) == ("images", ["theirs", "ours"])
+            assert (images, callbacks) == ("images", ["given", "recorder"])
             for epoch in range(epochs):
                 self.weight += 1
                 epoch_callbacks[0](epoch, {})
@@ -89,5 +89,5 @@ def test_weights_by_epoch_records_each_epoch_and_keeps_the_arguments_of_fit(
 
     model = Model()
     weights = weights_by_epoch(model)
-    assert model.fit("images", epochs=3, callbacks=["theirs"]) == "history"
+    assert model.fit("images", epochs=3, callbacks=["given"]) == "history"
     assert weights == [[1], [2], [3]]

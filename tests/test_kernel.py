@@ -10,7 +10,7 @@ from onions.images import sources
 
 
 def run(code: str, **environment: str) -> str:
-    """Run code after install() in a new process. Return its output."""
+    """Run code after `install` in a new process; return its output."""
     install = "import onions.kernel; onions.kernel.install()\n"
     done = subprocess.run(
         [sys.executable, "-c", install + code],
@@ -86,7 +86,8 @@ def test_an_unknown_profile_is_refused() -> None:
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 1 and "ONIONS_PROFILE=fast: choose full or smoke" in done.stderr
+    assert done.returncode == 1
+    assert "ONIONS_PROFILE=fast: unknown profile. Choose full or smoke" in done.stderr
 
 
 def test_the_smoke_profile_shortens_every_kind_of_training() -> None:
@@ -134,7 +135,7 @@ def test_every_training_is_timed_and_can_be_recorded() -> None:
     assert (last["val_accuracy"], best["val_accuracy"]) == (0.2, 0.3)
     assert best["epoch"] == 2 and best["epochs"] == 3 and best["name"] == "a network"
     assert len(refused) == 3
-    assert refused[0] == "a network: epoch 0 was not trained; there are 1 to 3"
+    assert refused[0] == "a network: epoch 0 was not trained. Choose 1 to 3."
 
 
 def test_a_shortened_training_is_timed() -> None:

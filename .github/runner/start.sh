@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Test the machine, or register it as a runner and wait for jobs.
+# Test this machine, or register it as a runner and wait for jobs.
 #
 #     start.sh test https://github.com/OWNER/NAME
 #     TOKEN=… start.sh register https://github.com/OWNER/NAME
 set -euo pipefail
 
-what=${1:?test or register} url=${2:?the address of the repository}
+what=${1:?missing. Pass test or register.} url=${2:?missing. Pass the URL of the repository.}
 nvidia-smi -L || {
-  echo 'No NVIDIA GPU answers. Start the container with `--gpus all`, which needs a driver and' \
-    "NVIDIA's container toolkit on the machine."
+  echo 'No NVIDIA GPU found. Start the container with `--gpus all`, on a host with an NVIDIA driver' \
+    'and the NVIDIA Container Toolkit.'
   exit 1
 } >&2
 
@@ -21,12 +21,12 @@ case $what in
     .venv/bin/onions status
     ;;
   register)
-    ./config.sh --unattended --replace --labels gpu --url "$url" --token "${TOKEN:?from the settings}"
+    ./config.sh --unattended --replace --labels gpu --url "$url" --token "${TOKEN:?missing. Copy it from Settings, Actions, Runners in the repository.}"
     unset TOKEN
     exec ./run.sh
     ;;
   *)
-    echo "$what: neither test nor register" >&2
+    echo "$what: unknown command. Pass test or register." >&2
     exit 2
     ;;
 esac

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the files of a release: the PDF, the EPUB, the site as a zip, and the facts of its build.
+"""Write the files of a release: PDF, EPUB, the site as a zip, and its build's facts as JSON.
 
 .github/scripts/release_files.py _build/html _build/bundle _build/release v1.0
 """
@@ -13,7 +13,7 @@ NAME = "networks-are-like-onions"
 
 
 def main(site: Path, bundle: Path, target: Path, tag: str) -> None:
-    """Write all files into `target`, and print their names."""
+    """Write all files to `target`, and print their paths."""
     target.mkdir(parents=True, exist_ok=True)
     files = [target / f"{NAME}-{tag}.json"]
     files[0].write_text(json.dumps(facts(site / "store"), indent=1, sort_keys=True) + "\n")
@@ -24,7 +24,7 @@ def main(site: Path, bundle: Path, target: Path, tag: str) -> None:
 
 
 def facts(store: Path) -> dict[str, object]:
-    """Return what the site was built with and, by page, what its run came to."""
+    """Return the facts of the site's build and, by page name, of each run."""
     entries = [json.loads(path.read_text("utf-8")) for path in store.glob("*.ipynb")]
     runs = [entry["metadata"]["onions"] for entry in entries]
     build = json.loads((store / "build.json").read_text("utf-8"))

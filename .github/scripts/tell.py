@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Tell people on GitHub: a report under a pull request, or an issue about what failed.
+"""Comment a build's report on its pull request, or open an issue that lists failed jobs.
 
-A second time it updates what it wrote, so there is one comment, and one open issue.
+A later report replaces the comment. While the issue is open, later failures are added as comments.
 
     .github/scripts/tell.py comment report.md --head OWNER:BRANCH --commit SHA
     .github/scripts/tell.py issue "The scheduled build fails" --needs '{"rebuild": …}'
@@ -19,20 +19,20 @@ from pathlib import Path
 from typing import Any
 
 MARK = "<!-- onions: report -->"
-BOT = "github-actions[bot]"  # whoever writes with a workflow's own token
-LONGEST = 60_000  # characters; GitHub takes 65,536
+BOT = "github-actions[bot]"  # the author of everything that a workflow's token writes
+LONGEST = 60_000  # characters; GitHub's limit is 65,536
 
 
 def main() -> None:
-    """Do what the command line asks for."""
+    """Run the command in the arguments, and print its result."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     commands = parser.add_subparsers(required=True)
-    one = commands.add_parser("comment", help="put a report under a pull request")
+    one = commands.add_parser("comment", help="post a report under a pull request")
     one.add_argument("report", type=Path)
-    one.add_argument("--head", required=True, help="the pull request's OWNER:BRANCH")
+    one.add_argument("--head", required=True, help="the pull request's head, OWNER:BRANCH")
     one.add_argument("--commit", required=True, help="the pull request's last commit")
     one.set_defaults(run=comment)
-    other = commands.add_parser("issue", help="open an issue, or comment on it while it is open")
+    other = commands.add_parser("issue", help="open an issue, or comment on the open one")
     other.add_argument("title")
     other.add_argument("--needs", required=True, help="the workflow's toJSON(needs)")
     other.set_defaults(run=issue)
@@ -44,13 +44,16 @@ def main() -> None:
 
 
 def comment(options: argparse.Namespace) -> str:
-    """Put the report under the pull request whose last commit it is of."""
+    """Post the report under the pull request whose last commit is `options.commit`.
+
+    Return the comment's URL, or a sentence if no open pull request has this last commit.
+    """
     head = urllib.parse.quote(options.head)
     pulls = [
         p for p in ask("GET", f"pulls?state=open&head={head}") if p["head"]["sha"] == options.commit
     ]
     if not pulls:
-        return "No open pull request ends with this commit, so there is nothing to tell."
+        return "No open pull request has this commit as its last. Nothing posted."
     number = pulls[0]["number"]
     own = (pulls[0]["head"]["repo"] or {}).get("full_name") == os.environ["GITHUB_REPOSITORY"]
     body = {"body": f"{MARK}\n{read(options.report, trusted=own)}"}
@@ -61,7 +64,7 @@ def comment(options: argparse.Namespace) -> str:
 
 
 def issue(options: argparse.Namespace) -> str:
-    """Open an issue that names the jobs that failed, or add that to the one that is open."""
+    """Open an issue that lists the failed jobs, or comment on the open one; return the URL."""
     needs = json.loads(options.needs)
     failed = ", ".join(f"`{job}`" for job, facts in needs.items() if facts["result"] == "failure")
     server, repository, run = (
@@ -75,13 +78,17 @@ def issue(options: argparse.Namespace) -> str:
 
 
 def read(report: Path, *, trusted: bool) -> str:
-    """Return the report; a fork's, whose code may have written anything, as a block of code."""
+    """Return the report's text, cut after `LONGEST` characters.
+
+    Unless `trusted`, the text is in a code block, since a fork's code may write anything into it.
+    Raises ValueError if `report` is a symbolic link, and OSError if it can't be read.
+    """
     if report.is_symlink():
-        raise ValueError(f"{report}: a link, not a report")
+        raise ValueError(f"{report}: a symbolic link. Pass a regular file.")
     with report.open("rb") as file:
         text = file.read(4 * LONGEST).decode("utf-8", "replace")
     if len(text) > LONGEST:
-        text = f"{text[:LONGEST]}\n… cut here; the run has the whole report."
+        text = f"{text[:LONGEST]}\n… truncated; the workflow run has the full report."
     if trusted:
         return text
     fence = "`" * (1 + max([2, *map(len, re.findall(r"`+", text))]))
@@ -89,7 +96,7 @@ def read(report: Path, *, trusted: bool) -> str:
 
 
 def pages(path: str) -> list[Any]:
-    """Return all items of a list that comes in pages."""
+    """Return at most 1,000 items of a paginated list; `path` ends with `?` or `&`."""
     found: list[Any] = []
     for number in range(1, 11):
         page = ask("GET", f"{path}per_page=100&page={number}")
@@ -100,7 +107,7 @@ def pages(path: str) -> list[Any]:
 
 
 def ask(method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    """Ask GitHub's interface about this repository; return its answer. Raises OSError."""
+    """Call GitHub's API for this repository; return its answer. Raises OSError if it fails."""
     api = os.environ.get("GITHUB_API_URL", "https://api.github.com")
     request = urllib.request.Request(
         f"{api}/repos/{os.environ['GITHUB_REPOSITORY']}/{path}",

@@ -2,10 +2,10 @@
 
 - Pages import ``claims``, ``exports``, ``figures``, ``diagrams``; ``kernel`` prepares their kernel.
 - ``images`` finds CIFAR-10 or draws the stand-in; ``book`` reads and checks the pages.
-- ``store`` keeps executed pages and knows which are stale; ``run`` runs those.
+- ``store`` keeps executed pages and finds the stale ones; ``run`` runs them.
 - ``extension`` is the Sphinx extension; ``site`` renders, gates, bundles and serves the site.
-- ``compare`` compares builds; ``live`` shows the book while somebody writes.
-- ``cli`` is the command line and ``commands`` what it can do; ``base`` is for every room.
+- ``compare`` compares builds; ``live`` previews the book during editing.
+- ``cli`` is the entry point of ``commands``; ``base`` holds shared helpers.
 
-A room imports only from rooms below it: the layers in ``pyproject.toml``.
+A room imports only from rooms in lower layers; ``pyproject.toml`` lists the layers.
 """

@@ -1,7 +1,7 @@
-"""Records of a page's run: the measures, the trainings and the claims.
+"""Records of a page's run: measures, trainings and claims.
 
-Each record is part of the output of the cell that makes it. So the executed notebook holds them
-all, and no other file can disagree with it.
+Each record is an output of the cell that makes it. The executed notebook is therefore the only copy
+of all records, and no other file can contradict it.
 """
 
 import math
@@ -10,16 +10,16 @@ from typing import Any, TypedDict
 Value = int | float | str | bool
 
 KEY = "onions"  # the key of a record in an output's metadata
-GLUE_PREFIX = "application/papermill.record/"  # MyST-NB's `glue` looks for this MIME type
+GLUE_PREFIX = "application/papermill.record/"  # of the MIME types that MyST-NB's `glue` reads
 
-# Set by onions.kernel after it cuts a training short: from then on, no claim is checked.
+# Set by onions.kernel when it shortens a training; later claims are not checked.
 not_checked_reason = ""
-# Every sentence claimed in this kernel; execute finds out with it that a page cleared a record.
+# Every sentence claimed in this kernel; execute uses it to find claims whose output was cleared.
 claimed_sentences: list[str] = []
 
 
 class Measure(TypedDict):
-    """A number or word of the run; the page's text shows it by its name."""
+    """A number or word from the run; the page's text shows it by its name."""
 
     name: str
     value: Value
@@ -56,7 +56,7 @@ class Claim(TypedDict):
 
 
 def measure(name: str, value: Any) -> None:
-    """Record a number or word of the run; the page shows it with ``{glue:text}`name```.
+    """Record a number or word from the run; the page shows it with ``{glue:text}`name```.
 
     `value` is a Python or NumPy scalar, or a string. Raises TypeError for anything else, and
     ValueError for NaN and infinity.
@@ -71,17 +71,17 @@ def measure(name: str, value: Any) -> None:
 def trained(name: str, model: Any, history: Any, *, epoch: int | None = None) -> None:
     """Record a trained network for the table of all networks.
 
-    `name` describes the network in words. `history` is what Keras' ``fit`` of `model` returned,
-    with the metric accuracy and validation data. `epoch` (from 1) is the epoch whose weights the
-    network kept; by default the last. Raises KeyError if an accuracy is missing, ValueError for an
-    epoch that was not trained, and AttributeError unless `onions.kernel`, which times every
-    ``fit``, is installed.
+    `name` describes the network in words. `history` is the return value of the ``fit`` of `model`,
+    called with the metric accuracy and with validation data. `epoch` (from 1) is the epoch whose
+    weights the network kept; by default the last. Raises KeyError if an accuracy is missing,
+    ValueError if `epoch` was not trained, and AttributeError if `onions.kernel`, which times every
+    ``fit``, is not installed.
     """
     accuracies = history.history["accuracy"], history.history["val_accuracy"]
     epochs = len(accuracies[0])
     kept = epochs if epoch is None else int(epoch)
     if not 1 <= kept <= epochs:
-        raise ValueError(f"{name}: epoch {kept} was not trained; there are 1 to {epochs}")
+        raise ValueError(f"{name}: epoch {kept} was not trained. Choose 1 to {epochs}.")
     record = Training(
         name=name,
         parameters=model.count_params(),
@@ -102,9 +102,9 @@ def claim(sentence: str, condition: Any, **measures: Any) -> None:
     """Record whether a sentence of this page is true of this run.
 
     `sentence` repeats a sentence of the page word for word, without numbers. `condition` is a truth
-    value, and `measures` are the scalars it depends on. A false claim fails the build only after
-    the page's last cell (`onions.run.claims`), so that the error lists every false claim. Raises
-    TypeError if the condition is not a truth value or a measure not a scalar, and ValueError for
+    value, and `measures` are the scalars it depends on. A false claim fails the build after the
+    page's last cell (see `onions.run.claims`), so the error lists every false claim. Raises
+    TypeError if the condition is not a truth value or a measure is not a scalar, and ValueError for
     NaN and infinity.
     """
     values = {name: _scalar(name, value) for name, value in measures.items()}

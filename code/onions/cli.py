@@ -1,9 +1,9 @@
 """The entry point of `onions`: run a command, and turn its result into an exit code.
 
 0: success.
-1: a page is stale or breaks a rule, a store entry is damaged, the site did not build or may not be
-published, or two builds differ.
-2: wrong usage, data, lock, environment or disk; nothing was run.
+1: a page is stale, was never executed or breaks a rule, a store entry is damaged, the site did not
+build or may not be published, two builds differ, or `doctor --strict` found a deviation.
+2: wrong usage, or an unusable page, data source, lock, environment or disk.
 3: a page failed.
 130: interrupted.
 """

@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from onions.base.files import format_size
+from onions.base.text import format_count
 from onions.book.project import Project
 from onions.book.reference import ReferenceRuns
 from onions.live import PORT
@@ -50,6 +51,7 @@ def _parse_shard(_: object, __: object, text: str) -> tuple[int, int]:
 # Arguments and options of several commands
 _pages = click.argument("pages", nargs=-1, metavar="[PAGE]...")
 _profiles = click.Choice(("full", "smoke"))
+_formats = click.Choice(("text", "markdown", "html"))
 _profile = click.option(
     "--profile",
     type=_profiles,
@@ -59,7 +61,7 @@ _profile = click.option(
     help="smoke: train for one epoch of 512 images.",
 )
 _jobs = click.option(
-    "--jobs", type=click.IntRange(1), help="Pages at once.  [default: one for each GPU or core]"
+    "--jobs", type=click.IntRange(1), help="Pages at once.  [default: one per GPU, else per core]"
 )
 _shard = click.option(
     "--shard", callback=_parse_shard, metavar="I/N", default="1/1", help="Run shard I of N."
@@ -69,7 +71,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group(epilog=EXAMPLES, context_settings={"max_content_width": 100, "show_default": True})
 @click.option(
-    "--project", type=click.Path(path_type=Path), default=".", help="The folder of the book."
+    "--project", type=click.Path(path_type=Path), default=".", help="Folder with book/, _toc.yml."
 )
 @click.pass_context
 def onions(context: click.Context, project: Path) -> None:
@@ -87,7 +89,7 @@ def onions(context: click.Context, project: Path) -> None:
 def execute(project: Project, /, check: bool, profile: str, **choices: Any) -> int:
     """Run the pages that changed, and store their outputs.
 
-    A page runs if its code, a helper, the data or a version differs from every earlier run.
+    A page runs if the store has no run with the same code, helpers, data and versions.
     ONIONS_DATA chooses the images: auto, cifar10, sketches, or the path of a folder or archive.
     """
     if check:
@@ -104,12 +106,12 @@ def plan(project: Project, shards: int, as_json: bool, profile: str) -> int:
     """Divide the stale pages among several machines.
 
     The shards take about equally long. On each machine, with a copy of _build/store, run `onions
-    execute --shard i/N`. Then merge the results: copy all _build/store into one.
+    execute --shard I/N`. Then merge the results: copy the files of every _build/store into one.
     """
     from onions.store.plan import expected_seconds, plan_shards
 
     build = _resolve(profile)
-    build.write(project.store)  # for the machines that execute and render
+    build.write(project.store)  # rendering reads it, even if no page is stale
     stale = [state for state in page_states(project, build) if not state.fresh]
     for state in stale:  # a damaged entry must not win when stores are merged
         Store(project.store).path(state.fingerprint).unlink(missing_ok=True)
@@ -130,7 +132,7 @@ def plan(project: Project, shards: int, as_json: bool, profile: str) -> int:
     for row in rows:
         print(f"shard {row['shard']}, about {row['seconds']} s: {', '.join(row['pages'])}")
     seconds = round(sum(map(expected_seconds, stale)))
-    print(f"{len(stale)} pages are stale; about {seconds} s of kernel time.")
+    print(f"{format_count(len(stale), 'stale page')}; about {seconds} s of kernel time.")
     return 0
 
 
@@ -145,7 +147,7 @@ def status(project: Project, as_json: bool, markdown: bool) -> int:
     stale.
     """
     if as_json and markdown:
-        raise click.UsageError("--json and --markdown exclude each other.")
+        raise click.UsageError("--json and --markdown can't be combined.")
     build = Build.read(project.store)
     if not (as_json or markdown):
         return _list_states(project, build)
@@ -167,23 +169,22 @@ def status(project: Project, as_json: bool, markdown: bool) -> int:
 def store() -> None:
     """Prune or verify the executed pages in _build/store.
 
-    Old entries are kept until they are pruned, so a page that returns to an earlier text runs
-    nothing.
+    Old entries are kept until they are pruned, so undoing a change to a page runs nothing.
     """
 
 
 @store.command(epilog="Example: onions store prune --days 30")
-@click.option("--days", type=click.IntRange(0), default=30, help="The least age of an entry.")
+@click.option("--days", type=click.IntRange(0), default=30, help="Minimum age in days.")
 @click.pass_obj
 def prune(project: Project, days: int) -> int:
-    """Delete old entries that no page uses in its present state."""
+    """Delete old or unreadable entries that no page uses in its present state."""
     entries = Store(project.store)
     used = {state.fingerprint for state in page_states(project, Build.read(project.store))}
     old = [path for path in entries.older_than(days) if path.stem not in used]
-    freed = format_size(old)
+    deleted = _entries(old)
     for path in old:
         path.unlink()
-    print(f"Deleted {len(old)} entries ({freed}), kept {_contents(entries)}.")
+    print(f"Deleted {deleted}, kept {_entries(entries.entries())}.")
     return 0
 
 
@@ -195,7 +196,7 @@ def verify(project: Project) -> int:
     damaged = list(entries.verify())
     for message in damaged:
         print(message, file=sys.stderr)
-    print(f"{len(damaged)} of {_contents(entries)} are damaged.")
+    print(f"Damaged: {len(damaged)} of {_entries(entries.entries())}.")
     return 1 if damaged else 0
 
 
@@ -207,15 +208,17 @@ def verify(project: Project) -> int:
 def reference(project: Project, /, seeds: int, **choices: Any) -> int:
     """Run pages from other seeds, and record their results.
 
-    Runs each page with `reference: true` in its front matter from N other seeds, and writes its
-    measures and claims to book/reference/reference_runs.json. The store keeps finished runs.
+    Takes each page whose front matter has `reference: true`, runs it from N other seeds, and writes
+    its measures and claims to book/reference/reference_runs.json. The store keeps finished runs, so
+    an interrupted command resumes.
     """
     from onions.run.reference import write_reference_runs
 
     if failed := _run_pages(project, seeds=seeds, **choices):
         return failed
     if missing := write_reference_runs(project, _resolve("full"), seeds):
-        print(f"{len(missing)} runs are missing. Add them to the store, and run this again.")
+        count = format_count(len(missing), "run")
+        print(f"Missing: {count}. Add them to the store, and run this command again.")
     else:
         print(f"Written: {ReferenceRuns(project).path}")
     return 0
@@ -227,7 +230,7 @@ def reference(project: Project, /, seeds: int, **choices: Any) -> int:
 def doctor(project: Project, strict: bool) -> int:
     """Compare this build with the reference runs.
 
-    Lists every measure far outside their range, with the likely cause.
+    Lists every measure that is far outside the range of these runs, and the likely causes.
     """
     from onions.compare.deviations import deviations
 
@@ -239,17 +242,14 @@ def doctor(project: Project, strict: bool) -> int:
 
 @onions.command(epilog="Example: onions gate --data cifar10")
 @click.option(
-    "--data",
-    type=click.Choice(("cifar10", "sketches")),
-    default="cifar10",
-    help="The data that the site must show.",
+    "--data", type=click.Choice(("cifar10", "sketches")), default="cifar10", help="Required data."
 )
 @click.pass_obj
 def gate(project: Project, data: str) -> int:
     """Decide whether the site may be published.
 
-    It may be if every page is fresh and was trained in full with the required data, and every claim
-    held. Otherwise, prints the reasons and exits with 1.
+    Every page must be fresh and must have been trained in full with the required data, and every
+    claim must have held. Otherwise, prints the reasons and exits with 1.
     """
     from onions.site.gate import obstacles
 
@@ -285,7 +285,7 @@ def render(project: Project) -> int:
     "--profile",
     type=_profiles,
     default="full",
-    help="smoke: run a changed page for one epoch of 512 images first, then in full.",
+    help="smoke: run a changed page for one epoch of 512 images first, then as in the last build.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, help="0: any free port.")
 @click.pass_obj
@@ -342,15 +342,15 @@ def bundle(project: Project) -> int:
 
 @onions.command(epilog="Example: onions new my_topic --after pooling")
 @click.argument("name")
-@click.option("--exercise", is_flag=True, help="With an exercise and its solution.")
-@click.option("--after", metavar="PAGE", default="", help="The page before it in _toc.yml.")
+@click.option("--exercise", is_flag=True, help="Add an exercise and its solution.")
+@click.option("--after", metavar="PAGE", default="", show_default=False, help="The page before it.")
 @click.pass_obj
 def new(project: Project, name: str, exercise: bool, after: str) -> int:
     """Add a page, or an exercise to a page.
 
-    The new page keeps the rules, runs and renders: replace its text with yours. It follows the
-    optional pages in _toc.yml, or the page of --after. With --exercise, an existing page gets one
-    more exercise.
+    The new page follows the rules, runs and renders: replace its text with yours. In _toc.yml, it
+    comes after the optional pages, or after the page given by --after. With --exercise, an existing
+    page gets one more exercise.
     """
     from onions.book.new import NEXT, add_exercise, add_page
 
@@ -358,7 +358,7 @@ def new(project: Project, name: str, exercise: bool, after: str) -> int:
         if after:
             return stop(f"{name} exists already; --after is for a new page.", 2)
         label = add_exercise(project, name)
-        print(f"Added {label} to book/{name}.md. Count its minutes in `exercises:`, at the top.")
+        print(f"Added {label} to book/{name}.md. Add its minutes to `exercises:` at the top.")
     else:
         _, before = add_page(project, name, after=after, exercise=exercise)
         print(f"Made book/{name}.md, in _toc.yml after {before}.")
@@ -368,26 +368,23 @@ def new(project: Project, name: str, exercise: bool, after: str) -> int:
 
 @onions.command(epilog="Example: onions check pooling --fix")
 @_pages
-@click.option("--fix", is_flag=True, help="Repair what needs no author.")
+@click.option("--fix", is_flag=True, help="Make the repairs that need no decision by an author.")
 @click.option(
-    "--explain",
-    is_flag=False,
-    flag_value="all",
-    metavar="[RULE]",
-    help="Print one rule or all, and check nothing.",
+    "--explain", is_flag=False, flag_value="all", metavar="[RULE]", help="Print one rule, or all."
 )
 @click.pass_obj
 def check(project: Project, pages: tuple[str, ...], fix: bool, explain: str | None) -> int:
     """Check the rules of pages, without running them.
 
-    Prints each broken rule with its place, its reason and a repair. Exits with 1 if there is one.
+    Prints each broken rule with its place, its reason and a repair. Exits with 1 if any rule is
+    broken.
     """
     from onions.book.check import check_page, explain_rule, format_finding, repair_page
     from onions.book.project import select_pages
     from onions.book.rules import RULES
 
     if explain and fix:
-        raise click.UsageError("--fix and --explain exclude each other.")
+        raise click.UsageError("--fix and --explain can't be combined.")
     if explain:
         print("\n\n".join(map(explain_rule, RULES if explain == "all" else [explain])))
         return 0
@@ -401,8 +398,8 @@ def check(project: Project, pages: tuple[str, ...], fix: bool, explain: str | No
         print(format_finding(page, finding))
     for rule in dict.fromkeys(finding.rule for _, finding in findings):
         print(f"\n{explain_rule(rule)}")
-    count = f"{len(findings)} finding{'s' * (len(findings) > 1)}"
-    print(f"\n{count}" if findings else "Every page keeps the rules.")
+    count = format_count(len(findings), "finding")
+    print(f"\n{count}" if findings else "Every page follows the rules.")
     return 1 if findings else 0
 
 
@@ -410,18 +407,15 @@ def check(project: Project, pages: tuple[str, ...], fix: bool, explain: str | No
 @click.argument("before")
 @click.argument("after")
 @click.option(
-    "--format",
-    "form",
-    type=click.Choice(("text", "markdown", "html")),
-    default="text",
-    help="html shows changed figures side by side.",
+    "--format", "form", type=_formats, default="text", help="html shows figures side by side."
 )
 @click.pass_obj
 def diff(project: Project, before: str, after: str, form: str) -> int:
     """Compare the results of two builds.
 
-    A build is the folder of a project, a built site, a store, or a git revision of this project
-    whose pages are in the store. Exits with 1 if the builds differ.
+    Compares claims, measures, networks, figures and times, and exits with 1 if they differ. A build
+    is the folder of a project, a built site, a store, or a git revision of this project whose pages
+    are in the store.
     """
     from onions.compare.builds import BuildError, find_build
     from onions.compare.diff import compare_builds
@@ -470,14 +464,13 @@ def _list_states(project: Project, build: Build) -> int:
     for row in rows:
         print("  ".join(map(str.ljust, row, widths)).rstrip())
     stale = sum(not state.fresh for state in states)
-    choices = f"{build.source.description}, {build.profile}"
-    print(f"{stale} of {len(states)} pages are stale; with {choices}.")
+    choices = f"{build.source.description}; {build.profile} profile"
+    print(f"Stale: {stale} of {format_count(len(states), 'page')}. Build: {choices}.")
     return 1 if stale else 0
 
 
-def _contents(store: Store) -> str:
-    entries = store.entries()
-    return f"{len(entries)} entries ({format_size(entries)})"
+def _entries(paths: list[Path]) -> str:
+    return f"{format_count(len(paths), 'entry', 'entries')} ({format_size(paths)})"
 
 
 def _notify(line: str) -> None:

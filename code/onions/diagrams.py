@@ -1,4 +1,4 @@
-"""The diagrams whose code is too long to show on a page. Pages draw them in build-only cells.
+"""Diagrams whose code is too long to show on a page. Build-only cells draw them.
 
 They are separate from `onions.figures`, on which every page depends: after a change to a diagram,
 only the pages that import this module run again. One unit of an axis is one cell of a grid.
@@ -22,8 +22,8 @@ WIDTH = STYLE["figure.figsize"][0]  # inches
 def sliding_kernel(image: np.ndarray, kernel: np.ndarray, row: int, column: int) -> Figure:
     """Draw an image, a kernel and their convolution, with one of its sums written out.
 
-    `image` is (h, w), of one-digit numbers, and `kernel` (k, k), of whole numbers. `row` and
-    `column` select the value of the output, which is (h − k + 1, w − k + 1).
+    `image` has shape (h, w) and one-digit numbers; `kernel` has shape (k, k) and whole numbers.
+    `row` and `column` (from 0) select a value of the output, which is (h − k + 1, w − k + 1).
     """
     size = len(kernel)
     windows = np.lib.stride_tricks.sliding_window_view(image, kernel.shape)
@@ -57,9 +57,9 @@ def sliding_kernel(image: np.ndarray, kernel: np.ndarray, row: int, column: int)
 
 
 def max_pooling(values: np.ndarray) -> Figure:
-    """Draw 2 × 2 max pooling of a grid (2h, 2w) of numbers: each block and its largest number.
+    """Draw 2 × 2 max pooling: each block of a (2h, 2w) grid and its largest number.
 
-    Raises ValueError for an odd side.
+    Raises ValueError if a side is odd.
     """
     height, width = len(values) // 2, values.shape[1] // 2
     blocks = values.reshape(height, 2, width, 2)
@@ -79,10 +79,10 @@ def max_pooling(values: np.ndarray) -> Figure:
 
 
 def receptive_field(names: Sequence[str], sizes: Sequence[int]) -> Figure:
-    """Draw the receptive field of one output: one square for each layer, from picture to output.
+    """Draw the receptive field of one output: one square for each layer, from image to output.
 
-    `sizes` are the sides of the squares in values: how much of each layer the output depends on.
-    The first, of the picture, is the largest; the last, of the output, is 1.
+    `sizes` are the side lengths of the squares: how many values in a row of each layer the output
+    depends on. The first size, of the image, is the largest; the last, of the output, is 1.
     """
     widths = [max(size, 4.6) + 1 for size in sizes]  # wide enough for the name below
     figure, ax = _canvas(sum(widths), sizes[0] + 4.2)
@@ -105,7 +105,10 @@ def receptive_field(names: Sequence[str], sizes: Sequence[int]) -> Figure:
 
 
 def dropout_steps(steps: dict[str, np.ndarray]) -> Figure:
-    """Draw a dropout layer's outputs, by name: grids of shape (rows, columns), zeros marked."""
+    """Draw each output of a dropout layer as a grid under its name, with zeros marked.
+
+    `steps` maps the names to arrays of shape (rows, columns), all with the same number of columns.
+    """
     rows = sum(len(values) + 1.3 for values in steps.values()) + 0.8
     columns = next(iter(steps.values())).shape[1]
     figure, ax = _canvas(columns, rows, height=0.62)
@@ -127,7 +130,7 @@ def _canvas(columns: float, rows: float, height: float = 1.0) -> tuple[Figure, A
 
 
 def _grid(ax: Axes, values: np.ndarray, left: float, top: float, marked: np.ndarray) -> None:
-    """Draw a grid of values; marked ones are bold as well as tinted, so that colour is not all."""
+    """Draw a grid of values. Marked values are tinted, and bold for those who can't see tints."""
     for (row, column), value in np.ndenumerate(values):
         is_marked = marked[row, column]
         tint = {"facecolor": ORANGE, "alpha": 0.22} if is_marked else {"facecolor": "none"}
@@ -143,5 +146,5 @@ def _text(ax: Axes, x: float, y: float, text: str, **style: Any) -> None:
 
 
 def _number(value: Any) -> str:
-    """Return a number with at most six digits and a typographic minus sign; a string as it is."""
+    """Format a number with up to six digits and a typographic minus sign; return a string as is."""
     return value if isinstance(value, str) else f"{value:g}".replace("-", "−")

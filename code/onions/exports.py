@@ -1,7 +1,7 @@
-"""Values that a page's run exports to the explorers: images, weights, curves.
+"""Values that a page exports to its explorers: images, weights, curves.
 
-They are outputs of the page's build-only cells, with a MIME type of their own. So the store keeps
-them with the page's other outputs, and render writes them as small files, without Keras or NumPy.
+They are outputs of build-only cells, with their own MIME type. The store therefore keeps them with
+the page's other outputs, and render writes them to small files without Keras or NumPy.
 """
 
 import base64
@@ -11,17 +11,17 @@ import sys
 from typing import Any
 
 MIME = "application/vnd.onions.export+json"
-TAG = "export"  # of the cells that export; they change nothing, so reference runs skip them
+TAG = "export"  # of cells that export; they change no result, so reference runs skip them
 DTYPES = ("uint8", "int32", "float16", "float32")
 
 
 def export(name: str, **values: Any) -> None:
-    """Export values to the explorer that names them with ``:export: name``.
+    """Export values to the explorers that have the option ``:export: name``.
 
-    A value is a NumPy array of one of `DTYPES`, whose bits are kept in little-endian order, or a
-    JSON value: a number, a string, or a list or dictionary of them. Export weights as float16: half
-    the bytes, and still more precise than an explorer's pictures. Raises TypeError for other
-    values, and ValueError for NaN and infinity.
+    A value is a NumPy array with a dtype from `DTYPES`, stored bit for bit in little-endian order,
+    or a JSON value, which may be nested. Export weights as float16, which halves the bytes and is
+    precise enough for the explorers' pictures. Raises TypeError for other values, and ValueError
+    for NaN and infinity.
     """
     from IPython import get_ipython
     from IPython.display import display
@@ -33,10 +33,10 @@ def export(name: str, **values: Any) -> None:
 
 
 def weights_by_epoch(model: Any) -> list[list[Any]]:
-    """Return a list to which every later ``fit`` of a Keras model appends the weights.
+    """Return a list to which every later ``fit`` of a Keras model appends the model's weights.
 
-    There is one item per epoch: the model's ``get_weights()`` at its end, a list of float32 arrays.
-    The training itself does not change: it draws no additional random numbers.
+    Each epoch adds one item: the result of ``get_weights()`` at its end, a list of float32 arrays.
+    Recording draws no random numbers, so the training does not change.
     """
     weights: list[list[Any]] = []
     original_fit = model.fit
@@ -54,7 +54,7 @@ def weights_by_epoch(model: Any) -> list[list[Any]]:
 
 
 def _encode(label: str, value: Any) -> Any:
-    """Return a value as JSON can hold it; error messages begin with `label`."""
+    """Convert a value to JSON values; error messages begin with `label`."""
     if isinstance(value, dict):
         return {str(key): _encode(label, item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -63,7 +63,7 @@ def _encode(label: str, value: Any) -> Any:
         return _encode_array(label, value)
     scalar = value.item() if hasattr(value, "item") else value
     if not (scalar is None or isinstance(scalar, str | bool | int | float)):
-        raise TypeError(f"{label}: {type(value)} can't be exported; make it an array or a list")
+        raise TypeError(f"{label}: {type(value)} can't be exported. Make it an array or a list.")
     if isinstance(scalar, float) and not math.isfinite(scalar):
         raise ValueError(f"{label}: {scalar} can't be exported; did the training diverge?")
     return scalar
@@ -74,10 +74,10 @@ def _encode_array(label: str, array: Any) -> dict[str, Any]:
     if dtype not in DTYPES:
         choices = ", ".join(DTYPES)
         raise TypeError(
-            f"{label}: an array of {dtype} can't be exported; use astype with {choices}"
+            f"{label}: an array of {dtype} can't be exported. Use astype with one of {choices}."
         )
     if dtype.startswith("float") and not all(map(math.isfinite, array.ravel().tolist())):
-        raise ValueError(f"{label}: the array holds NaN or infinity")
+        raise ValueError(f"{label}: the array holds NaN or infinity; did the training diverge?")
     content = array.astype(array.dtype.newbyteorder("<")).tobytes()
     text = base64.b64encode(content).decode()
     return {"dtype": dtype, "shape": list(array.shape), "base64": text}

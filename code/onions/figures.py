@@ -36,7 +36,7 @@ STYLE: dict[str, Any] = {
     "savefig.dpi": 130,
     "savefig.facecolor": "none",
     "svg.fonttype": "path",  # independent of the reader's fonts
-    "svg.hashsalt": "onions",  # makes the ids in the file reproducible
+    "svg.hashsalt": "onions",  # makes the file's ids reproducible
     "text.color": INK,
     "xtick.color": QUIET,
     "ytick.color": QUIET,
@@ -47,10 +47,10 @@ def use_style() -> None:
     """Make matplotlib draw in the book's style."""
     from matplotlib import rcdefaults, style
 
-    rcdefaults()  # a matplotlibrc on the machine must not count
+    rcdefaults()  # ignore the machine's matplotlibrc
     style.use(STYLE)
 
 
 def holds_photographs(figure: "Figure") -> bool:
-    """Tell whether a figure shows pixels rather than lines."""
+    """Return whether a figure shows pixels rather than lines."""
     return any(axes.get_images() for axes in figure.axes)

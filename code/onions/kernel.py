@@ -1,9 +1,8 @@
-"""The build's additions to a page's kernel: the chosen data, quiet logs, plain summaries, the
-figure style, the time of each training and the profile.
+"""The build's changes to a page's kernel: data, logs, summaries, figures, timing, profile, seeds.
 
-None of this is on the page, so the code shown is the code run. ``%load_ext onions.kernel`` installs
-it in a notebook, `install` in a plain script. Import hooks apply it once Keras or matplotlib is
-imported, so a page that uses neither loads neither.
+Pages need no code for these changes, so the code they show is the code that runs. A notebook
+installs the changes with ``%load_ext onions.kernel``, a plain script with `install`. Import hooks
+apply them when Keras or matplotlib is imported, so a page that uses neither loads neither.
 """
 
 import functools
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SMOKE_IMAGES = 512
-CACHE = Path(__file__).parents[2] / "_build" / "sketches"  # of the drawn stand-in images
+CACHE = Path(__file__).parents[2] / "_build" / "sketches"  # of the stand-in's images
 ENVIRONMENT = {
     "TF_CPP_MIN_LOG_LEVEL": "3",  # TensorFlow: errors only
     "GRPC_VERBOSITY": "ERROR",
@@ -38,7 +37,7 @@ ENVIRONMENT = {
 
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
-    """Install into a notebook's kernel, and set the formats of its figures."""
+    """Install the changes in a notebook's kernel, and set the formats of its figures."""
     install()
     wrapt.register_post_import_hook(
         lambda module: _display_figures(shell), "matplotlib_inline.backend_inline"
@@ -46,20 +45,22 @@ def load_ipython_extension(shell: "InteractiveShell") -> None:
 
 
 def install() -> None:
-    """Install into this process, before Keras is imported.
+    """Install the changes in this process. Call it before Keras is imported.
 
-    Reads these variables of the environment:
-    ``ONIONS_SOURCE``, a resolved data source as JSON, which execute sets; without it
-    ``ONIONS_DATA``; ``ONIONS_PROFILE``, which is ``full`` (the default) or ``smoke`` (one epoch of
-    512 images); ``ONIONS_SEED_OFFSET``, added to every seed that the page sets (default: 0).
-    Raises DataError if the data is not available, ValueError for an unknown profile.
+    Reads these environment variables:
+
+    - ``ONIONS_SOURCE``: a resolved data source as JSON. If it is not set, ``ONIONS_DATA`` is used.
+    - ``ONIONS_PROFILE``: ``full`` (the default) or ``smoke`` (one epoch of 512 images).
+    - ``ONIONS_SEED_OFFSET``: a number added to every seed that the page sets (default 0).
+
+    Raises DataError if the data is missing, ValueError if the profile is unknown.
     """
     os.environ.update(ENVIRONMENT)
     resolved = os.environ.get("ONIONS_SOURCE")
     choice = os.environ.get("ONIONS_DATA") or "auto"
     source = sources.Source(**json.loads(resolved)) if resolved else sources.resolve_source(choice)
     hooks = {
-        # A hook on the public name keras.datasets.cifar10 would not reach keras.src.
+        # A hook on the public module keras.datasets.cifar10 would not change keras.src.
         "keras.src.datasets.cifar10": lambda module: _replace_load_data(module, source),
         "rich.console": _print_plain_text,
         "matplotlib": lambda module: figures.use_style(),
@@ -70,20 +71,20 @@ def install() -> None:
     if profile == "smoke":
         wrapt.register_post_import_hook(_train_briefly, "keras.src.models.model")
     elif profile != "full":
-        raise ValueError(f"ONIONS_PROFILE={profile}: choose full or smoke.")
+        raise ValueError(f"ONIONS_PROFILE={profile}: unknown profile. Choose full or smoke.")
     for name, hook in hooks.items():
         wrapt.register_post_import_hook(hook, name)
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def run_facts() -> dict[str, Any]:
-    """Return the facts of this run: Python, the device and the claimed sentences."""
+    """Return this run's Python version (`python`), `device` and `claimed` sentences."""
     return {
         "python": platform.python_version(),
         "device": _accelerator() or _processor(),
@@ -92,8 +93,6 @@ def run_facts() -> dict[str, Any]:
 
 
 def _replace_load_data(cifar10: ModuleType, source: sources.Source) -> None:
-    """Make ``load_data`` return the chosen data."""
-
     def load_data() -> Any:
         if source.name == "sketches":
             sketches = importlib.import_module(source.module)
@@ -106,7 +105,7 @@ def _replace_load_data(cifar10: ModuleType, source: sources.Source) -> None:
 
 
 def _print_plain_text(console: ModuleType) -> None:
-    """Make rich, which prints Keras' summaries, write text instead of HTML in fixed colours."""
+    """Make rich, which prints Keras' summaries, write plain text instead of coloured HTML."""
     console._is_jupyter = lambda: False  # type: ignore[attr-defined]
 
 
@@ -123,10 +122,10 @@ def _shift_seeds(utils: ModuleType) -> None:
 
 
 def _time_training(models: ModuleType) -> None:
-    """Make every ``fit`` record its duration, in seconds, on the history that it returns."""
+    """Make every ``fit`` store its duration as `seconds` on the history that it returns."""
     original_fit = models.Model.fit
 
-    @functools.wraps(original_fit)  # the smoke profile reads its signature
+    @functools.wraps(original_fit)  # `_train_briefly` reads its signature
     def fit(self: Any, *args: Any, **kwargs: Any) -> Any:
         started = time.perf_counter()
         history = original_fit(self, *args, **kwargs)
@@ -161,7 +160,7 @@ def _train_briefly(models: ModuleType) -> None:
 
 
 def _display_figures(shell: "InteractiveShell") -> None:
-    """Show plots as SVG and photographs as PNG, in place of the inline backend's choice."""
+    """Show plots as SVG and photographs as PNG, instead of the inline backend's formats."""
     from IPython.core.pylabtools import print_figure
     from matplotlib.figure import Figure
 
@@ -181,7 +180,7 @@ def _display_figures(shell: "InteractiveShell") -> None:
 
 
 def _accelerator() -> str:
-    """Return the name of the first GPU that TensorFlow uses; "" without one."""
+    """Return the name of the first GPU that TensorFlow uses; "" if there is none."""
     if tensorflow := sys.modules.get("tensorflow"):
         config = tensorflow.config
         for device in config.list_physical_devices("GPU"):
@@ -190,7 +189,7 @@ def _accelerator() -> str:
 
 
 def _processor() -> str:
-    """Return the processor's name and how many cores this process may use."""
+    """Return the processor's name and the number of cores that this process may use."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

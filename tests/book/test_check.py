@@ -15,9 +15,9 @@ from support.projects import Run, Small
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_every_rule_is_explained_with_its_reason_and_fix(name: str) -> None:
-    asks, why, fix = re.split(r"\n  (?:why|fix): ", explain_rule(name))
-    assert asks.startswith(f"{name}: ") and all(part.endswith(".") for part in (asks, why, fix))
+def test_every_rule_has_a_demand_a_reason_and_a_fix(name: str) -> None:
+    demand, why, fix = re.split(r"\n  (?:why|fix): ", explain_rule(name))
+    assert demand.startswith(f"{name}: ") and all(part.endswith(".") for part in (demand, why, fix))
     assert (inspect.getdoc(RULES[name]) or "").count("\n\n") == 1
 
 
@@ -32,7 +32,7 @@ def test_check_prints_place_rule_reason_and_fix(small: Small, onions: Run) -> No
     assert done.stdout.count("  fix: leave the word out.") == 1
     assert done.stdout.endswith("\n2 findings\n")
     done = onions(root, "check", "index")
-    assert (done.returncode, done.stdout) == (0, "Every page keeps the rules.\n")
+    assert (done.returncode, done.stdout) == (0, "Every page follows the rules.\n")
 
 
 def test_explain_prints_rules_and_checks_nothing(small: Small, onions: Run) -> None:
@@ -42,7 +42,7 @@ def test_explain_prints_rules_and_checks_nothing(small: Small, onions: Run) -> N
     done = onions(root, "check", "--explain")
     assert done.returncode == 0 and all(f"\n{name}: " in f"\n{done.stdout}" for name in RULES)
     done = onions(root, "check", "--explain", "kindness")
-    assert done.returncode == 2 and "the rules are own-code, exports" in done.stderr
+    assert done.returncode == 2 and "Choose one of python, own-code" in done.stderr
 
 
 def test_pages_are_selected_by_name_or_path(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,15 +51,15 @@ def test_pages_are_selected_by_name_or_path(small: Small, monkeypatch: pytest.Mo
     for name in ("pooling", "pooling.md", "book/pooling.md", str(project.book / "pooling.md")):
         assert [page.name for page in select_pages(project, [name])] == ["pooling"]
     assert [page.name for page in select_pages(project, [])] == ["index", "pooling"]
-    with pytest.raises(PageError, match=r"^poling: .* did you mean pooling\?"):
+    with pytest.raises(PageError, match=r"^poling: .* Did you mean pooling\?"):
         select_pages(project, ["poling"])
     (project.book / "draft.md").write_text(CLAIMING_PAGE)
-    with pytest.raises(PageError, match=r"draft\.md: it is not in _toc.yml; add - file: draft"):
+    with pytest.raises(PageError, match=r"draft\.md: not in _toc.yml. Add - file: draft"):
         select_pages(project, ["book/draft.md"])
 
 
 def repair(project: Project) -> tuple[str, str]:
-    """Repair the first page. Return its text and the messages, one a line."""
+    """Repair the first page; return its text and the messages, one per line."""
     messages = "\n".join(repair_page(project.pages()[0]))
     assert check_page(project.pages()[0]) == [] and repair_page(project.pages()[0]) == []
     return project.pages()[0].text, messages
@@ -102,7 +102,7 @@ def test_a_missing_tag_is_added_and_a_new_run_is_announced(small: Small) -> None
             "build-only",
             "export",
         }
-        assert ("; it will run again" in messages) == runs_again
+        assert ("; the page will run again" in messages) == runs_again
 
 
 def test_findings_without_an_automatic_fix_are_left_alone(small: Small, onions: Run) -> None:

@@ -37,7 +37,7 @@ def test_a_new_page_keeps_the_rules_and_follows_the_last_optional_page(project: 
     assert page.title == "My topic" and check_page(page) == []
 
 
-def test_a_new_page_follows_the_page_that_after_names(project: Project) -> None:
+def test_after_selects_the_page_before_the_new_page(project: Project) -> None:
     page, _ = new.add_page(project, "upsampling", after="pooling", exercise=True)
     assert page_names(project)[page_names(project).index("pooling") + 1] == "upsampling"
     assert "optional" not in page.lesson and page.lesson["exercises"] == new.MINUTES
@@ -70,9 +70,9 @@ def test_an_exercise_is_added_to_an_existing_page(project: Project) -> None:
     [
         (["My-Topic.md"], "lowercase letters, digits and underscores, as in my_topic"),
         (["../up"], "lowercase letters, digits and underscores, as in up"),
-        (["pooling"], "pooling.md: the page exists already; --exercise adds"),
+        (["pooling"], "pooling.md: the page exists already. Use --exercise"),
         (["notes/mine"], "notes: no such folder"),
-        (["mine", "--after", "poolin"], "did you mean pooling?"),
+        (["mine", "--after", "poolin"], "Did you mean pooling?"),
         (["mine", "--after", "index"], "can't insert a page after index"),
         (["pooling", "--exercise", "--after", "setup"], "--after is for a new page"),
     ],

@@ -81,13 +81,13 @@ def test_invalid_front_matter_is_named(small: Small, before: str, after: str, me
         ("---\na: [\n---\n# Title", "metadata"),
         ("---\n- a\n---\n# Title", "can't be read"),
         ("---\nkernelspec: python3\n---\n# Title", "can't be read"),
-        ("---\nkernelspec: {name: ir}\n---\n# Title", "the kernel is python3, not ir"),
+        ("---\nkernelspec: {name: ir}\n---\n# Title", "the kernel must be python3, not ir"),
         ("---\nlesson: [a]\n---\n# Title", "lesson must be a mapping"),
         ("```{code-cell} python\n---\na: [\n---\n1\n```", "can't be read"),
         ("```{code-cell} python\n:tags: hide-cell\n1\n```", "tags must be a list"),
         ("```{code-cell} python\n:tags:\n1\n```", "tags must be a list"),
-        ("```{code-cell} python\n:load: other.py\n```", "write the code into the page"),
-        ("```{code-cell} python\n---\nload: other.py\n---\n```", "write the code into the page"),
+        ("```{code-cell} python\n:load: other.py\n```", "Write the code into the page"),
+        ("```{code-cell} python\n---\nload: other.py\n---\n```", "Write the code into the page"),
         ("```{code-cell} python\n---\nmystnb: {image: null}\n---\n1\n```", "must be mappings"),
         ("```{code-cell} python\n---\nmystnb: figure\n---\n1\n```", "must be mappings"),
     ],
@@ -100,13 +100,13 @@ def test_an_unreadable_page_is_named(text: str, message: str) -> None:
 def test_unreadable_files_and_entries_are_named(small: Small) -> None:
     root = small(index="# One", gone="# Two")
     (root / "book" / "gone.md").unlink()
-    with pytest.raises(PageError, match=r"gone\.md: can't be read .*see _toc\.yml"):
+    with pytest.raises(PageError, match=r"gone\.md: can't be read .*Check _toc\.yml"):
         Project(root).pages()
     (root / "_toc.yml").write_text("root: [")
     with pytest.raises(PageError, match=r"_toc\.yml: not a table of contents"):
         Project(root).pages()
     (root / "_toc.yml").write_text("format: jb-book\nroot: index\nchapters:\n  - glob: b*\n")
-    with pytest.raises(PageError, match=r"_toc\.yml: name each page with file:"):
+    with pytest.raises(PageError, match=r"_toc\.yml: glob: is not supported\. Use file:"):
         Project(root).pages()
     (root / "_toc.yml").write_text("format: jb-book\nroot: index.md\n")
     assert [page.name for page in Project(root).pages()] == ["index"]

@@ -1,4 +1,4 @@
-"""``onions diff``: the changes between two builds that it reports, and those that it does not."""
+"""``onions diff``: which changes between two builds it reports."""
 
 import base64
 import io
@@ -61,7 +61,7 @@ def display_output(data: dict[str, str], metadata: dict[str, Any] | None = None)
 
 
 def stream_outputs(text: str) -> list[NotebookNode]:
-    """Return an output for each line, as Keras prints a summary."""
+    """Return one output per line, as Keras prints a summary."""
     return [nbformat.v4.new_output("stream", text=line) for line in text.splitlines(keepends=True)]
 
 
@@ -107,7 +107,7 @@ def add_entry(folder: Path, *outputs: NotebookNode, **others: Any) -> Path:
 
 @pytest.fixture
 def diff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Diff:
-    """Compare two builds, with the reference runs of the project in `tmp_path`."""
+    """A function that compares two builds, with the reference runs of the project in `tmp_path`."""
 
     def run(*arguments: object) -> Result:
         status = main(["--project", str(tmp_path), "diff", *map(str, arguments)])
@@ -118,7 +118,7 @@ def diff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Diff:
 
 @pytest.fixture
 def diff_outputs(tmp_path: Path, diff: Diff) -> Diff:
-    """Compare two stores with one page, which has these outputs."""
+    """A function that compares two stores of one page with the given outputs."""
 
     def run(before: list[NotebookNode], after: list[NotebookNode], *options: object) -> Result:
         return diff(add_entry(tmp_path / "a", *before), add_entry(tmp_path / "b", *after), *options)
@@ -134,7 +134,7 @@ def write_reference_runs(root: Path, **measures: list[Any]) -> None:
 
 
 def plot(level: float = 1.0, label: str = "validation", *, bars: bool = False) -> NotebookNode:
-    """A figure in the book's style, of two curves that bend."""
+    """Return a figure of two curves, in the book's style."""
     with style.context(STYLE):
         figure = Figure()
         axes = figure.subplots()
@@ -168,7 +168,7 @@ def test_equal_builds_have_nothing_to_report(diff_outputs: Diff) -> None:
         (None, None, ""),
     ],
 )
-def test_a_claim_with_another_result_is_reported(
+def test_a_changed_claim_is_reported(
     diff_outputs: Diff, before: Any, after: Any, expected: str
 ) -> None:
     outputs = [
@@ -230,7 +230,7 @@ def test_a_measure_that_changes_beyond_the_reference_spread_is_reported(
     assert f"{noise} changed within the reference spread" in out
 
 
-def test_the_spread_is_from_reference_runs_with_the_data_of_the_second_build(
+def test_the_spread_comes_from_reference_runs_with_the_second_build_s_data(
     tmp_path: Path, diff_outputs: Diff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_reference_runs(tmp_path, **REFERENCE_MEASURES)
@@ -299,7 +299,7 @@ def test_a_share_of_pixels_just_beyond_the_threshold_is_a_difference() -> None:
 
 
 def huge_png(width: int) -> str:
-    """Return a PNG whose header has this width and height, without any pixels."""
+    """Return a PNG without pixels whose header says that it is a square of this width."""
     chunks = ((b"IHDR", struct.pack(">IIBBBBB", width, width, 8, 2, 0, 0, 0)), (b"IDAT", b""))
     parts = [b"\x89PNG\r\n\x1a\n"]
     for name, data in chunks:
@@ -325,7 +325,7 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:x="http://www.w3.org/1999/x
         (svg(f'{SVG} width="99999999" height="99999999"/>'), "its SVG can't be drawn"),
         (
             svg(f'{SVG} width="9" height="9"><image href="/a.png"/></svg>'),
-            "its SVG refers to something outside",
+            "its SVG refers to another file or URL",
         ),
         (
             svg(f'{SVG} width="9" height="9"><image x:href="http://a/b"/></svg>'),
@@ -340,7 +340,7 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:x="http://www.w3.org/1999/x
         ),
     ],
 )
-def test_a_picture_that_can_t_be_compared_is_reported_with_the_reason(
+def test_an_unreadable_picture_is_reported_with_the_reason(
     diff_outputs: Diff, unreadable: NotebookNode, reason: str
 ) -> None:
     small = png(Image.new("RGB", (30, 20)))
@@ -383,7 +383,7 @@ def test_changed_versions_and_devices_are_reported(tmp_path: Path, diff: Diff) -
     assert "device a computer → a GPU" in line and "cell" not in line
 
 
-def test_a_page_that_one_build_lacks_has_absent_claims_there(tmp_path: Path, diff: Diff) -> None:
+def test_claims_of_a_page_that_one_build_lacks_are_absent(tmp_path: Path, diff: Diff) -> None:
     before, after = (add_entry(tmp_path / name, claim("It is so.", True)) for name in "ab")
     add_entry(after, claim("Another.", False), page="second")
     status, out, _ = diff(before, after)
@@ -420,7 +420,7 @@ def test_a_site_is_compared_by_its_published_store(tmp_path: Path, diff: Diff) -
 
 
 def store_page(root: Path, name: str, *outputs: NotebookNode, date: str = "2026-01-01") -> None:
-    """Store a page of a project as it is now, with these outputs."""
+    """Store a run of a project's page in its current state, with these outputs."""
     project = Project(root)
     BUILD.write(project.store)
     parts = components(project.page(name), project, BUILD)
@@ -430,7 +430,7 @@ def store_page(root: Path, name: str, *outputs: NotebookNode, date: str = "2026-
 
 @pytest.fixture
 def repository(small: Small) -> Path:
-    """A project under git, with our code: its commits are `old` and `new`, which is checked out."""
+    """A git repository of a project and our code, with the tags `old` and `new` (checked out)."""
     root = small(index=PRINTING_PAGE, other=SILENT_PAGE)
     shutil.copytree(ROOT / "code", root / "code", ignore=shutil.ignore_patterns("__pycache__"))
     (root / ".gitignore").write_text("_build\n")
@@ -438,18 +438,18 @@ def repository(small: Small) -> Path:
     store_page(root, "other", measure("m", 1))
     commit(root, "old")
     small(index=PRINTING_PAGE.replace("6", "7"), other=SILENT_PAGE)
-    store_page(root, "index", measure("n", 2))  # the older run
+    store_page(root, "index", measure("n", 2))  # older than the run of `old`
     commit(root, "new")
     return root
 
 
 def commit(root: Path, tag: str) -> None:
-    """Commit everything in a project, under a tag. The first commit makes the repository."""
+    """Commit everything in a project and tag the commit; the first call makes the repository."""
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", tag], ["tag", tag]):
         git(root, *command)
 
 
-def test_a_project_is_compared_by_its_pages_as_they_are_now(repository: Path, diff: Diff) -> None:
+def test_a_project_is_compared_by_its_current_pages(repository: Path, diff: Diff) -> None:
     before = add_entry(repository / "a", measure("n", 3))
     status, out, _ = diff(before, repository)
     assert status == 1 and "n: 3 → 2" in out and "other: m: absent → 1" in out
@@ -464,16 +464,16 @@ def test_git_revisions_are_compared(repository: Path, diff: Diff) -> None:
     assert status == 1 and "index: n: 1 → 2" in out
 
 
-def test_pages_that_were_not_executed_are_named(repository: Path, diff: Diff, small: Small) -> None:
+def test_stale_pages_are_named(repository: Path, diff: Diff, small: Small) -> None:
     small(index=PRINTING_PAGE.replace("6", "8"), other=SILENT_PAGE)
     commit(repository, "newer")
     status, out, _ = diff("new", "newer")
     assert status == 1 and "n: " not in out
-    assert "index: not executed as of newer (cell 1 changed)." in out
+    assert "index: stale in newer (cell 1 changed)." in out
     assert "Run `git switch --detach newer && onions execute`." in out
     small(index=PRINTING_PAGE.replace("6", "8"), other=SILENT_PAGE.replace("1", "8"))
     status, _, err = diff("new", repository)
-    assert status == 2 and "all of its pages are stale" in err
+    assert status == 2 and "all pages are stale" in err
     assert f"Run `onions execute` in {repository}." in err
 
 
@@ -488,7 +488,7 @@ def test_a_revision_whose_code_lists_no_fingerprints_is_refused(
     assert "Run `git switch --detach ancient && onions execute`" in err
 
 
-def test_an_argument_that_is_no_build_is_refused(tmp_path: Path, diff: Diff) -> None:
+def test_an_argument_that_names_no_build_is_refused(tmp_path: Path, diff: Diff) -> None:
     good = add_entry(tmp_path / "a")
     (tmp_path / "empty").mkdir()
     cases = {
@@ -503,7 +503,7 @@ def test_an_argument_that_is_no_build_is_refused(tmp_path: Path, diff: Diff) -> 
     for path in good.glob("*.ipynb"):
         path.write_text("{")
     status, _, err = diff(good, good)
-    assert status == 2 and f"{good}: it holds no page of its last build" in err
+    assert status == 2 and f"{good}: no readable page of the last build" in err
     (good / "build.json").write_text("{")
     status, _, err = diff(good, good)
     assert status == 2 and "build.json: damaged" in err and "Run `onions execute`" in err
@@ -512,7 +512,7 @@ def test_an_argument_that_is_no_build_is_refused(tmp_path: Path, diff: Diff) -> 
 def test_revisions_without_a_store_are_refused(repository: Path, diff: Diff) -> None:
     shutil.rmtree(repository / "_build")
     status, _, err = diff("old", "new")
-    assert status == 2 and f"{repository / '_build' / 'store'}: nothing is executed yet" in err
+    assert status == 2 and f"{repository / '_build' / 'store'}: nothing executed yet" in err
 
 
 def test_a_damaged_entry_of_a_revision_is_named(repository: Path, diff: Diff) -> None:
@@ -527,7 +527,7 @@ MARKUP = 'x | <script>alert("1")</script> [a](http://b) `c` *d* @e \x1b[31m\n# f
 
 def test_markup_in_an_entry_is_escaped(diff_outputs: Diff) -> None:
     network = SUMMARY.format(n=1).replace("dense (Dense)", "`````</pre></details><b>\x1b[1m")
-    words = MARKUP.replace("\x1b", "")  # a character that XML forbids
+    words = MARKUP.replace("\x1b", "")  # XML forbids this character
     figure = svg(plot().data["image/svg+xml"].replace("validation", words))
     after = [
         claim(MARKUP, True),
@@ -562,7 +562,7 @@ def test_status_json_has_the_state_and_reasons_of_each_page(repository: Path) ->
 
 @pytest.fixture
 def report_url(tmp_path: Path, diff_outputs: Diff) -> Iterator[str]:
-    """The URL of a report that has every section."""
+    """The URL of a report with every section."""
     before = [
         claim("It is so.", True),
         measure("n", 1),

@@ -105,12 +105,12 @@ def text(notebook: NotebookNode) -> str:
 
 @pytest.fixture(scope="module")
 def small_book(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A page with one of each construct, and the page with its glossary and references."""
+    """A page with every construct, and a page with its glossary and bibliography."""
     root = small_project(tmp_path_factory.mktemp("book"), index=PAGE, other=OTHER)
     return build_site(root)
 
 
-def test_notebook_with_solutions_holds_every_part_of_the_page(small_book: Project) -> None:
+def test_notebook_with_solutions_contains_every_part_of_the_page(small_book: Project) -> None:
     notebook = read_notebook(small_book, SOLUTIONS, "index")
     head, check, first, exercise, solution, answer, rest, line, caption = notebook.cells
     assert head.source.startswith("# Title\n\nA page of *[Networks are like onions](")
@@ -136,7 +136,7 @@ def test_notebook_to_work_in_has_no_outputs_and_empty_solutions(small_book: Proj
     assert "Exercise 1 (Add)" in text(notebook) and "It is this" not in text(notebook)
 
 
-def test_the_script_holds_the_notebook_with_solutions(small_book: Project) -> None:
+def test_script_contains_the_notebook_with_solutions(small_book: Project) -> None:
     script = (small_book.build / "html" / FOLDER / "index.py").read_text("utf-8")
     assert script.startswith("# %% [markdown]\n# # Title\n#\n# A page of *[")
     cells = re.split(r"^# %%.*\n", script, flags=re.M)[1:]
@@ -146,7 +146,7 @@ def test_the_script_holds_the_notebook_with_solutions(small_book: Project) -> No
         assert source.strip() == cell.source.strip()
 
 
-def test_links_become_text_without_a_site_address(small: Small) -> None:
+def test_page_links_become_text_without_a_site_url(small: Small) -> None:
     root = small(index=PAGE, other=OTHER)
     project = build_site(root, GITHUB_REPOSITORY="")
     notebook = read_notebook(project, FOLDER, "index")
@@ -168,7 +168,7 @@ def test_page_whose_code_was_removed_offers_no_downloads(small: Small) -> None:
 
 
 @pytest.mark.parametrize("construct", ["A note[^1].\n\n[^1]: Here.", "A footnote\n\n---\n\nline"])
-def test_construct_without_plain_markdown_fails_the_render(small: Small, construct: str) -> None:
+def test_unsupported_construct_fails_the_render(small: Small, construct: str) -> None:
     root = small(index=f"# Title\n\n```{{code-cell}} python\n1\n```\n\n{construct}\n")
     assert run_onions(root, "execute").returncode == 0
     done = run_onions(root, "render")
@@ -201,7 +201,7 @@ def test_notebooks_contain_no_directives_and_no_roles(book: Project) -> None:
 
 
 @pytest.mark.site
-def test_the_check_names_what_the_page_imports(book: Project) -> None:
+def test_check_lists_the_imported_packages(book: Project) -> None:
     for name in PAGES_WITH_CODE:
         check, *cells = (cell.source for cell in code(read_notebook(book, SOLUTIONS, name)))
         imported = set(re.findall(r"^import (\w+)", "\n".join(cells), re.M))
@@ -237,7 +237,7 @@ def test_check_stops_only_if_a_package_is_missing(
 @pytest.mark.parametrize("has_module", [False, True])
 def test_check_accepts_tensorflow_from_another_package(tmp_path: Path, has_module: bool) -> None:
     files.write_downloads("page", "# Title", [], {"tensorflow": "2.0"}, tmp_path)
-    if has_module:  # tensorflow-cpu brings the module tensorflow
+    if has_module:  # tensorflow-cpu provides the module tensorflow
         (tmp_path / FOLDER / "tensorflow.py").touch()
     done = subprocess.run(
         [sys.executable, "-S", str(tmp_path / FOLDER / "page.py")],  # without installed packages
@@ -248,15 +248,15 @@ def test_check_accepts_tensorflow_from_another_package(tmp_path: Path, has_modul
     assert done.stderr.strip().endswith(message) and (done.returncode == 0) == has_module
 
 
-def test_the_oldest_python_is_that_of_the_book() -> None:
+def test_oldest_python_matches_pyproject() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert project["requires-python"].startswith(f">={'.'.join(map(str, files.OLDEST))},")
 
 
 def run_without_onions(command: list[str | Path], folder: Path) -> None:
-    """Run a reader's command where our package can't be imported.
+    """Run a reader's command in an environment without our package.
 
-    The pictures are noise, and each training is one step (tests/support/plain).
+    The images are noise, and each training is one step (tests/support/plain).
     """
     plain = {"PYTHONPATH": str(ROOT / "tests" / "support" / "plain"), "IPYTHONDIR": str(folder)}
     mute = {"TF_CPP_MIN_LOG_LEVEL": "3", "MPLCONFIGDIR": str(folder), "KERAS_HOME": str(folder)}
@@ -272,9 +272,7 @@ def run_without_onions(command: list[str | Path], folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES_WITH_CODE)
-def test_the_notebook_to_work_in_runs_anywhere_with_its_solutions_empty(
-    book: Project, tmp_path: Path, name: str
-) -> None:
+def test_notebook_to_work_in_runs_without_onions(book: Project, tmp_path: Path, name: str) -> None:
     path = tmp_path / "page.ipynb"
     path.write_bytes((book.build / "html" / FOLDER / f"{name}.ipynb").read_bytes())
     run_without_onions(["-m", "jupyter", "execute", "--inplace", path], tmp_path)
@@ -284,16 +282,14 @@ def test_the_notebook_to_work_in_runs_anywhere_with_its_solutions_empty(
 
 
 @pytest.mark.parametrize("name", PAGES_WITH_CODE)
-def test_the_script_runs_anywhere(
+def test_script_runs_without_onions(
     book: Project, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MPLBACKEND", "agg")
     run_without_onions([book.build / "html" / FOLDER / f"{name}.py"], tmp_path)
 
 
-def test_a_page_offers_colab_and_three_files_below_its_title(
-    book: Project, chromium: Browser
-) -> None:
+def test_page_links_colab_and_three_files_below_its_title(book: Project, chromium: Browser) -> None:
     tab = chromium.new_context(java_script_enabled=False).new_page()
     for name in PAGES_WITH_CODE:
         tab.goto(address(book, name))
@@ -313,7 +309,7 @@ def test_a_page_offers_colab_and_three_files_below_its_title(
     tab.context.close()
 
 
-def test_site_holds_the_entries_it_was_rendered_from(book: Project, entries: Entries) -> None:
+def test_site_contains_the_entries_it_was_rendered_from(book: Project, entries: Entries) -> None:
     expected = {f"{entry.metadata['onions']['fingerprint']}.ipynb" for _, entry in entries.values()}
     stored = {path.name: path for path in (book.build / "html" / "store").iterdir()}
     assert stored.keys() == expected | {"build.json"}

@@ -1,4 +1,4 @@
-"""The explorer of the page on convolution: a kernel slides over a picture."""
+"""The convolution explorer: a kernel slides over an image."""
 
 import itertools
 import json
@@ -41,7 +41,7 @@ def test_output_equals_keras(run_script: RunScript, depth: int, padding: str, st
     layer.build((None, *layer_input.shape))
     layer.set_weights([kernel, np.array([0.25], "float32")])
     expected = keras.ops.convert_to_numpy(layer(layer_input[None]))[0]
-    row, column = expected.shape[0] - 1, 0  # a corner, where padding shows
+    row, column = expected.shape[0] - 1, 0  # a corner, where padding matters
     result = run_script(
         COMPUTE,
         {
@@ -135,7 +135,7 @@ def test_padding_and_stride_move_the_window(book: Project, site_url: str, tab: P
 
 
 @pytest.mark.site
-def test_a_learned_kernel_reads_three_colours(book: Project, site_url: str, tab: Page) -> None:
+def test_learned_kernel_reads_three_colours(book: Project, site_url: str, tab: Page) -> None:
     values = exported(book)
     kernels, biases = values["kernels"], values["biases"]
     assert kernels.shape == (3, 3, 3, 32) and biases.shape == (32,)

@@ -1,4 +1,4 @@
-"""The explorer that builds networks: equal to Keras, and usable by mouse and keyboard."""
+"""The network explorer: equal to Keras, and usable by mouse and keyboard."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from support.projects import ROOT
 
 Layer = dict[str, Any]
 
-# Runs the code of each network line by line, each in a fresh Keras session.
+# Runs each network's code line by line, in a fresh Keras session.
 KERAS = """
 import contextlib, io, json, sys
 import keras
@@ -46,7 +46,7 @@ print(json.dumps(results))
 
 
 def run_in_keras(codes: list[str]) -> list[dict[str, Any]]:
-    """Run code in a process of its own; in this one every warning is an error."""
+    """Run code in a separate process, because pytest turns warnings into errors in this one."""
     done = subprocess.run(
         [sys.executable, "-c", KERAS],
         input=json.dumps(codes),
@@ -60,7 +60,7 @@ def run_in_keras(codes: list[str]) -> list[dict[str, Any]]:
 
 
 def random_layer(rng: random.Random) -> Layer:
-    """Draw a layer with any of the settings that the explorer offers, but few kernels and units."""
+    """Return a random layer with settings from the explorer, but few kernels and units."""
     activation = rng.choice(["relu", "none"])
     kind = rng.choices(["Conv2D", "MaxPooling2D", "Dropout", "Flatten", "Dense"], [5, 3, 1, 1, 2])[
         0
@@ -107,13 +107,13 @@ def test_random_networks_match_keras(run_script: RunScript) -> None:
                 assert row == expected, code
         if "total" in result:
             assert result["total"] == sum(row["parameters"] for row in summary["rows"]), code
-    # The networks fail in every possible way, and many of them work.
+    # Every kind of error occurs, and many networks work.
     for part in ("min_ndim=4", " ndim=4", "kernel shape", "pool_size"):
         assert any(part in error for error in errors), part
     assert 20 < len(errors) < 80
 
 
-def test_preset_networks_are_those_of_the_pages(run_script: RunScript) -> None:
+def test_preset_networks_appear_on_the_pages(run_script: RunScript) -> None:
     script = """async () => {
         const { code, NETWORKS } = await import("./keras.js");
         return Object.entries(NETWORKS).map(([name, layers]) => [name, code(layers)]);
@@ -135,7 +135,7 @@ def test_preset_networks_are_those_of_the_pages(run_script: RunScript) -> None:
         ("Dropout", [6, 6, 32], ""),
     ],
 )
-def test_a_dense_layer_on_maps_is_explained(
+def test_dense_layer_on_maps_is_explained(
     run_script: RunScript, kind: str, before: list[int], hint: str
 ) -> None:
     script = "async ([kind, before]) => (await import('./network.js')).hintOf({ kind }, before)"
@@ -165,7 +165,7 @@ def kinds(network: Locator) -> list[str]:
     return network.locator(".network-kind b").all_inner_texts()
 
 
-def test_it_starts_with_the_network_that_the_page_builds(book: Project, network: Locator) -> None:
+def test_explorer_starts_with_the_network_of_the_page(book: Project, network: Locator) -> None:
     total = re.search(r"Total params: .*?([\d,]+)", network.page.locator("article").inner_text())
     assert total
     expect(status(network)).to_contain_text(f"Total: {total[1]} parameters.")
@@ -173,7 +173,7 @@ def test_it_starts_with_the_network_that_the_page_builds(book: Project, network:
     expect(network.locator(".explorer-still")).to_be_hidden()
 
 
-def test_a_layer_is_added_changed_and_removed(network: Locator) -> None:
+def test_layer_is_added_changed_and_removed(network: Locator) -> None:
     network.get_by_label("Start from").select_option("the first convolutional network")
     expect(status(network)).to_contain_text("Total: 261,034 parameters.")
     network.get_by_label("New layer").select_option("MaxPooling2D")
@@ -203,11 +203,12 @@ def test_error_appears_at_its_layer_and_in_the_status(network: Locator) -> None:
     assert Axe().run(network.page, "onion-network").response["violations"] == []
 
 
-def test_it_works_by_keyboard(network: Locator) -> None:
+def test_explorer_works_by_keyboard(network: Locator) -> None:
     press = network.page.keyboard.press
     network.get_by_role("button", name="Move 6. Dense down").focus()
     press("Enter")
-    expect(network.get_by_role("button", name="Move 7. Dense up")).to_be_focused()  # down is off
+    # In the last row, “Move down” is disabled.
+    expect(network.get_by_role("button", name="Move 7. Dense up")).to_be_focused()
     expect(status(network)).to_contain_text("The network gives out 32 numbers.")
     press("Tab")
     press("Enter")
@@ -220,7 +221,7 @@ def test_it_works_by_keyboard(network: Locator) -> None:
     units.press_sequentially("0")
     expect(network.locator("pre")).to_contain_text("Dense(100)(x)")
     press("ControlOrMeta+A")
-    press("Backspace")  # while the field is empty, the last number counts
+    press("Backspace")  # an empty field keeps the last number
     expect(network.locator("pre")).to_contain_text("Dense(100)(x)")
 
 
@@ -234,7 +235,7 @@ def test_network_without_layers_works(network: Locator) -> None:
     assert kinds(network) == ["Input", "1. Conv2D"]
 
 
-def test_the_code_can_be_copied(network: Locator) -> None:
+def test_code_can_be_copied(network: Locator) -> None:
     network.get_by_role("button", name="Copy the code").click()
     expect(network.get_by_text("Copied.")).to_be_visible()
     copied = network.page.evaluate("() => navigator.clipboard.readText()")

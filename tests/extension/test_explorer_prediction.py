@@ -1,4 +1,4 @@
-"""The explorer of the trained network: equal to Keras, by pointer and keys, without JavaScript."""
+"""The prediction explorer: equal to Keras, by pointer and keys, without JavaScript."""
 
 import re
 from base64 import b64encode
@@ -51,10 +51,8 @@ def explorer(site_url: str, tab: Page) -> Locator:
     return open_explorer(tab, site_url, "prediction", "inspection")
 
 
-def test_logits_equal_those_of_keras(
-    book: Project, exports: dict[str, Any], run_script: RunScript
-) -> None:
-    """On the first hundred validation images, within a thousandth."""
+def test_logits_equal_keras(book: Project, exports: dict[str, Any], run_script: RunScript) -> None:
+    """For the first 100 validation images, within 0.001."""
     source = Build.read(book.store).source
     stand_in = source.name == "sketches"
     cache = CACHE / source.identity[:16]
@@ -65,16 +63,18 @@ def test_logits_equal_those_of_keras(
     assert reference["shape"] == [100, 10] and reference["dtype"] == "float32"
     expected = np.array(run_script(UNPACK, reference))
     assert np.abs(logits - expected.reshape(100, 10)).max() < 1e-3
-    assert np.ptp(expected) > 0.1  # so that the bound means something
+    assert np.ptp(expected) > 0.1  # otherwise the bound means nothing
 
 
-def test_unknown_layer_is_refused(run_script: RunScript) -> None:
+def test_unknown_layer_is_rejected(run_script: RunScript) -> None:
     script = """async (layer) => {
       const { forward } = await import("./prediction.js");
       try { return forward([layer], {}); } catch (error) { return `${error}`; }
     }"""
-    assert "RangeError: no layer LSTM" in run_script(script, {"kind": "LSTM"})
-    assert "no layer Dense, gelu" in run_script(script, {"kind": "Dense", "activation": "gelu"})
+    assert "RangeError: layer LSTM with" in run_script(script, {"kind": "LSTM"})
+    assert "layer Dense with activation gelu is not" in run_script(
+        script, {"kind": "Dense", "activation": "gelu"}
+    )
 
 
 def test_square_covers_only_the_pixels_under_it(run_script: RunScript) -> None:
@@ -103,7 +103,7 @@ def test_reference_export_is_not_on_the_site(book: Project, exports: dict[str, A
 
 
 @pytest.mark.site
-def test_the_square_moves_by_pointer_and_by_keys(explorer: Locator, tab: Page) -> None:
+def test_square_moves_by_pointer_and_by_keys(explorer: Locator, tab: Page) -> None:
     status, canvas = explorer.get_by_role("status"), explorer.get_by_role("application")
     expect(status).to_contain_text("With the square at row 17, column 17: ")
     canvas.focus()
@@ -121,7 +121,7 @@ def test_the_square_moves_by_pointer_and_by_keys(explorer: Locator, tab: Page) -
 
 
 @pytest.mark.site
-def test_the_table_has_the_numbers_of_the_sentence(explorer: Locator) -> None:
+def test_table_and_status_show_the_same_numbers(explorer: Locator) -> None:
     status, rows = explorer.get_by_role("status"), explorer.locator("tbody tr")
     assert rows.count() == 10
     sentence = re.search(r": (\w+) (\d\.\d\d) \((\d\.\d\d) without\)", status.inner_text())
@@ -131,12 +131,12 @@ def test_the_table_has_the_numbers_of_the_sentence(explorer: Locator) -> None:
     assert answer.get_by_role("rowheader").inner_text() == name
     assert answer.locator("td").all_inner_texts()[1:] == [now, without]
     table = np.array([row.locator("td").all_inner_texts()[1:] for row in rows.all()], "float")
-    assert np.allclose(table.sum(axis=0), 1, atol=0.051)  # ten numbers, each rounded
+    assert np.allclose(table.sum(axis=0), 1, atol=0.051)  # the sum of ten rounded numbers
     assert table[:, 0].max() == float(now)
 
 
 @pytest.mark.site
-def test_another_picture_and_another_layer_show_other_maps(explorer: Locator) -> None:
+def test_picture_and_layer_can_be_chosen(explorer: Locator) -> None:
     maps = explorer.locator(".explorer-maps canvas")
     expect(maps).to_have_count(32)
     first = maps.first
@@ -154,7 +154,7 @@ def test_another_picture_and_another_layer_show_other_maps(explorer: Locator) ->
 
 
 @pytest.mark.site
-def test_every_place_can_be_tried_and_the_worst_is_shown(explorer: Locator, tab: Page) -> None:
+def test_trying_every_place_shows_the_worst(explorer: Locator, tab: Page) -> None:
     status = explorer.get_by_role("status")
     explorer.get_by_role("button", name="Try every place").press("Enter")
     expect(status).to_contain_text("Of 256 places, ", timeout=60_000)
@@ -167,7 +167,7 @@ def test_every_place_can_be_tried_and_the_worst_is_shown(explorer: Locator, tab:
 
 
 @pytest.mark.site
-def test_own_picture_is_classified_and_a_text_file_refused(explorer: Locator) -> None:
+def test_own_picture_is_classified_and_a_text_file_rejected(explorer: Locator) -> None:
     field = explorer.locator("input[type=file]")
     field.set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"no picture"})
     expect(explorer.get_by_role("alert")).to_contain_text("no picture that your browser can read")
@@ -187,7 +187,7 @@ def test_own_picture_is_classified_and_a_text_file_refused(explorer: Locator) ->
 
 
 @pytest.mark.site
-def test_strip_is_shown_without_javascript_and_in_print(
+def test_figure_is_shown_without_javascript_and_in_print(
     site_url: str, scriptless_tab: Page, explorer: Locator, tab: Page
 ) -> None:
     scriptless_tab.goto(f"{site_url}inspection.html")

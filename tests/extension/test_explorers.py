@@ -1,4 +1,4 @@
-"""The frame of the explorers, and those of the pages on pooling and dropout."""
+"""The frame of all explorers, and the pooling, dropout and replay explorers."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ from support.explorers import EXPLORERS, RunScript, decimals, numbers, open_expl
 from support.pages import entry
 from support.projects import ROOT, Small, address, run_onions
 
-MAX_WEIGHT = 30 * 1024  # of an explorer's module with all that it imports, gzipped
+MAX_WEIGHT = 30 * 1024  # bytes of an explorer's module and all its imports, gzipped
 
 EXPORT = """```{code-cell} python
 :tags: [remove-cell, build-only, export]
@@ -70,14 +70,18 @@ def try_build(root: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (page("nothing"), "there is no explorer nothing; there are "),
+        (
+            page("nothing"),
+            "unknown explorer nothing. Choose one of: convolution, dropout, network, ",
+        ),
+        (page("shared"), "unknown explorer shared. Choose one of: "),
         (page(options=":export: x"), "the explorer dropout has no :title:"),
-        (page(options=":title: Look\n:export: x"), "no cell of this page exports x; call export"),
-        (page(options=":title: Look\n:export: none:x"), ":export: none:x names no page"),
-        (page(options=":title: Look\n:export: index:x"), "no cell of index exports x; call"),
+        (page(options=":title: Look\n:export: x"), "no cell of this page exports x. Call onions"),
+        (page(options=":title: Look\n:export: none:x"), ":export: none:x: there is no page none"),
+        (page(options=":title: Look\n:export: index:x"), "no cell of index exports x. Call"),
         (
             page(options=":title: Look\n:export: numbers index:numbers", cells=DRAWN + EXPORT),
-            ":export: gives values twice; rename the values of one",
+            ":export: values: exported twice. Rename it in one export.",
         ),
         (page(content="Words."), "needs a figure for readers without JavaScript"),
         (page(content=""), "Content block expected"),
@@ -110,7 +114,7 @@ def test_page_links_versioned_module_and_export(
     assert all("onions" not in path.read_text("utf-8") for path in scripts)
 
 
-def test_explorer_gets_the_exports_of_two_pages_and_follows_a_change(
+def test_explorer_combines_exports_of_two_pages_and_follows_a_change(
     small: Small,
 ) -> None:
     other = "# Other\n\n" + EXPORT.replace("values=", "more=")
@@ -128,7 +132,7 @@ def test_explorer_gets_the_exports_of_two_pages_and_follows_a_change(
         assert values == {"values": [1, 2], "more": json.loads(after)}
 
 
-def test_module_with_its_imports_is_light() -> None:
+def test_module_and_imports_stay_within_the_size_limit() -> None:
     assert {"convolution", "dropout", "pooling", "replay"} <= set(NAMES)
     for name in NAMES:
         needed, waiting = set[str](), {f"{name}.js"}
@@ -167,7 +171,7 @@ def test_figure_is_shown_if_the_page_is_opened_as_a_file(book: Project, tab: Pag
 
 
 @pytest.mark.site
-def test_module_loads_when_its_explorer_comes_near(site_url: str, tab: Page) -> None:
+def test_module_loads_when_the_reader_scrolls_near_its_explorer(site_url: str, tab: Page) -> None:
     requests = record_requests(tab)
     tab.goto(f"{site_url}pooling.html")
     assert not [url for url in requests if "explorers" in url or "_exports" in url]
@@ -231,7 +235,7 @@ def test_every_explorer_module_is_used_on_a_page() -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize(("name", "page_name"), explorers())
-def test_explorer_has_no_axe_violation_and_fits_its_place(
+def test_explorer_has_no_axe_violation_and_fits_its_reserved_height(
     chromium: Browser,
     site_url: str,
     name: str,
@@ -248,7 +252,7 @@ def test_explorer_has_no_axe_violation_and_fits_its_place(
     assert [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in violations] == []
     heights = "element => [element.offsetHeight, parseFloat(getComputedStyle(element).minHeight)]"
     height, reserved = explorer.evaluate(heights)
-    assert height <= reserved + 1, "reserve more in site.css"
+    assert height <= reserved + 1, "reserve more height in site.css"
     assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth")
     context.close()
 
@@ -257,7 +261,7 @@ def test_explorer_has_no_axe_violation_and_fits_its_place(
 
 
 @pytest.mark.site
-def test_a_window_is_pooled_by_pointer_and_by_keys(site_url: str, tab: Page) -> None:
+def test_pooling_window_moves_by_pointer_and_by_keys(site_url: str, tab: Page) -> None:
     explorer = open_explorer(tab, site_url, "pooling", "pooling")
     status = explorer.get_by_role("status")
     canvas = explorer.get_by_role("application")
@@ -281,10 +285,8 @@ def test_a_window_is_pooled_by_pointer_and_by_keys(site_url: str, tab: Page) -> 
     assert len(decimals(status)) == 10
 
 
-def test_change_of_the_maps_by_a_shift_equals_numpy(
-    book: Project, site_url: str, tab: Page
-) -> None:
-    """The page's mean is over 64 images; here NumPy computes it for the image shown."""
+def test_change_of_maps_under_a_shift_equals_numpy(book: Project, site_url: str, tab: Page) -> None:
+    """The page's measure is a mean over 64 images. NumPy computes the change of the shown image."""
     explorer = open_explorer(tab, site_url, "pooling", "pooling")
     text = explorer.locator("p", has_text="Shift the picture by").inner_text()
     changes = [float(n) for n in re.findall(r"\d\.\d\d", text)]
@@ -298,7 +300,7 @@ def test_change_of_the_maps_by_a_shift_equals_numpy(
     notebook = entry(book.root, "pooling")
     assert notebook is not None
     measured = {m["name"]: m["value"] for _, m in measures(notebook)}
-    assert 0.3 < changes[0] / float(measured["unpooled_change"]) < 3  # the same quantity
+    assert 0.3 < changes[0] / float(measured["unpooled_change"]) < 3  # the same order of magnitude
 
 
 def convolve(image: np.ndarray[Any, Any], kernel: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -327,7 +329,7 @@ def test_dropout_silences_and_scales(run_script: RunScript) -> None:
 
 
 @pytest.mark.site
-def test_the_mean_of_many_steps_comes_near_the_prediction(site_url: str, tab: Page) -> None:
+def test_mean_of_many_dropout_steps_approaches_the_prediction(site_url: str, tab: Page) -> None:
     explorer = open_explorer(tab, site_url, "dropout", "dropout")
     status = explorer.get_by_role("status")
 
@@ -373,14 +375,14 @@ def test_each_epoch_shows_what_the_run_recorded(book: Project, site_url: str, ta
             text += f"{name} {run['loss'][epoch - 1]:.2f} in training, "
             text += f"{run['val_loss'][epoch - 1]:.2f} in validation; "
         assert words(status.inner_text()) == words(text)
-        assert np.allclose(numbers(status.inner_text()), numbers(text), atol=0.0101)  # both round
+        assert np.allclose(numbers(status.inner_text()), numbers(text), atol=0.0101)  # rounded
         shown = explorer.locator("tbody td").all_inner_texts()
         by_class = unpack(replay["by_class"])[:, epoch - 1].T.ravel()
         assert np.allclose([float(number) for number in shown], by_class, atol=0.0051)
 
 
 @pytest.mark.site
-def test_the_last_epoch_s_kernels_are_those_of_the_trained_network(book: Project) -> None:
+def test_replay_kernels_use_the_whole_range_and_differ_between_networks(book: Project) -> None:
     replay = json.loads((book.build / "html/_exports/dropout/replay.json").read_text("utf-8"))
     kernels = unpack(replay["kernels"])
     assert kernels.shape[0] == 2 and kernels.shape[2:] == (32, 3, 3, 3)

@@ -1,4 +1,4 @@
-"""The pages that the extension renders, in small projects."""
+"""Pages that the extension renders in small projects."""
 
 import json
 import re
@@ -51,7 +51,7 @@ def test_opening_box_follows_the_title(small: Small, text: str) -> None:
     assert title < box < prose < points
 
 
-def test_a_warning_names_the_line_of_the_file(small: Small) -> None:
+def test_warning_names_file_and_line(small: Small) -> None:
     root = small(index=LESSON + "# Title\n\nText.\n\nSee {doc}`nowhere`.\n")
     run_onions(root, "execute")
     done = run_onions(root, "render")
@@ -69,15 +69,13 @@ def test_mistyped_measure_gets_a_suggestion(small: Small) -> None:
     assert done.returncode == 1 and message in done.stderr
 
 
-def test_maths_is_mathml_and_a_wrong_formula_is_an_error(small: Small) -> None:
+def test_formula_becomes_mathml_and_an_invalid_one_fails_the_render(small: Small) -> None:
     formula = "# Maths\n\nInline $n^2$.\n\n$$n + 1$$ (one)\n\nSee {eq}`one`.\n"
     page = build(small(index=formula))
     assert page.count("<math ") == 2 and '<span class="eqno">(1)</span>' in page
     root = small(index="# Maths\n\n$\\frobnicate{x}$\n")
     done = run_onions(root, "render")
-    assert (
-        done.returncode == 1 and "index.md:3: WARNING: this formula can't be shown" in done.stderr
-    )
+    assert done.returncode == 1 and "index.md:3: WARNING: can't convert this formula" in done.stderr
 
 
 def test_changed_data_source_reaches_the_page(small: Small) -> None:
@@ -89,7 +87,7 @@ def test_changed_data_source_reaches_the_page(small: Small) -> None:
     assert "made with a cat" in (root / "_build" / "html" / "index.html").read_text()
 
 
-def test_a_published_site_has_no_banner(small: Small) -> None:
+def test_published_site_has_no_banner(small: Small) -> None:
     root = small(index="# Title\n\nText.\n")
     assert 'class="announcement"' in build(root)
     project = Project(root)
@@ -146,7 +144,7 @@ def test_styles_and_scripts_are_one_file_each(small: Small) -> None:
 
 
 @pytest.mark.parametrize("moment", ["copying", "between the renames"])
-def test_an_interruption_while_publishing_keeps_a_whole_site(
+def test_interrupted_publishing_keeps_a_complete_site(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     built, target = tmp_path / "built", tmp_path / "html"
@@ -177,7 +175,7 @@ def test_an_interruption_while_publishing_keeps_a_whole_site(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["built", "html"]
 
 
-def test_table_of_networks_without_trainings_is_refused(small: Small) -> None:
+def test_table_of_networks_without_trainings_is_rejected(small: Small) -> None:
     root = small(index="# Title\n\n```{models}\n```\n")
     assert run_onions(root, "execute").returncode == 0
     done = run_onions(root, "render")
@@ -227,8 +225,8 @@ A caption.
 """
 
 
-def test_gathered_parts_follow_the_title_of_their_page(small: Small) -> None:
-    """Their figures keep their numbers; a page without such parts has no title there."""
+def test_collected_parts_follow_the_title_of_their_page(small: Small) -> None:
+    """Figures keep their numbers. A page without exercises and notes is not listed."""
     gather = "# First\n\n```{all-exercises}\n```\n\n## Notes\n\n```{instructor-notes}\n```\n"
     points = "# Points\n\n```{key-points}\n```\n"
     root = small(index=gather, points=points, one=LESSON + GATHERED, two=LESSON + "# Two\n")
@@ -242,10 +240,10 @@ def test_gathered_parts_follow_the_title_of_their_page(small: Small) -> None:
     html = (root / "_build" / "html" / "points.html").read_text("utf-8")
     names = re.findall(r'<h2><a class="reference internal" href="(\w+).html">', html)
     assert names == ["one", "two"]
-    assert re.findall(r'href="#(\w+)"><span>', html) == names  # in the page's own contents
+    assert re.findall(r'href="#(\w+)"><span>', html) == names  # in the page's table of contents
 
 
-def test_the_schedule_reads_the_markdown_of_an_objective(small: Small) -> None:
+def test_schedule_renders_the_markdown_of_an_objective(small: Small) -> None:
     page = build(small(index=LESSON.replace("do it", "call `fit`") + "# T\n\n```{schedule}\n```\n"))
     cell = page.split("<table")[1].split("</table>")[0]
     assert re.search(r"call <code[^>]*><span[^>]*>fit</span></code>", cell)
@@ -270,7 +268,7 @@ def test_package_versions_leave_out_other_components() -> None:
     assert package_versions(parts) == {"keras": "3.1"}
 
 
-def test_cost_directive_gives_kernel_time_and_hardware(small: Small) -> None:
+def test_cost_directive_shows_kernel_time_and_hardware(small: Small) -> None:
     cell = "```{code-cell} python\nimport time\ntime.sleep(SECONDS)\n```\n"
     pages = {
         "index": "# Costs\n\n```{cost}\n```\n" + cell.replace("SECONDS", "0"),
@@ -282,7 +280,7 @@ def test_cost_directive_gives_kernel_time_and_hardware(small: Small) -> None:
     assert re.search(r"longest, “Slow”, took 0\.1:", page)
 
 
-def test_a_picture_of_pixels_is_lossless_webp(small: Small) -> None:
+def test_png_output_becomes_lossless_webp(small: Small) -> None:
     """The notebook keeps the PNG. Two pages with the same code share one entry."""
     draw = (
         "\n```{code-cell} python\nimport matplotlib.pyplot as plt\nimport numpy as np\n\n"
@@ -315,8 +313,8 @@ def test_image_size_of_an_svg(tmp_path: Path, root: str, size: tuple[int, int]) 
     assert images.image_size(plot) == size
 
 
-def test_svg_without_a_size_is_refused(tmp_path: Path) -> None:
+def test_svg_without_a_size_is_rejected(tmp_path: Path) -> None:
     plot = tmp_path / "plot.svg"
     plot.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="50%"/>')
-    with pytest.raises(ValueError, match=r"plot\.svg: an SVG needs a width"):
+    with pytest.raises(ValueError, match=r"plot\.svg: the SVG has no size"):
         images.image_size(plot)

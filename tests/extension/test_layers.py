@@ -1,7 +1,7 @@
-"""The layers of the explorers, against Keras and NumPy, on random tensors.
+"""The explorers' layers, compared with Keras and NumPy on random tensors.
 
-`layers.js` runs in a real browser. Keras gives the expected results: it computes the same cases in
-one process of its own, since its import takes seconds.
+`layers.js` runs in a real browser. Keras computes the expected results in one separate process,
+because its import takes seconds.
 """
 
 import json
@@ -30,7 +30,7 @@ POOLINGS = [
     for size, stride in ((2, 2), (3, 2), (2, 3), (4, 1))
     for padding in PADDINGS
 ]
-# Reads cases, and writes the results of Keras.
+# Reads cases, and writes Keras' results.
 KERAS = """
 import json, sys
 import keras, numpy as np
@@ -74,7 +74,7 @@ def make_cases() -> list[dict[str, Any]]:
         tensors = {"image": image, "kernel": tensor(*window, 3, 5), "bias": tensor(5)}
         cases.append({"kind": "conv", **tensors, "stride": stride, "padding": padding})
     for kind, size, stride, padding in POOLINGS:
-        image = tensor(8, 7, 4) - 1  # mostly negative: a padding of zeros would win
+        image = tensor(8, 7, 4) - 1  # mostly negative, so a padding of zeros would win
         case = {"kind": kind, "image": image, "size": size, "stride": stride, "padding": padding}
         cases.append(case)
     return cases
@@ -107,13 +107,13 @@ def test_convolution_and_pooling_equal_keras(run_script: RunScript, by_keras: li
     ]
     results = run_script(COMPUTE_ALL, cases)
     assert len(results) == len(by_keras) == len(CONVOLUTIONS) + len(POOLINGS)
-    for case, ours, theirs in zip(cases, results, by_keras, strict=True):
+    for case, result, expected in zip(cases, results, by_keras, strict=True):
         settings = {k: v for k, v in case.items() if k != "flat"}
-        assert ours["shape"] == list(theirs.shape), settings
-        assert np.allclose(ours["values"], theirs.ravel(), atol=1e-5), settings
+        assert result["shape"] == list(expected.shape), settings
+        assert np.allclose(result["values"], expected.ravel(), atol=1e-5), settings
 
 
-def test_without_a_bias_nothing_is_added(run_script: RunScript) -> None:
+def test_conv2d_without_bias(run_script: RunScript) -> None:
     output = run_script(
         """async () => {
           const { conv2d } = await import("./layers.js");
@@ -124,19 +124,19 @@ def test_without_a_bias_nothing_is_added(run_script: RunScript) -> None:
     assert output == [6, 8]
 
 
-def test_a_window_that_does_not_fit_is_refused(run_script: RunScript) -> None:
+def test_window_larger_than_the_input_is_rejected(run_script: RunScript) -> None:
     script = """async (padding) => {
       const { places } = await import("./layers.js");
       try { return places(2, 3, 1, padding); } catch (error) { return `${error}`; }
     }"""
-    assert run_script(script, "valid") == "RangeError: a window of 3 does not fit into 2"
+    assert run_script(script, "valid") == "RangeError: a window of 3 does not fit into a side of 2"
     assert run_script(script, "same") == [2, 1]
 
 
 def test_dense_relu_and_softmax(run_script: RunScript) -> None:
     random = np.random.default_rng(2)
     x, kernel, bias = random.normal(size=7), random.normal(size=(7, 4)), random.normal(size=4)
-    x[2] = 0  # which is skipped
+    x[2] = 0  # zeros are skipped
     outputs = run_script(
         """async ({ x, kernel, bias }) => {
           const { dense, relu, softmax } = await import("./layers.js");
@@ -148,12 +148,12 @@ def test_dense_relu_and_softmax(run_script: RunScript) -> None:
     )
     out = x @ kernel + bias
     powers = np.exp(out)
-    for ours, expected in zip(
+    for output, expected in zip(
         outputs, (out, np.maximum(out, 0), powers / powers.sum()), strict=True
     ):
-        assert np.allclose(ours, expected, atol=1e-5)
+        assert np.allclose(output, expected, atol=1e-5)
 
 
-def test_softmax_takes_large_logits(run_script: RunScript) -> None:
+def test_softmax_does_not_overflow(run_script: RunScript) -> None:
     script = "async (all) => (await import('./layers.js')).softmax(all)"
     assert run_script(script, [1000, 1000, -1000]) == [0.5, 0.5, 0]

@@ -67,7 +67,7 @@ def tab(context: BrowserContext) -> Page:
 
 
 def pages(book: Project) -> dict[str, str]:
-    """The text of every HTML file of the site, by its path there."""
+    """Return the text of every HTML file of the site, by its path in the site."""
     root = book.build / "html"
     return {
         path.relative_to(root).as_posix(): path.read_text("utf-8")
@@ -76,7 +76,7 @@ def pages(book: Project) -> dict[str, str]:
 
 
 def block_requests(tab: Page) -> list[str]:
-    """Block all requests to the other server; return a list that gets their URLs."""
+    """Block all requests to ELSEWHERE; return a list to which their URLs are added."""
     urls: list[str] = []
 
     def block(route: Route) -> None:
@@ -105,7 +105,7 @@ def test_page_has_one_policy_preceded_only_by_its_charset(book: Project) -> None
         assert "connect-src 'self';" in rules, path
 
 
-def test_a_page_has_no_handlers_in_its_elements(book: Project) -> None:
+def test_page_has_no_inline_event_handlers(book: Project) -> None:
     for path, text in pages(book).items():
         tags = re.findall(r"<[a-z][^<>]*>", text)
         assert [tag for tag in tags if re.search(r"\son[a-z]+\s*=|javascript:", tag)] == [], path
@@ -125,10 +125,10 @@ def test_policy_allows_an_inline_script_by_its_hash() -> None:
     assert with_policy("<OpenSearchDescription/>") == "<OpenSearchDescription/>"
 
 
-def test_every_page_keeps_to_its_policy(book: Project, site: str, tab: Page) -> None:
+def test_no_page_violates_its_policy(book: Project, site: str, tab: Page) -> None:
     messages = record_messages(tab)
     record_failures(tab, messages)
-    for path in pages(book).keys() - {"404.html"}:  # whose links work at the site's address only
+    for path in pages(book).keys() - {"404.html"}:  # its links work only at the site's URL
         tab.goto(f"{site}/{path}")
         tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         tab.evaluate("[...document.images].forEach(i => i.loading = 'eager')")
@@ -181,7 +181,7 @@ def test_injected_markup_is_blocked(book: Project, site: str, tab: Page, tmp_pat
     open_copy(text)
     assert set(violations(tab)) == set(INJECTED) and requests == []
     assert tab.title().startswith("Set up") and "elsewhere" not in tab.evaluate("document.baseURI")
-    open_copy(META.sub("", text))  # without the policy, all of it works
+    open_copy(META.sub("", text))  # without the policy, every injection works
     assert violations(tab) == [] and tab.title() == "script handler"
     assert {f"{ELSEWHERE}/{name}" for name in ("js", "css", "img", "frame")} <= {*requests}
     assert tab.evaluate("document.baseURI") == f"{ELSEWHERE}/"

@@ -1,4 +1,4 @@
-"""Quizzes: keys that come from the run; questions in a browser, in print and in notebooks."""
+"""Quizzes: keys checked against runs; questions in a browser, in print and in notebooks."""
 
 import json
 import re
@@ -29,24 +29,24 @@ MEASURES: dict[str, Value] = {"four": 4, "share": 0.25, "animal": "cat"}
         ("four != 4 or share >= 0.5", False),
     ],
 )
-def test_evaluate_expression(expression: str, value: object) -> None:
+def test_evaluate_returns_the_value_of_an_expression(expression: str, value: object) -> None:
     assert evaluate(expression, MEASURES) == value
 
 
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("five == 5", "five is no measure of this page; there are: four, share, animal"),
-        ("four ==", "`four ==` is no expression"),
-        ("1 == 1", "`1 == 1` names no measure of the run, so it proves nothing"),
-        ("True", "names no measure"),
+        ("five == 5", "five is not a measure of this page. Its measures are: four, share, animal"),
+        ("four ==", "`four ==` is not a valid expression"),
+        ("1 == 1", "`1 == 1` uses no measure. Compute it from the run's measures."),
+        ("True", "uses no measure"),
         ("four / 0", "can't be computed: division by zero"),
         ("four + animal", "can't be computed: unsupported operand"),
-        ("__import__('os').system('true')", "can't stand in a key"),
-        ("(four).real", "can't stand in a key"),
-        ("four ** 4", "can't stand in a key"),
-        ("[four for four in animal]", "can't stand in a key"),
-        ("four in animal", "can't stand in a key"),
+        ("__import__('os').system('true')", "is not allowed in a key"),
+        ("(four).real", "is not allowed in a key"),
+        ("four ** 4", "is not allowed in a key"),
+        ("[four for four in animal]", "is not allowed in a key"),
+        ("four in animal", "is not allowed in a key"),
     ],
 )
 def test_evaluate_rejects_an_invalid_key(expression: str, message: str) -> None:
@@ -61,29 +61,29 @@ ANSWERS = ["Few", "Some", "Many"]
     ("conditions", "message"),
     [
         (["four < 4", "four > 4", "share > 1"], "no answer is right in this run, where four = 4, "),
-        (["four == 4", "four > 3", "four > 5"], "“Few” and “Some” are both right in this run"),
+        (["four == 4", "four > 3", "four > 5"], "“Few” and “Some” are right in this run"),
         (
             ["four < 4", "four > 5", "four == 4"],
-            "the run makes “Many” right, where four = 4. Put that answer first, and write all",
+            "“Many”, not the first answer, is right in this run, where four = 4. Put that answer",
         ),
-        (["four", "four > 5", "four > 6"], "`four` is 4, not true or false; compare it"),
+        (["four", "four > 5", "four > 6"], "`four` is 4, not true or false. Write a comparison."),
     ],
 )
-def test_the_first_answer_must_be_right(conditions: list[str], message: str) -> None:
+def test_only_the_first_answer_may_be_right(conditions: list[str], message: str) -> None:
     with pytest.raises(QuizKeyError, match=re.escape(message)):
         check_choices(ANSWERS, conditions, MEASURES, checked=True)
 
 
 def test_shortened_run_may_contradict_the_key() -> None:
     check_choices(ANSWERS[:2], ["four > 4", "four == 4"], MEASURES, checked=False)
-    with pytest.raises(QuizKeyError, match="five is no measure"):
+    with pytest.raises(QuizKeyError, match="five is not a measure"):
         check_choices(ANSWERS[:2], ["five > 4", "four == 4"], MEASURES, checked=False)
     assert check_numbers(["four", "2 + 2 * four / 4"], 0, MEASURES, checked=False) == [4, 4]
 
 
 def test_numbers_must_differ_by_more_than_the_tolerance() -> None:
     assert check_numbers(["four", "four + 2.1"], 1, MEASURES, checked=True) == [4, 6.1]
-    with pytest.raises(QuizKeyError, match="`four - 2` is 2, within the tolerance of another"):
+    with pytest.raises(QuizKeyError, match="`four - 2` is 2, too close to another answer"):
         check_numbers(["four", "four - 2"], 1, MEASURES, checked=True)
     with pytest.raises(QuizKeyError, match="`animal` is cat, not a number"):
         check_numbers(["animal"], 0, MEASURES, checked=True)
@@ -95,7 +95,7 @@ BLOCK = re.compile(r"^:::\{quiz\} (\S+)\n(.*?)^:::$", re.M | re.S)
 
 @pytest.mark.parametrize("name", [p.name for p in BOOK.pages() if p.lesson.get("reference")])
 def test_first_answer_is_right_in_every_reference_run(name: str) -> None:
-    """No other answer is right, so no seed fails the build."""
+    """No other answer is right, so no seed can fail the build."""
     reference_runs = json.loads(
         (ROOT / "book" / "reference" / "reference_runs.json").read_text("utf-8")
     )
@@ -152,7 +152,7 @@ SMALL = f"# Legs\n\nLook.\n\n{CODE}{CHOICE}\n{NUMBER}"
 
 @pytest.fixture(scope="module")
 def legs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project of one page with two quizzes, executed."""
+    """An executed project whose only page has two quizzes."""
     root = small_project(tmp_path_factory.mktemp("legs"), index=SMALL)
     done = run_onions(root, "execute")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -161,14 +161,14 @@ def legs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 BROKEN = [
     ("four == 4", "four == 3", "no answer is right in this run, where four = 4"),
-    ("four == 4", "five == 4", "five is no measure of this page"),
+    ("four == 4", "five == 4", "five is not a measure of this page"),
     (" One at each corner.", "", "“Four” has no reason"),
     ("`four == 2` You", "You", "“Two” has no condition"),
-    ("\n\nFour\n: `four == 4` One at each corner.", "", "write the question as one paragraph"),
-    ("You saw", "{doc}`index` You saw", "a quiz has no links"),
+    ("\n\nFour\n: `four == 4` One at each corner.", "", "malformed content. Write the question as"),
+    ("You saw", "{doc}`index` You saw", "a quiz can't contain links"),
     ("`250 * four`", "Thousand", "“Thousand” must be an expression in backticks"),
-    ("0.5", "some", "some is no tolerance"),
-    ("0.5", "-1", "a tolerance is 0 or more"),
+    ("0.5", "some", "the tolerance some is not a number"),
+    ("0.5", "-1", "the tolerance must be 0 or more"),
 ]
 
 
@@ -212,7 +212,7 @@ OpenQuiz = Callable[[str, str], Locator]
 
 @pytest.fixture
 def open_quiz(book: Project, tab: Page) -> OpenQuiz:
-    """Open a page, and return one of its quizzes."""
+    """A function that opens a page and returns one of its quizzes."""
 
     def run(page: str, name: str) -> Locator:
         tab.goto(address(book, page))
@@ -338,7 +338,7 @@ def test_review_has_every_question_and_its_own_progress(book: Project, tab: Page
     quizzes = tab.locator("form.quiz")
     ids = quizzes.evaluate_all("forms => forms.map((form) => form.id)")
     assert sorted(ids) == sorted(f"quiz-{name}" for name in names) and len(names) >= 24
-    assert ids != [f"quiz-{name}" for name in names], "not mixed"
+    assert ids != [f"quiz-{name}" for name in names], "not shuffled"
     progress = tab.locator(".quiz-progress output")
     expect(progress).to_have_text(f"0 of {len(names)} right so far.")
     dense = tab.locator("#quiz-dense-growth")

@@ -8,7 +8,7 @@ from onions.images import sketches
 from onions.images.sketches import CLASS_NAMES, Sketches, draw, labels, load_data
 
 
-def test_shapes_dtypes_and_labels_are_those_of_cifar10() -> None:
+def test_shapes_dtypes_and_labels_match_cifar10() -> None:
     (train_images, train_labels), (test_images, test_labels) = load_data()
     assert train_images.shape == (50_000, 32, 32, 3) and test_images.shape == (10_000, 32, 32, 3)
     assert train_labels.shape == (50_000, 1) and test_labels.shape == (10_000, 1)
@@ -16,17 +16,17 @@ def test_shapes_dtypes_and_labels_are_those_of_cifar10() -> None:
     assert len(train_images) == 50_000 and train_images.ndim == 4
     counts = np.bincount(train_labels[:, 0])
     assert counts.tolist() == [5_000] * 10
-    assert np.bincount(train_labels[:5_000, 0]).min() > 400, "shuffled"
+    assert np.bincount(train_labels[:5_000, 0]).min() > 400, "not shuffled"
 
 
-def test_pictures_are_the_same_on_any_machine() -> None:
-    pictures = b"".join(draw(name, f"fixed {name}").tobytes() for name in CLASS_NAMES)
-    assert hashlib.sha256(pictures).hexdigest() == (
+def test_images_are_the_same_on_every_machine() -> None:
+    images = b"".join(draw(name, f"fixed {name}").tobytes() for name in CLASS_NAMES)
+    assert hashlib.sha256(images).hexdigest() == (
         "8fad6d44797dc21d7907e847cb0b6601ba5bd5b30153be80202fd522844d34d0"
     )
 
 
-def test_different_seeds_give_different_pictures_and_labels() -> None:
+def test_different_seeds_give_different_images_and_labels() -> None:
     assert not np.array_equal(draw("cat", "a"), draw("cat", "b"))
     assert not np.array_equal(labels("train", 1), labels("train", 2))
 
@@ -68,9 +68,9 @@ def test_only_accessed_blocks_are_drawn(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(sketches, "draw", draw_number)
     first = load_data(tmp_path)[0][0][:700]
-    assert len(drawn) == 1_000, "two blocks of 500"
+    assert len(drawn) == 1_000, "not two blocks of 500"
     again = load_data(tmp_path)[0][0][:700]  # as in another kernel
-    assert len(drawn) == 1_000, "kept in the cache"
+    assert len(drawn) == 1_000, "not read from the cache"
     np.testing.assert_array_equal(first, again)
 
 
@@ -86,7 +86,7 @@ def test_a_damaged_block_is_drawn_again(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_colours_hardly_predict_the_class() -> None:
-    """A linear classifier on colour histograms stays near chance, which is 0.1."""
+    """A linear classifier on colour histograms stays near the chance level of 0.1."""
     images, class_numbers = Sketches("train")[:4_000], labels("train")[:4_000]
     colour = (images // 64) @ np.array([16, 4, 1])
     histograms = np.stack([np.bincount(c.ravel(), minlength=64) for c in colour]) / 1024
@@ -96,7 +96,7 @@ def test_colours_hardly_predict_the_class() -> None:
     assert accuracy < 0.2
 
 
-def test_a_change_in_place_is_refused_with_the_remedy() -> None:
+def test_an_in_place_change_is_refused_with_a_remedy() -> None:
     images: Any = Sketches("test")
     with pytest.raises(TypeError, match="write images = images / 255"):
         images += 1

@@ -1,5 +1,6 @@
 import hashlib
 import io
+import json
 import pickle
 import shutil
 import socket
@@ -17,13 +18,14 @@ from onions.images import batches, download, sources
 from onions.images.batches import DataError
 from onions.images.sources import Source
 from support.disks import disk_full
+from support.projects import ROOT
 
-BATCH_SIZE = 20  # images a batch, in these tests
+BATCH_SIZE = 20  # images per batch, in these tests
 FILES = batches.FILES
 
 
 def batch(**changes: Any) -> bytes:
-    """Return a pickled batch of CIFAR-10's layout, with changed entries."""
+    """Return a pickled batch in CIFAR-10's layout, with changed entries."""
     n = BATCH_SIZE
     rows = np.arange(n * 3072, dtype=np.uint64).astype(np.uint8).reshape(n, 3072)
     whole = {b"data": rows, b"labels": [i % 10 for i in range(n)], b"batch_label": b"some"}
@@ -64,7 +66,7 @@ def assert_images_load(source: Source) -> None:
     assert train_images.shape == (100, 32, 32, 3) and test_images.shape == (20, 32, 32, 3)
     assert train_images.dtype == np.uint8 and train_labels.dtype == np.uint8
     assert train_labels.shape == (100, 1) and test_labels.shape == (20, 1)
-    assert train_images[0, 0, 1, 2] == (2 * 1024 + 1) % 256, "channels come last"
+    assert train_images[0, 0, 1, 2] == (2 * 1024 + 1) % 256, "channels do not come last"
     assert list(test_labels[:12, 0]) == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
 
 
@@ -107,6 +109,12 @@ def test_sketches_are_resolved() -> None:
     assert "ONIONS_DATA=sketches" in source.reason
 
 
+def test_the_reference_runs_drew_the_same_stand_in() -> None:
+    sets = json.loads((ROOT / "book" / "reference" / "reference_runs.json").read_text("utf-8"))
+    [identity] = [runs["data identity"] for runs in sets if runs["data"] == "sketches"]
+    assert identity == sources.resolve_source("sketches").identity
+
+
 TRACE = Path(tempfile.gettempdir(), "onions-was-here")  # a pickle that ran code would create it
 
 
@@ -120,16 +128,16 @@ class Bomb:
     [
         (batch()[:-2000], "not a readable batch"),
         (b"", "not a readable batch"),
-        (pickle.dumps({b"data": Bomb(), b"labels": []}), "asks to call"),
-        (pickle.dumps([1, 2]), "no data and labels"),
-        (batch(data=np.array([object()])), "asks to call"),
-        (batch(data=np.zeros((20, 3072), np.uint8, order="F")), "row by row"),
-        (pickle.dumps({b"a": np.zeros(3).dtype}, 2).replace(b"f8", b"O8"), "no data and labels"),
-        (b"c_codecs\nencode\n(V0\nS'hex'\ntR.", "asks to encode as"),
+        (pickle.dumps({b"data": Bomb(), b"labels": []}), "pickle calls"),
+        (pickle.dumps([1, 2]), "lacks data or labels"),
+        (batch(data=np.array([object()])), "pickle calls"),
+        (batch(data=np.zeros((20, 3072), np.uint8, order="F")), "not uint8 in row-major order"),
+        (pickle.dumps({b"a": np.zeros(3).dtype}, 2).replace(b"f8", b"O8"), "lacks data or labels"),
+        (b"c_codecs\nencode\n(V0\nS'hex'\ntR.", "encodes a string as"),
         (b"r\xff\xff\xff\x7f" + batch()[2:], "not a readable batch"),
         (batch(data=np.zeros((20, 3071), np.uint8)), "(20, 3071), not (20, 3072)"),
         (batch(data=np.zeros((19, 3072), np.uint8)), "(19, 3072), not (20, 3072)"),
-        (batch(data=np.zeros((20, 3072), np.float32)), "does not hold bytes"),
+        (batch(data=np.zeros((20, 3072), np.float32)), "not uint8 in row-major order"),
         (batch(data="no array"), "not an array of bytes"),
         (batch(labels=[10] * 20), "from 0 to 9"),
         (batch(labels=[-1] * 20), "from 0 to 9"),
@@ -152,7 +160,7 @@ def test_a_bad_file_is_named_with_the_remedy(folder: Path, content: bytes, messa
 def test_a_pickle_can_call_nothing(call: str) -> None:
     module, name = call.split(".")
     poisoned = f"c{module}\n{name}\n(S'touch {TRACE}'\ntR.".encode()
-    with pytest.raises(DataError, match=f"asks to call .*{name}"):
+    with pytest.raises(DataError, match=f"pickle calls .*{name}"):
         batches.read_batch(io.BytesIO(poisoned), "a batch")
     assert not TRACE.exists()
 
@@ -163,7 +171,7 @@ def test_a_missing_file_is_named(folder: Path) -> None:
         sources.resolve_source(str(folder))
 
 
-def test_a_file_far_too_large_is_not_read(folder: Path) -> None:
+def test_an_oversized_file_is_not_read(folder: Path) -> None:
     with (folder / "data_batch_1").open("r+b") as file:
         file.truncate(batches.LARGEST_FILE + 1)
     with pytest.raises(DataError, match="data_batch_1: too large"):
@@ -172,7 +180,7 @@ def test_a_file_far_too_large_is_not_read(folder: Path) -> None:
 
 def test_a_missing_path_is_named() -> None:
     with pytest.raises(
-        DataError, match=r"/nowhere: can't be read \(No such file or directory\)\. Choose"
+        DataError, match=r"/nowhere: can't be read \(No such file or directory\)\. Set ONIONS_DATA"
     ):
         sources.resolve_source("/nowhere")
 
@@ -204,11 +212,8 @@ def test_a_truncated_archive_is_refused(archive: Path, monkeypatch: pytest.Monke
         sources.load_images(sources.resolve_source(str(archive)))
 
 
-# The network
-
-
 def treat_as_official(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take the files of a folder for the official ones."""
+    """Make `sources` treat the files of a folder as the official ones."""
     md5 = {
         name: hashlib.md5((folder / name).read_bytes(), usedforsecurity=False).hexdigest()
         for name in FILES
@@ -231,12 +236,12 @@ def test_official_files_are_the_same_data_in_a_folder_and_in_the_archive(
 
 
 @pytest.mark.parametrize("choice", ["auto", "cifar10"])
-def test_only_official_files_are_taken_from_keras_cache(
+def test_only_official_files_in_keras_cache_are_accepted(
     folder: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch, choice: str
 ) -> None:
     cached = sources.keras_cache()[0]
     shutil.copytree(folder, cached)
-    with pytest.raises(DataError, match=rf"{cached}: these are not .*Delete the folder"):
+    with pytest.raises(DataError, match=rf"{cached}: not CIFAR-10.*Delete the folder"):
         sources.resolve_source(choice)
     treat_as_official(folder, monkeypatch)
     assert_images_load(sources.resolve_source(choice))
@@ -245,20 +250,20 @@ def test_only_official_files_are_taken_from_keras_cache(
 def test_data_that_changed_after_it_was_resolved_is_refused(folder: Path) -> None:
     source = sources.resolve_source(str(folder))
     (folder / "data_batch_3").write_bytes(batch(labels=[0] * BATCH_SIZE))
-    with pytest.raises(DataError, match="changed while the book was built"):
+    with pytest.raises(DataError, match="changed during the build"):
         sources.load_images(source)
 
 
 @pytest.fixture
 def silent_server() -> Iterator[str]:
-    """A listener on this machine that takes connections and never answers."""
+    """The URL of a local server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/cifar-10-python.tar.gz"
 
 
 @pytest.fixture
 def server() -> Iterator[tuple[str, list[bytes]]]:
-    """The address of a server, and the list of payloads of which it sends the last."""
+    """A server's URL, and its payloads: it announces the size of the first and sends the last."""
     payloads: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -289,9 +294,9 @@ def test_a_dead_network_falls_back_to_sketches(
         and silent_server in source.reason
         and "timed out" in source.reason
     )
-    assert "Looking for CIFAR-10" in progress[0]
+    assert "Downloading CIFAR-10" in progress[0]
     with pytest.raises(
-        DataError, match=r"ONIONS_DATA=cifar10: .*timed out.*ONIONS_DATA to the path"
+        DataError, match=r"ONIONS_DATA=cifar10: .*timed out.*set ONIONS_DATA to its path"
     ):
         sources.resolve_source("cifar10")
     assert not list(empty_cache.glob("*"))
@@ -336,7 +341,7 @@ def test_a_slow_download_reports_its_progress(
 ) -> None:
     url, payloads = server
     payloads.append(archive.read_bytes())
-    ticks = iter(range(0, 10_000, 3))  # a clock on which every look is three seconds later
+    ticks = iter(range(0, 10_000, 3))  # the clock advances three seconds per call
     progress: list[str] = []
     download.download(
         url, tmp_path / "a", notify=progress.append, timeout=5, clock=lambda: float(next(ticks))
@@ -386,7 +391,7 @@ def test_a_download_that_is_too_slow_fails(
         )
 
 
-def test_a_full_disk_is_an_error_and_no_fallback(
+def test_a_full_disk_is_an_error_without_fallback(
     server: tuple[str, list[bytes]],
     archive: Path,
     empty_cache: Path,
@@ -398,7 +403,7 @@ def test_a_full_disk_is_an_error_and_no_fallback(
 
     monkeypatch.setattr(Path, "replace", disk_full)
     with pytest.raises(
-        DataError, match=r"can't be written \(No space left on device\)\. Make room"
+        DataError, match=r"can't be written \(No space left on device\)\. Free disk space"
     ):
         sources.resolve_source("auto")
     assert not list(empty_cache.iterdir())

@@ -17,7 +17,8 @@ from threading import Thread
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from onions.book.project import Project
-from onions.live.preview import render_preview
+from onions.live.preview import RenderProcess, render_preview
+from onions.store.build import Build
 from playwright.sync_api import Page, expect
 from support.projects import ROOT, Small, run_onions, small_project, tree
 
@@ -52,7 +53,7 @@ while not Path({0!r}).exists():
 
 
 class Live:
-    """A running preview and its output: the part after the last text waited for."""
+    """A running preview; `output` is its output after the last match of `wait`."""
 
     def __init__(self, root: Path, process: "subprocess.Popen[str]") -> None:
         self.root, self.process, self.output = root, process, ""
@@ -65,7 +66,7 @@ class Live:
             self._lines.put(line)
 
     def wait(self, pattern: str) -> re.Match[str]:
-        """Wait until the output has a text, after the text of the previous wait."""
+        """Wait until the output after the previous match matches `pattern`; return the match."""
         end = time.monotonic() + TIMEOUT
         while not (match := re.search(pattern, self.output)):
             try:
@@ -76,7 +77,7 @@ class Live:
         return match
 
     def edit(self, path: str, before: str, after: str) -> None:
-        """Replace a text in a file in one step, as an editor does."""
+        """Replace a text in a file atomically, as an editor does."""
         text = (self.root / path).read_text("utf-8")
         assert before in text
         self.write(path, text.replace(before, after))
@@ -89,7 +90,7 @@ class Live:
 
 @contextmanager
 def start_live(root: Path, *options: str, code: Path | None = None) -> Iterator[tuple[Live, str]]:
-    """Start a preview; once it shows a page, yield it and its URL."""
+    """Start a preview; when it is ready, yield it and its URL."""
     environment = {**os.environ, "ONIONS_DATA": "", "PYTHONPATH": str(code or ROOT / "code")}
     command = [sys.executable, "-m", "onions.cli", "--project", str(root), "live", "--port", "0"]
     with subprocess.Popen(
@@ -107,12 +108,12 @@ def start_live(root: Path, *options: str, code: Path | None = None) -> Iterator[
             process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(TIMEOUT)
-            process.kill()  # if it still runs: leaving the block waits for it
+            process.kill()  # otherwise leaving the block could wait forever
     assert process.returncode == 0
 
 
 def expect_text(tab: Page, text: str) -> None:
-    """Wait until a page has a text."""
+    """Wait until a page contains a text."""
     expect(tab.locator("article")).to_contain_text(text, timeout=TIMEOUT * 1000)
 
 
@@ -141,7 +142,7 @@ def execute(root: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Live, str]]:
-    """A preview for several tests, each of which edits a page of its own."""
+    """A preview for several tests, each of which edits a different page."""
     root = tmp_path_factory.mktemp("live")
     pages = {name: FIRST.replace("# First", f"# {name}") for name in ("text", "code", "wrong")}
     small_project(root, index="# Index\n\nText.", **pages, second=SECOND)
@@ -150,7 +151,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Live, st
 
 
 def mark(tab: Page) -> None:
-    """Leave a mark in a tab, which a reload removes."""
+    """Mark a tab; a reload removes the mark."""
     tab.evaluate("window.marked = true")
 
 
@@ -173,7 +174,7 @@ def test_text_edit_reloads_its_page_and_no_other(session: tuple[Live, str], tab:
     expect_text(tab, "Some better text.")
     assert was_reloaded(tab) and not was_reloaded(other)
     expect(other.locator("article")).to_contain_text("second")
-    assert tree(live.root / "_build" / "store") == before and "runs" not in live.output
+    assert tree(live.root / "_build" / "store") == before and "running" not in live.output
 
 
 def test_code_edit_is_shown_as_pending_until_its_run_ends(
@@ -198,7 +199,7 @@ def test_code_edit_is_shown_as_pending_until_its_run_ends(
     expect(tab.locator(".tag_awaits-run")).to_have_count(0)
     expect(tab.locator(".output pre").first).to_have_text("54")
     live.wait(r"code: executed in \d+ s")
-    assert "second: runs" not in live.output
+    assert "second: running" not in live.output
 
 
 def test_edit_during_a_run_cancels_it_and_starts_a_new_run(
@@ -235,7 +236,7 @@ def test_errors_appear_on_the_page_and_in_the_terminal_until_fixed(
     expect(tab.locator(".output pre").first).to_have_text("42")  # the last good output
     other = tab.context.new_page()
     other.goto(f"{url}index.html")
-    expect(other.locator("#live")).to_contain_text("Something is wrong on: wrong.")
+    expect(other.locator("#live")).to_contain_text("Other pages with problems: wrong.")
     # A false claim.
     live.edit("book/wrong.md", "print(6 / 0)", "print(6 * 7)")
     expect(tab.locator("#live")).to_be_hidden(timeout=TIMEOUT * 1000)
@@ -245,7 +246,7 @@ def test_errors_appear_on_the_page_and_in_the_terminal_until_fixed(
     expect(tab.locator("#live")).to_be_hidden(timeout=TIMEOUT * 1000)
     # A page that can't be rendered, and a page with a warning.
     live.edit("book/wrong.md", "print(6 * 7)", "print(6 * ")
-    live.wait(r"Not rendered, the last good pages stay:\n\S+wrong.md:")
+    live.wait(r"Rendering failed; the last good pages stay\.\n\S+wrong.md:")
     expect(errors).to_contain_text("wrong.md:6", timeout=TIMEOUT * 1000)
     expect_text(tab, "The answer is 42.")
     live.edit("book/wrong.md", "print(6 * ", "print(6 * 7)")
@@ -272,7 +273,7 @@ def test_pages_can_be_added_and_removed(small: Small, tab: Page) -> None:
         expect(other.locator(".output pre")).to_have_text("third", timeout=TIMEOUT * 1000)
         (root / "book" / "third.md").unlink()
         errors = tab.locator("#live pre")
-        expect(errors).to_contain_text("see _toc.yml", timeout=TIMEOUT * 1000)
+        expect(errors).to_contain_text("Check _toc.yml", timeout=TIMEOUT * 1000)
         live.write("_toc.yml", toc)
         expect(tab.locator("#live")).to_be_hidden(timeout=TIMEOUT * 1000)
         expect(tab.locator(".sidebar-tree")).not_to_contain_text("Third")
@@ -291,14 +292,14 @@ def test_edit_of_a_helper_module_runs_the_pages_that_import_it(
     cell += "from onions.diagrams import WORD\n\nprint(WORD)\n```\n"
     root = small(index=f"# First\n\nText.\n\n{cell}", second=SECOND)
     with start_live(root, code=code) as (live, url):
-        tab.goto(url)  # the preview executes the pages, as nothing did before
+        tab.goto(url)  # the preview runs the pages, since none has run yet
         output = tab.locator(".output pre")
         expect(output).to_have_text("before", timeout=TIMEOUT * 1000)
         live.wait("second: executed")
         helper.write_text(f'{text}\n\nWORD = "after"\n', "utf-8")
         expect(output).to_have_text("after", timeout=TIMEOUT * 1000)
         live.wait("index: executed")
-        assert "second: runs" not in live.output
+        assert "second: running" not in live.output
 
 
 def test_smoke_run_comes_first(small: Small, tab: Page) -> None:
@@ -307,9 +308,9 @@ def test_smoke_run_comes_first(small: Small, tab: Page) -> None:
     with start_live(root, "--profile", "smoke") as (live, url):
         tab.goto(url)
         live.edit("book/index.md", "print(6 * 7)", code)
-        live.wait("index: runs for one epoch")
+        live.wait("index: running for one epoch")
         live.wait("index: executed for one epoch")
-        live.wait("index: runs …")
+        live.wait("index: running …")
         expect(tab.locator(".output pre").first).to_have_text("full", timeout=TIMEOUT * 1000)
 
 
@@ -349,11 +350,23 @@ def test_page_that_never_ran_is_shown_with_placeholders(small: Small) -> None:
     )
     shutil.rmtree(root / "_build" / "store")
     project = Project(root)
-    run_onions(root, "plan")  # writes the build facts, which the preview needs
-    from onions.store.build import Build
-
+    run_onions(root, "plan")  # writes build.json, which the preview needs
     preview = render_preview(project, [Build.read(project.store)], {})
     assert not preview.error and list(preview.pending) == ["index"]
     page = (root / "_build" / "live" / "html" / "index.html").read_text("utf-8")
     assert "The answer is …." in page and "How many?" in page and not preview.warnings.get("index")
-    assert not (root / "_build" / "html").exists()  # nothing is published from it
+    assert not (root / "_build" / "html").exists()  # the preview is not published
+
+
+def test_a_killed_render_process_is_replaced(small: Small) -> None:
+    project = Project(small(index=FIRST))
+    assert run_onions(project.root, "execute").returncode == 0
+    arguments = project, [Build.read(project.store)], dict[str, str]()
+    renderer = RenderProcess()
+    renderer._process.kill()
+    assert renderer.preview(*arguments).error == (
+        "The render process has ended. Save a file to retry."
+    )
+    preview = renderer.preview(*arguments)
+    renderer.stop()
+    assert not preview.error and preview.read == ["index"]

@@ -1,4 +1,4 @@
-"""The benchmarks: the results in README.md, the pages that each tool gets, and the pins."""
+"""The benchmarks: the results in README.md, the pages for each tool, and the pins."""
 
 import re
 from pathlib import Path
@@ -56,7 +56,7 @@ def result(seconds: float, **facts: object) -> dict[str, Any]:
 
 
 def tool(title: str, seconds: float, right: bool = True) -> dict[str, Any]:
-    """Return a result for every row of a tool."""
+    """Return a tool's results for all rows."""
     page = {"KiB": seconds, "requests": 9, "elsewhere": 0, "performance": 1.0}
     page |= {"LCP s": 1.25, "axe violations": 0}
     ended = {"exit": 3, "published": not right, "site": True}
@@ -106,8 +106,8 @@ def lines(markdown: str) -> list[list[str]]:
 def test_the_tables_show_the_measurements() -> None:
     text = results.block(comparison())
     assert text.startswith(
-        "Measured on 2026-01-31, on a machine, with Python 3.11.7, Lighthouse 12, the stand-in and "
-        "the profile smoke.\n"
+        "Measured on 2026-01-31 on a machine, with Python 3.11.7 and Lighthouse 12. "
+        "Data: the stand-in. Profile: smoke.\n"
     )
     rows = lines(text)
     assert ["Build", "Ours", "The <other>", "The script"] in rows
@@ -116,7 +116,7 @@ def test_the_tables_show_the_measurements() -> None:
         ["Whole book, from nothing", "2.0 s", "4.0 s", "60.5 s"],
         ["Nothing changed", "2.0 s", "4.0 s", "not measured"],
         ["A helper that a page imports", "2.0 s", "4.0 s, wrong", "not measured"],
-        ["A helper changed: shown", "the new output", "the old output"],
+        ["After a helper changed", "the new output", "the old output"],
         ["A cell fails", "exit code 3", "exit code 3"],
         ["Then published", "the last good site", "the broken page"],
         ["A kernel dies", "exit code 3", "never ended: stopped after 4 s"],
@@ -126,24 +126,24 @@ def test_the_tables_show_the_measurements() -> None:
         ["Ours", "sphinx 7, myst-nb 1", "As it is."],
     ):
         assert line in rows, line
-    assert "better with" not in text
+    assert "led by" not in text
     without_site = comparison()
     without_site["rows"]["other"]["failing"] |= {"published": False, "site": False}
     line = ["Then published", "the last good site", "neither: pages are gone"]
     assert line in lines(results.block(without_site))
 
 
-def test_a_row_in_which_another_tool_leads_is_named() -> None:
+def test_a_row_led_by_another_tool_is_named() -> None:
     text = results.block(comparison(ours=8.0))
-    assert "\n- Nothing changed: better with The <other>. mystmd ends before the HTML" in text
-    assert "Axe violations: better" not in text
+    assert "\n- Nothing changed: led by The <other>. mystmd stops before the HTML" in text
+    assert "Axe violations: led" not in text
 
 
 def test_a_tool_without_results_is_left_out_of_the_tables() -> None:
     data = comparison()
     del data["rows"]["onions"]
     text = results.block(data)
-    assert ["Build", "The <other>", "The script"] in lines(text) and "better with" not in text
+    assert ["Build", "The <other>", "The script"] in lines(text) and "led by" not in text
     assert ElementTree.fromstring(results.plot(data)) is not None
 
 
@@ -156,14 +156,14 @@ def test_the_plot_shows_the_measurements() -> None:
     texts = [text.text for text in root.iter(f"{SVG}text")]
     for text in ("Whole book, from nothing", "Ours", "The <other>", "60.5 s", "4.0 s, wrong"):
         assert text in texts
-    assert svg == results.plot(comparison())  # the same data make the same file
+    assert svg == results.plot(comparison())  # the same data gives the same file
     bars = [path.get("d", "") for path in root.iter(f"{SVG}path") if path.get("clip-path")][:3]
     ends = [sorted({float(x) for x in re.findall(r"[ML] ([\d.]+)", bar)}) for bar in bars]
     widths = [right - left for left, right in ends]
     assert [round(120 * width / max(widths), 1) for width in widths] == [4.0, 7.9, 120.0]
     (alt,) = re.findall(r"!\[(.*)\]\(comparison.svg\)", results.block(comparison(ours=8.0)))
-    assert "Whole book, from nothing: fastest right build with The <other>." in alt
-    assert "A helper that a page imports: fastest right build with Ours." in alt
+    assert "Whole book, from nothing: fastest correct build by The <other>." in alt
+    assert "A helper that a page imports: fastest correct build by Ours." in alt
 
 
 def test_write_replaces_only_the_results(tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_write_replaces_only_the_results(tmp_path: Path) -> None:
     for data in (comparison(), comparison(ours=8.0), comparison()):
         old = f"{results.BEGIN}\nold\n{results.END}"
         readme.write_text(around.format(old), "utf-8")
-        for _ in range(2):  # the second time over the first results
+        for _ in range(2):  # the second write replaces the results of the first
             results.write(data, readme)
             block = f"{results.BEGIN}\n\n{results.block(data)}\n\n{results.END}"
             assert readme.read_text("utf-8") == around.format(block)
@@ -184,7 +184,7 @@ def test_write_replaces_only_the_results(tmp_path: Path) -> None:
 def test_a_missing_marker_is_named(tmp_path: Path, text: str) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(text, "utf-8")
-    with pytest.raises(ValueError, match="the results go between"):
+    with pytest.raises(ValueError, match="a marker is missing"):
         results.write(comparison(), readme)
     assert readme.read_text("utf-8") == text and not (tmp_path / results.PLOT).exists()
 
@@ -204,7 +204,7 @@ def test_a_tool_leads_if_it_is_clearly_better_than_ours() -> None:
 def test_every_tool_gets_the_same_pages(
     small: Small, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tools, "_rst", lambda text: f"{text}\n")  # pandoc is not here
+    monkeypatch.setattr(tools, "_rst", lambda text: f"{text}\n")  # without pandoc
     monkeypatch.setattr(tools, "CODE", tmp_path / "code")
     monkeypatch.setattr(tools, "SOURCE", small(index="# Start\n\nHere.\n", lesson=LESSON_PAGE))
     tools.write_if_changed(tools.SOURCE / "book" / "reference" / "reference_runs.json", "[]")
@@ -229,14 +229,14 @@ def test_every_tool_gets_the_same_pages(
             assert yaml.safe_load(path.read_text("utf-8"))
 
 
-def test_all_our_directives_are_removed_for_other_tools() -> None:
+def test_all_directives_of_the_extension_are_removed_for_other_tools() -> None:
     app = MagicMock()
     extension.setup(app)
     assert {call.args[0] for call in app.add_directive.call_args_list} == set(OUR_DIRECTIVES)
 
 
-def test_an_unchanged_copy_is_not_written_again(tmp_path: Path) -> None:
-    """Otherwise a tool that compares modification times would run everything again."""
+def test_an_unchanged_file_is_not_rewritten(tmp_path: Path) -> None:
+    """A rewritten file makes tools that compare modification times run everything again."""
     path = tmp_path / "a" / "file"
     tools.write_if_changed(path, "text")
     before = path.stat().st_mtime_ns
@@ -262,7 +262,7 @@ def test_the_readme_lists_every_script() -> None:
     assert sorted(listed) == sorted(path.name for path in results.README.parent.glob("*.py"))
 
 
-def test_the_results_are_of_the_pinned_versions() -> None:
+def test_the_results_show_the_pinned_versions() -> None:
     text = results.README.read_text("utf-8").partition("### Tools")[2].partition(results.END)[0]
     shown = {title: versions for title, versions, *_ in lines(text)[2:]}
     assert shown.keys() == {tool.title for tool in tools.TOOLS.values()}

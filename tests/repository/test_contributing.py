@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md and the hooks: the commands and names are right, and the hooks work."""
+"""CONTRIBUTING.md's commands and names, and the pre-commit hooks."""
 
 import re
 import shlex
@@ -33,7 +33,7 @@ def test_the_example_page_builds(small: Small) -> None:
     [text] = re.findall(r"^````markdown\n(.*?)^````$", CONTRIBUTING, re.M | re.S)
     root = small(index="# One", example=text)
     assert check_page(Project(root).page("example")) == []
-    for command in ("execute", "render"):  # a warning stops the second
+    for command in ("execute", "render"):  # a warning fails `render`
         done = run_onions(root, command)
         assert done.returncode == 0, done.stdout + done.stderr
     html = (root / "_build" / "html" / "example.html").read_text("utf-8")
@@ -74,7 +74,7 @@ def test_every_hook_is_a_part_of_make_check() -> None:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """The files of this project in a repository of their own, with this environment."""
+    """A copy of this project in a new Git repository, with this environment."""
     for name in ("book", "code", ".pre-commit-config.yaml", "pyproject.toml", "_toc.yml"):
         source = ROOT / name
         if source.is_dir():

@@ -1,4 +1,4 @@
-"""The repository: requirements, locks, documents, make targets and the command line's help."""
+"""The repository: requirements, locks, documents, make targets and command-line help."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ def requirements(name: str) -> list[str]:
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
-def test_the_standard_library_s_code_is_importable_from_the_root() -> None:
+def test_the_folder_code_does_not_shadow_the_standard_library() -> None:
     done = subprocess.run(
         [
             sys.executable,
@@ -105,7 +105,7 @@ def test_every_path_in_a_document_exists(name: str) -> None:
         assert [*ROOT.glob(path.replace("NAME", "*"))], path
 
 
-def test_the_cited_version_is_that_of_the_project() -> None:
+def test_the_cited_version_is_the_project_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     cited = re.findall(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.M)
     assert cited == [project["version"]]
@@ -114,4 +114,4 @@ def test_the_cited_version_is_that_of_the_project() -> None:
 def test_render_before_execute_says_what_to_do(small: Small) -> None:
     root = small(index="# One")
     done = run_onions(root, "render")
-    assert done.returncode == 1 and "nothing is executed yet. Run `onions execute`" in done.stderr
+    assert done.returncode == 1 and "nothing executed yet. Run `onions execute`" in done.stderr

@@ -1,4 +1,4 @@
-"""The last steps before publication: the gate and the scripts of the workflows."""
+"""The gate, `plan`, `status` and the workflows' scripts."""
 
 import json
 import re
@@ -32,7 +32,7 @@ One is less than two.
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small book whose site shows one claim that holds."""
+    """A small rendered book with one claim that holds."""
     root = small_project(tmp_path_factory.mktemp("book"), index=PAGE)
     assert run_onions(root, "execute").returncode == 0
     assert run_onions(root, "render").returncode == 0
@@ -53,7 +53,9 @@ def test_the_gate_lets_a_correct_site_pass(site: Path) -> None:
 def test_the_gate_requires_cifar10_by_default(site: Path) -> None:
     done = run_onions(site, "gate")
     assert done.returncode == 1 and done.stdout == ""
-    assert "the built-in stand-in, not CIFAR-10; it must show cifar10" in done.stderr
+    assert (
+        "the built-in stand-in, not CIFAR-10; it must show CIFAR-10's official files" in done.stderr
+    )
 
 
 def claim_fails(entry: dict[str, Any]) -> None:
@@ -72,14 +74,14 @@ def _claim(entry: dict[str, Any]) -> Any:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (claim_fails, "does not hold: One is less than two."),
-        (claim_is_unchecked, "was not checked: One is less than two."),
+        (claim_fails, "a claim does not hold: “One is less than two.”"),
+        (claim_is_unchecked, "a claim was not checked: “One is less than two.”"),
     ],
 )
 def test_a_claim_that_does_not_hold_closes_the_gate(
     site: Path, change: Callable[[dict[str, Any]], None], message: str
 ) -> None:
-    """No execution stores such a page, but the gate does not rely on that."""
+    """`execute` never stores such a page, but the gate checks anyway."""
     from onions.store.entries import Store
 
     store = Store(site / "_build" / "html" / "store")
@@ -122,9 +124,9 @@ def _build(root: Path, **changed: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (page_changed, "index.md: the site does not show its present state"),
+        (page_changed, "index.md: stale on the site"),
         (entry_damaged, "damaged"),
-        (site_without_build_file, "no site was rendered here"),
+        (site_without_build_file, "no site, or its build.json is damaged"),
         (smoke_profile, "cut short (profile smoke)"),
     ],
 )
@@ -139,14 +141,16 @@ def test_an_obstacle_closes_the_gate(
 def test_status_markdown_has_a_row_for_each_page(site: Path) -> None:
     done = run_onions(site, "status", "--markdown")
     assert done.returncode == 0
-    assert re.search(r"^\| index \| fresh \| \d+ \| .* \| now \| 1 held \|$", done.stdout, re.M)
+    assert re.search(
+        r"^\| index \| fresh \| \d+ \| .* \| (now|1 minute ago) \| 1 held \|$", done.stdout, re.M
+    )
     page_changed(site)
     done = run_onions(site, "status", "--markdown")
     assert done.returncode == 1 and "| stale, since cell 1 changed |" in done.stdout
 
 
 def test_plan_json_has_the_shards_for_a_matrix(small: Small) -> None:
-    """It has what each job of a matrix needs, and the resolved build is in the store."""
+    """`plan --json` describes each job of the matrix, and writes the build to the store."""
     root = small(index=PAGE)
     done = run_onions(root, "plan", "--shards", "2", "--json")
     [shard] = json.loads(done.stdout)["shards"]
@@ -156,7 +160,7 @@ def test_plan_json_has_the_shards_for_a_matrix(small: Small) -> None:
 
 
 def test_the_locks_pin_the_same_versions() -> None:
-    """Rendering and GPU machines use the versions that all tests run with."""
+    """Rendering and GPU runs use the versions that the tests use."""
     pins = {
         name: set(re.findall(r"^([a-z0-9._-]+==\S+)", (ROOT / name).read_text("utf-8"), re.M))
         for name in ("requirements.lock", "requirements-site.lock", "requirements-gpu.lock")
@@ -207,7 +211,7 @@ def test_a_release_has_the_bundle_and_the_build_facts(site: Path, tmp_path: Path
 
 
 class Forge(ThreadingHTTPServer):
-    """The part of GitHub's API that the scripts use: pull requests, comments and issues."""
+    """A fake of the GitHub API that the scripts use: pull requests, comments and issues."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -216,7 +220,7 @@ class Forge(ThreadingHTTPServer):
         self.issues: list[dict[str, Any]] = []
 
     def run_tell(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        """Run the script tell.py against this server."""
+        """Run tell.py against this server."""
         environment = {
             "GITHUB_API_URL": f"http://127.0.0.1:{self.server_port}",
             "GITHUB_SERVER_URL": "https://github.example",
@@ -278,7 +282,7 @@ def post_report(forge: Forge, report: Path, commit: str = "c0ffee") -> str:
     return done.stdout
 
 
-def test_a_new_report_replaces_the_comment_of_the_last(forge: Forge, tmp_path: Path) -> None:
+def test_a_new_report_replaces_the_last_comment(forge: Forge, tmp_path: Path) -> None:
     report = tmp_path / "report.md"
     forge.pulls = [pull_request("own/book")]
     someone = {"id": 9, "user": {"login": "someone"}, "body": "<!-- onions: report -->\nmine"}
@@ -286,7 +290,7 @@ def test_a_new_report_replaces_the_comment_of_the_last(forge: Forge, tmp_path: P
     for text in ("| first |", "| second |"):
         report.write_text(text)
         assert post_report(forge, report) == "here\n"
-    assert forge.comments[0] == someone, "a comment by someone else is unchanged"
+    assert forge.comments[0] == someone, "a comment by someone else changed"
     assert [c["body"] for c in forge.comments[1:]] == ["<!-- onions: report -->\n| second |"]
 
 
@@ -309,11 +313,11 @@ def test_a_report_of_an_older_commit_is_not_posted(forge: Forge, tmp_path: Path)
     assert forge.comments == []
 
 
-def test_a_report_that_is_a_link_is_refused(forge: Forge, tmp_path: Path) -> None:
+def test_a_symbolic_link_is_refused_as_report(forge: Forge, tmp_path: Path) -> None:
     (tmp_path / "report.md").symlink_to("/etc/hostname")
     forge.pulls = [pull_request("own/book")]
     done = forge.run_tell("comment", tmp_path / "report.md", "--head", "o:b", "--commit", "c0ffee")
-    assert done.returncode == 1 and "a link, not a report" in done.stderr
+    assert done.returncode == 1 and "a symbolic link. Pass" in done.stderr
 
 
 def test_repeated_failures_are_reported_in_one_issue(forge: Forge) -> None:
@@ -328,7 +332,7 @@ def test_repeated_failures_are_reported_in_one_issue(forge: Forge) -> None:
     assert [c["body"] for c in forge.comments] == [expected]
 
 
-def test_an_error_of_github_s_api_is_reported(forge: Forge) -> None:
+def test_a_github_api_error_is_reported(forge: Forge) -> None:
     done = subprocess.run(
         [sys.executable, str(SCRIPTS / "tell.py"), "issue", "title", "--needs", "{}"],
         env={

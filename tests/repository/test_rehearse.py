@@ -1,4 +1,4 @@
-"""The rehearsal: its scenarios with a small book, and the errors for what it does not know."""
+"""The rehearsal: its scenarios with a small book, and its errors for unknown names."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ PAGES = {
     "numbers": PAGE.format("Numbers", "range(10)") + ODD_CLAIM,
     "squares": PAGE.format("Squares", "n**2 for n in range(10)") + ODD_CLAIM,
 }
-# The browser tests of `make look` are about the pages of the full book.
+# `make look` tests the pages of the full book.
 SMALL_BOOK = Book("numbers", "squares", PAGES, lines_left_out=("make look",))
 TABLE = {"inputs.save": True, "inputs.base": "", "!cancelled()": True, "matrix.number": 2}
 
@@ -75,5 +75,5 @@ def test_a_failing_pipe_fails_the_job(machine: Machine) -> None:
     steps: list[dict[str, Any]] = [{"run": "false | cat"}, {"run": "echo next"}]
     assert machine.play({"steps": steps, "timeout-minutes": 1}) == "failure"
     assert "next" not in machine.run.logs["build"]
-    with pytest.raises(RehearsalError, match="Not so: it ran"):
+    with pytest.raises(RehearsalError, match="False: it ran"):
         machine.run.expect("it ran", "failure", "success")

@@ -32,7 +32,7 @@ CIFAR10 = "${{ inputs.data == 'cifar10' }}"
 
 
 def steps(job: str) -> list[str]:
-    """Return a job's steps: each line that it runs, or the action that it uses."""
+    """Return the `run` line or the action of each step of a job."""
     return [step.get("run") or action(step) for step in JOBS[job]["steps"]]
 
 
@@ -41,12 +41,12 @@ def action(step: dict[str, Any]) -> str:
 
 
 def using(*actions: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return each step that uses one of these actions, and its job."""
+    """Return the steps that use one of these actions, as (job, step)."""
     return [(job, step) for job, step in STEPS if action(step) in actions]
 
 
 def before(job: str, direct: bool = False) -> set[str]:
-    """Return the jobs that a job needs; unless `direct`, also those that these need, and so on."""
+    """Return the jobs that a job needs; unless `direct`, include the jobs that these need."""
     needs = JOBS[job].get("needs", [])
     workflow = job.partition("/")[0]
     names = {f"{workflow}/{name}" for name in ([needs] if isinstance(needs, str) else needs)}
@@ -60,7 +60,7 @@ def before(job: str, direct: bool = False) -> set[str]:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """Yield every text in a part of a workflow."""
+    """Yield every string in a part of a workflow."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
@@ -95,7 +95,7 @@ def test_caches_use_the_archive_and_store_format_of_the_code() -> None:
 
 
 def test_triggers() -> None:
-    """Never `pull_request_target`, which would run a fork's code with the right to write."""
+    """No trigger is `pull_request_target`, which would run a fork's code with write permission."""
     # YAML 1.1 reads the word `on` as true.
     triggers = {name: workflow[True] for name, workflow in WORKFLOWS.items()}
     assert triggers.pop("build").keys() == {"workflow_call"}
@@ -175,16 +175,16 @@ def test_conditions_and_needs_of_each_job() -> None:
 
 @pytest.mark.parametrize("job", [name for name in JOBS if "needs" in JOBS[name]])
 def test_a_job_after_one_that_may_be_skipped_checks_results(job: str) -> None:
-    """A skipped job, however far before, skips all whose condition has no status function.
+    """A skipped job skips all later jobs whose condition has no status function.
 
-    That holds within a called workflow, too: https://github.com/actions/runner/issues/2205.
+    It does so even from within a called workflow: https://github.com/actions/runner/issues/2205.
     """
     if any("if" in JOBS[name] for name in before(job)):
         assert STATUS_FUNCTION.search(JOBS[job].get("if", "")), job
 
 
 def test_conditions_of_steps() -> None:
-    """All other steps always run."""
+    """All other steps have no condition."""
     assert [
         (job.removeprefix("build/"), step.get("run") or action(step), step["if"])
         for job, step in STEPS
@@ -213,7 +213,7 @@ def test_conditions_of_steps() -> None:
 
 
 def test_inputs_of_each_build() -> None:
-    """A fork's build is short, on GitHub's CPUs, starts with an empty store and keeps nothing."""
+    """A fork's build is short, runs on GitHub's CPUs, starts with an empty store, saves nothing."""
     declared = WORKFLOWS["build"][True]["workflow_call"]["inputs"]
     assert {name: facts["default"] for name, facts in declared.items()} == {
         "data": "cifar10",
@@ -245,8 +245,8 @@ def test_inputs_of_each_build() -> None:
 
 
 def test_no_key_weakens_a_job() -> None:
-    """Such as `continue-on-error`, `container` or `shell`."""
-    bash = {"run": {"shell": "bash"}}  # with which a pipe hides no error
+    """No job has keys such as `continue-on-error`, `container` or `shell`."""
+    bash = {"run": {"shell": "bash"}}  # sets pipefail, so a pipe hides no error
     for name, workflow in WORKFLOWS.items():
         known = {"name", True, "permissions", "concurrency", "defaults", "jobs"}
         assert workflow.keys() <= known | ({"env"} if name == "build" else set())
@@ -288,7 +288,7 @@ FACTS = {
 
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 def test_expressions_use_known_names(workflow: str) -> None:
-    """An unknown name is empty on GitHub, and no error. No secret is among the known ones."""
+    """On GitHub, an unknown name is empty, not an error. `secrets` is not a known name."""
     known = {*FACTS, *(f"event.{e}.{fact}" for e, facts in EVENT.items() for fact in facts)}
     paths = {f"github.{fact}" for fact in known}
     readme = (GITHUB / "README.md").read_text("utf-8")
@@ -313,7 +313,7 @@ def test_expressions_use_known_names(workflow: str) -> None:
 
 
 def test_a_condition_is_one_expression() -> None:
-    """Text around an expression would make it always true."""
+    """Text around the expression would make the condition always true."""
     for part in [*JOBS.values(), *(step for _, step in STEPS)]:
         assert re.fullmatch(r"\$\{\{[^{}]*\}\}", part.get("if", "${{ true }}")), part["if"]
 
@@ -345,7 +345,7 @@ def test_downloads_match_the_uploads_of_earlier_jobs() -> None:
 
 
 def test_caches() -> None:
-    """Only `render` saves the store, if an input says so; only `plan` saves CIFAR-10's archive."""
+    """Only `render` saves the store, if `save` is true; only `plan` saves CIFAR-10's archive."""
     store, archive = "_build/store", "~/.keras/datasets/cifar-10-batches-py-target_archive"
     caches = [
         (job, action(step).removeprefix("actions/"), step["with"]["path"])
@@ -384,7 +384,7 @@ def test_order_of_the_steps_of_a_build() -> None:
     in_order(render, "actions/download-artifact", "actions/cache/save", f"{onions} execute --check")
     in_order(render, f"{onions} execute --check", f"{onions} render", f"{onions} doctor --strict")
     assert render[-1] == "actions/upload-artifact"
-    for name in ("build/plan", "build/render"):  # which need no TensorFlow
+    for name in ("build/plan", "build/render"):  # neither needs TensorFlow
         assert "make install LOCK=requirements-site.lock" in steps(name)
     gate = f'{onions} gate --data "$ONIONS_DATA"'
     assert steps("build/look")[2:] == [
@@ -394,7 +394,7 @@ def test_order_of_the_steps_of_a_build() -> None:
 
 
 def in_order(steps: list[str], *expected: str) -> None:
-    """Assert that a job has the expected steps, in this order."""
+    """Assert that the expected steps occur, in this order."""
     places = [steps.index(step) for step in expected]
     assert places == sorted(places), expected
 
@@ -411,7 +411,7 @@ def test_only_a_site_that_passed_the_gate_is_deployed() -> None:
     }
 
 
-def test_a_release_is_of_a_tag_and_attested() -> None:
+def test_a_release_has_a_tag_and_an_attestation() -> None:
     tag = {"TAG": "${{ github.ref_name }}"}
     files, attest, create = JOBS["publish/release"]["steps"][3:]
     script = '.github/scripts/release_files.py _build/html _build/bundle _build/release "$TAG"'
@@ -426,7 +426,7 @@ def test_a_release_is_of_a_tag_and_attested() -> None:
 
 
 def test_a_comment_runs_no_code_of_the_pull_request() -> None:
-    """It checks out main, and takes a report from the preview, which is text to its script."""
+    """The workflow checks out main, and its script treats the preview's report as text."""
     run = "github.event.workflow_run"
     _, report, tell = JOBS["comment/comment"]["steps"]
     assert steps("comment/comment")[:2] == ["actions/checkout", "actions/download-artifact"]
@@ -477,7 +477,7 @@ def test_the_weekly_build_fails_once_the_next_python_works(tmp_path: Path) -> No
 
 
 def test_jobs_with_the_token() -> None:
-    """Only jobs that write, and never a job that runs the code of a pull request."""
+    """Only jobs that write get the token, and none of them runs a pull request's code."""
     token = "${{ github.token }}"  # noqa: S105
     users = {job for job, step in STEPS if token in texts(step)}
     assert users == {"comment/comment", "publish/notebooks", "publish/release", "scheduled/tell"}
@@ -485,7 +485,7 @@ def test_jobs_with_the_token() -> None:
 
 
 def test_a_job_installs_one_lock() -> None:
-    """A target that installs asks for the same lock as `make install` before it."""
+    """Later targets that install packages use the same lock as `make install`."""
     targets = "install|book|live|bundle|test|check|look|report"
     for name, job in JOBS.items():
         lines = [step.get("run", "") for step in job.get("steps", [])]
@@ -504,8 +504,8 @@ def test_actions_and_installations() -> None:
     used = {action(step) for _, step in STEPS if "uses" in step}
     assert used == others | {f"actions/{name}" for name in known}
     full = [job for job, step in using("actions/checkout") if step["with"].get("fetch-depth") == 0]
-    assert full == ["build/render", "publish/bundle"]  # for the commit to compare with, and dates
-    for job, step in using("actions/checkout"):  # of the ref that started the workflow
+    assert full == ["build/render", "publish/bundle"]  # for the base commit and page dates
+    for job, step in using("actions/checkout"):  # no `ref`: the commit that started the workflow
         assert step["with"].keys() <= {"persist-credentials", "fetch-depth"}, job
         assert step["with"].get("fetch-depth", 0) == 0, job
     for job, step in using("actions/setup-python"):

@@ -22,7 +22,7 @@ def test_an_unchanged_page_runs_once(small: Small) -> None:
     assert notebook is not None and notebook.cells[0].outputs[0].text == "42\n"
     assert notebook.metadata["onions"]["device"] and notebook.metadata["onions"]["seconds"] > 0
     second = run_onions(root, "execute")
-    assert "Nothing changed: index." in second.stdout and "cell" not in second.stdout
+    assert "Fresh: index." in second.stdout and "cell" not in second.stdout
     assert len(list((root / "_build" / "store").glob("*.ipynb"))) == 1
 
 
@@ -40,7 +40,7 @@ def test_a_page_restored_to_an_earlier_text_does_not_run_again(small: Small) -> 
     small(index=PRINTING_PAGE.replace("6 * 7", "6 * 8"))
     assert "executed" in run_onions(root, "execute").stdout
     small(index=PRINTING_PAGE)
-    assert "Nothing changed" in run_onions(root, "execute").stdout
+    assert "Fresh: index." in run_onions(root, "execute").stdout
 
 
 def test_a_crash_is_reported_with_its_line_and_other_pages_are_kept(small: Small) -> None:
@@ -84,7 +84,7 @@ def test_false_claims_fail_the_page_and_are_all_listed(small: Small) -> None:
     root = small(index=CLAIMS, other=PRINTING_PAGE)
     done = run_onions(root, "execute")
     assert done.returncode == 3
-    assert "index: claims something untrue" in done.stdout  # not a crash
+    assert "index: has a false claim" in done.stdout
     assert "2 claims do not hold in this run" in done.stderr
     assert f"{root / 'book' / 'index.md'}:12  “It grows.”" in done.stderr
     assert f"{root / 'book' / 'index.md'}:14  “It stays.”" in done.stderr
@@ -129,7 +129,10 @@ def test_a_killed_kernel_is_reported(small: Small) -> None:
 
 @pytest.mark.parametrize(
     ("source", "message"),
-    [("os.abort()", "the kernel died of SIGABRT"), ("os._exit(3)", "the kernel ended by itself")],
+    [
+        ("os.abort()", "the kernel died with SIGABRT"),
+        ("os._exit(3)", "the kernel exited unexpectedly"),
+    ],
 )
 def test_the_cause_of_a_kernel_s_death_is_reported(small: Small, source: str, message: str) -> None:
     done = run_onions(small(index="# Dies\n\n" + cell(f"import os\n{source}")), "execute")
@@ -161,11 +164,11 @@ def test_a_page_fails_if_onions_kernel_fails(small: Small) -> None:
     root = small(index=PRINTING_PAGE)
     report = execute(Project(root), choice="sketches", profile="nonsense")
     assert "onions.kernel failed: ValueError" in report.failed["index"]
-    assert "choose full or smoke" in report.failed["index"] and entry(root, "index") is None
+    assert "Choose full or smoke" in report.failed["index"] and entry(root, "index") is None
 
 
-def test_each_page_has_a_kernel_and_a_folder_of_its_own(small: Small) -> None:
-    """A page starts in an empty folder, and does not show what C code prints."""
+def test_each_page_has_its_own_kernel_and_folder(small: Small) -> None:
+    """A page starts in an empty folder, and does not show the output of C code."""
     source = 'import os\nassert "seen" not in globals()\nseen = os.listdir()\nprint(seen)\n'
     noise = 'os.write(2, b"noise")\nos.write(1, b"noise")\nopen("left", "w").close();'
     page = "# Alone\n\n" + cell(source + noise)
@@ -253,7 +256,7 @@ def test_clearing_the_output_of_a_claim_fails_the_page(small: Small) -> None:
         index=CLAIMS.replace('claim("It stays.", False)', 'claim("It stays.", False)' + cleared)
     )
     done = run_onions(root, "execute")
-    assert done.returncode == 3 and "cleared away the record of a claim" in done.stderr
+    assert done.returncode == 3 and "the record of a claim was cleared" in done.stderr
 
 
 def test_settings_of_the_machine_do_not_reach_a_page(small: Small, tmp_path: Path) -> None:
@@ -296,7 +299,7 @@ def test_a_page_that_is_edited_while_it_runs_is_not_stored(small: Small) -> None
     path = root / "book" / "index.md"
     path.write_text("# Edits itself\n\n" + cell(f'open({str(path)!r}, "a").write({cell("2")!r});'))
     done = run_onions(root, "execute")
-    assert done.returncode == 3 and "changed while it ran; execute again" in done.stderr
+    assert done.returncode == 3 and "changed while it ran. Run `onions execute`" in done.stderr
     assert not list((root / "_build" / "store").glob("*.ipynb"))
 
 
@@ -346,7 +349,7 @@ def test_a_page_with_an_entry_of_another_store_version_runs_again(small: Small) 
     facts = json.loads(entry_file.read_text())
     facts["metadata"]["onions"]["format"] = 1
     entry_file.write_text(json.dumps(facts))
-    assert "another version of this store" in run_onions(root, "render").stderr
+    assert "another version of the store" in run_onions(root, "render").stderr
     done = run_onions(root, "execute")
     assert done.returncode == 0 and "index: executed in" in done.stdout
     assert entry(root, "index") is not None
@@ -363,4 +366,4 @@ def test_an_error_raised_from_an_earlier_one_names_the_cell_that_raises_it(small
 def test_a_page_with_another_kernel_is_refused(small: Small) -> None:
     root = small(index="---\nkernelspec: {name: ir, display_name: R}\n---\n" + PRINTING_PAGE)
     done = run_onions(root, "execute")
-    assert done.returncode == 2 and "the kernel is python3, not ir" in done.stderr
+    assert done.returncode == 2 and "the kernel must be python3, not ir" in done.stderr

@@ -22,7 +22,7 @@ from support.pages import CRASHING_PAGE, PRINTING_PAGE, cell, entry
 from support.projects import Small
 
 
-def test_items_start_in_order_and_no_more_than_jobs_run_at_once() -> None:
+def test_items_start_in_order_and_at_most_jobs_run_at_once() -> None:
     started: list[int] = []
     slots: set[int] = set()
     running = peak = 0
@@ -69,7 +69,7 @@ def test_an_interruption_kills_the_kernels_and_starts_nothing_more(
         time.sleep(0.02)
         if item == 0:
             kernels.add(sleeper.pid)
-            sleeper.wait()  # ends when it is killed
+            sleeper.wait()  # until it is killed
 
     def done(item: int, future: "Future[None]") -> None:
         raise KeyboardInterrupt
@@ -89,7 +89,7 @@ def test_a_kernel_added_after_stop_is_killed(sleeper: "subprocess.Popen[bytes]")
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
-    """Set the number of cores and GPUs of the machine."""
+    """A function that sets the machine's number of cores and GPUs."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     def configure(cores: int, gpus: int) -> None:
@@ -127,7 +127,7 @@ def test_kernels_share_the_gpus(
     ]
     assert resource_environment(0, 2)["TF_NUM_INTRAOP_THREADS"] == "4"
     assert resource_environment(0, 2)["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,GPU-8f2a")  # the caller's choice counts
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,GPU-8f2a")  # the caller's choice has priority
     assert default_jobs() == 2
     assert [resource_environment(slot, 2)["CUDA_VISIBLE_DEVICES"] for slot in range(2)] == [
         "1",
@@ -157,7 +157,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start builds in the background; those that still run at the end are killed."""
+    """A function that starts a build in the background; the fixture kills it if it still runs."""
     started: list[subprocess.Popen[str]] = []
 
     def execute(root: Path, *arguments: str) -> "subprocess.Popen[str]":
@@ -168,7 +168,7 @@ def start() -> Iterator[Start]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # A shell's background processes ignore Ctrl-C, and their children inherit that.
+            # Background jobs of a shell script ignore Ctrl-C, and so do their children.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         started.append(build)
@@ -181,7 +181,7 @@ def start() -> Iterator[Start]:
 
 
 def wait_for(build: "subprocess.Popen[str]", *texts: str) -> str:
-    """Read the output of a build until it contains all texts. Raises AssertionError at its end."""
+    """Read a build's output until it contains all texts. Raises AssertionError if it does not."""
     assert build.stdout is not None
     output = ""
     for line in build.stdout:
@@ -192,7 +192,7 @@ def wait_for(build: "subprocess.Popen[str]", *texts: str) -> str:
 
 
 def kernels_of(root: Path) -> list[str]:
-    """Return the ids of the kernels whose log is in the project."""
+    """Return the process ids of a project's kernels, found by their logs."""
     pids = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -234,7 +234,7 @@ def test_a_killed_build_keeps_finished_pages_and_leaves_no_kernel(
     again = start(root)
     stdout, stderr = again.communicate(timeout=120)
     assert again.returncode == 0, stderr
-    assert "Nothing changed: other." in stdout and "index: executed" in stdout
+    assert "Fresh: other." in stdout and "index: executed" in stdout
 
 
 def test_a_second_build_waits_for_the_first(small: Small, start: Start) -> None:
@@ -244,7 +244,7 @@ def test_a_second_build_waits_for_the_first(small: Small, start: Start) -> None:
     second = start(root)
     stdout, stderr = second.communicate(timeout=120)
     assert second.returncode == 0, stderr
-    assert "Another build is running in" in stdout and "Nothing changed: index." in stdout
+    assert "Another build is running in" in stdout and "Fresh: index." in stdout
     first.communicate(timeout=60)
     assert first.returncode == 0
 
@@ -278,7 +278,7 @@ def test_a_build_stops_when_interrupted_repeatedly_while_kernels_start(
 
 
 def test_a_failure_is_reported_at_once(small: Small, start: Start) -> None:
-    """A later interruption of the other pages does not hide it."""
+    """An interruption of the other pages must not hide the failure."""
     build = start(small(index=CRASHING_PAGE, other=WAITING_PAGE), "--jobs", "2")
     wait_for(build, "index: failed", "other: cell 2 of 2")
     build.send_signal(signal.SIGINT)

@@ -55,8 +55,8 @@ index score: The score & more
 
 @pytest.fixture
 def project(small: Small) -> Project:
-    """A project of one page, with its reference runs from four seeds."""
-    root = small(index=PAGE, other="# Not asked for\n\n```{code-cell} python\n1\n```\n")
+    """A project in which one page has reference runs, from four seeds."""
+    root = small(index=PAGE, other="# Without reference runs\n\n```{code-cell} python\n1\n```\n")
     done = run_onions(root, "reference", "--seeds", "4")
     assert done.returncode == 0, done.stderr
     return Project(root)
@@ -86,13 +86,13 @@ def test_reference_runs_are_reused_and_leave_the_book_unexecuted(project: Projec
     again = run_onions(project.root, "reference", "--seeds", "4")
     assert again.returncode == 0 and "cell" not in again.stdout
     assert not (project.store / "build.json").exists()
-    assert "nothing is executed yet" in run_onions(project.root, "status").stderr
+    assert "nothing executed yet" in run_onions(project.root, "status").stderr
 
 
 def test_shards_complete_the_reference_runs_together(small: Small) -> None:
     project = Project(small(index=PAGE))
     first = run_onions(project.root, "reference", "--seeds", "2", "--shard", "1/2")
-    assert first.returncode == 0 and "1 runs are missing" in first.stdout
+    assert first.returncode == 0 and "Missing: 1 run. Add" in first.stdout
     assert not ReferenceRuns(project).path.exists()
     second = run_onions(project.root, "reference", "--seeds", "2", "--shard", "2/2")
     assert second.returncode == 0 and "Written" in second.stdout
@@ -129,7 +129,7 @@ def test_a_claim_must_hold_in_every_run(project: Project) -> None:
     assert page.text.splitlines()[finding.line - 1].startswith('claim("It is small."')
     page.path.write_text(page.text.replace("It holds.", "It holds well."))
     messages = [finding.message for finding in findings()]
-    assert any("“It holds well.” not claimed in the runs" in message for message in messages)
+    assert any("“It holds well.” is not claimed in the runs" in message for message in messages)
     ReferenceRuns(project).path.unlink()
     assert "no reference runs" in findings()[0].message
 
@@ -167,13 +167,13 @@ def test_doctor_names_deviations_and_their_likely_causes(project: Project) -> No
         done = run_onions(project.root, "doctor", *strict)
         assert done.returncode == len(strict)
         assert f"wrapt {facts['versions']['wrapt']}, not 0.1" in done.stdout
-        assert "score = 0.5, in 4 reference runs 0.71 to 0.74" in done.stdout
+        assert "score = 0.5, but 0.71 to 0.74 in 4 reference runs" in done.stdout
         assert "word" not in done.stdout
     for words, deviates in (('"other", "other"', True), ('"other", "third"', False)):
         changed = text.replace('"same", "same", "same", "same"', words)
         ReferenceRuns(project).path.write_text(changed)
         output = run_onions(project.root, "doctor").stdout
-        assert ("word = same, in all reference runs other" in output) is deviates
+        assert ("word = same, but other in all reference runs" in output) is deviates
     ReferenceRuns(project).path.unlink()
     assert "no reference runs" in run_onions(project.root, "doctor").stdout
 
@@ -202,15 +202,15 @@ def test_a_page_shows_how_often_a_comparison_held(project: Project) -> None:
     ("part", "message"),
     [
         ("{held}`score < nothing`", "no reference run with sketches measured both sides of: score"),
-        ("{held}`score`", "no reference run with sketches measured both sides of: score"),
-        ("```{reference-curves} a cat\n```", "this page trains no network named a cat"),
+        ("{held}`score`", "score: not a comparison. Write two measures, as in a < b."),
+        ("```{reference-curves} a cat\n```", "no cell of this page records a training named a cat"),
         (
             "```{reference-curves} a network\n:metrics: loss\n```",
-            "no reference run has the curve loss of a network",
+            "the curve loss of a network is missing in this run or the reference runs",
         ),
         (
             "```{is-my-result-normal}\nindex word: Word\n```",
-            "no reference run measured word on index as a number",
+            "index: word is missing or not a number, in this build or the reference runs",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""The book as an EPUB, a PDF and a zip of its site: for a small project and the whole book."""
+"""The EPUB, the PDF and the zip of the site, for a small project and the whole book."""
 
 import re
 import zipfile
@@ -89,7 +89,7 @@ PAGES = {
 
 @pytest.fixture(scope="module", params=["small", "book"])
 def bundled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project with all three bundles."""
+    """A project with the EPUB, the PDF and the zip."""
     if request.param == "book":
         root = request.getfixturevalue("book").root
     else:
@@ -105,7 +105,7 @@ def bundled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         "Writing the pages.",
         "Packing the EPUB.",
         "Printing the PDF.",
-        "Zipping the site; its index.html opens in a browser, without a server or a network.",
+        "Zipping the site. Its index.html opens in a browser without a server or a network.",
     ]
     return Project(root)
 
@@ -118,7 +118,7 @@ def epub(bundled: Project) -> Iterator[zipfile.ZipFile]:
 
 @pytest.fixture(scope="module")
 def pages(epub: zipfile.ZipFile) -> dict[str, Element]:
-    """The EPUB's pages, by name; a page that is not XML is an error."""
+    """The EPUB's pages, by name; a page must be XML."""
     names = [name for name in epub.namelist() if name.endswith(".xhtml")]
     return {name: ElementTree.fromstring(epub.read(name)) for name in names}
 
@@ -130,7 +130,7 @@ def pdf(bundled: Project) -> PdfReader:
 
 @pytest.fixture(scope="module")
 def sheet_texts(pdf: PdfReader) -> list[str]:
-    """The text of each sheet of the PDF."""
+    """The text of each page of the PDF."""
     return [" ".join(page.extract_text().split()) for page in pdf.pages]
 
 
@@ -321,7 +321,7 @@ def test_solutions_come_last_in_the_pdf(
 
 
 def links(pdf: PdfReader, start: int = 0) -> Iterator[tuple[str, int]]:
-    """Yield the name and the target page of each link on the pages from `start` on."""
+    """Yield each link's name and target page, from page `start` on; page numbers begin at 0."""
     for page in pdf.pages[start:]:
         for annotation in page.get("/Annots") or []:
             if name := annotation.get_object().get("/Dest"):
@@ -337,8 +337,8 @@ def test_epub_and_pdf_stay_within_their_size_limits(bundled: Project) -> None:
 def test_print_has_no_overflow_no_repeated_id_and_no_dead_link(
     bundled: Project, chromium: Browser
 ) -> None:
-    """Chromium would shrink the whole book to fit its widest part."""
-    tab = chromium.new_page(viewport={"width": 642, "height": 900})  # A4 less the margins
+    """If a part were too wide, Chromium would shrink the whole book."""
+    tab = chromium.new_page(viewport={"width": 642, "height": 900})  # A4 minus the margins
     tab.emulate_media(media="print")
     tab.goto((bundled.build / "offline" / "epub" / "book.xhtml").as_uri())
     too_wide, repeated_ids, dead_links = tab.evaluate(FIND_PROBLEMS)
@@ -378,7 +378,7 @@ def test_unzipped_site_opens_without_a_server(
 
 
 def test_zip_has_the_current_text(small: Small) -> None:
-    """Both without an earlier render and after an edit of the prose."""
+    """Bundling renders the site if there is none, and again after an edit."""
     root = small(index="# Title\n\nOne.\n")
     assert run_onions(root, "execute").returncode == 0
     for text in ("One.", "Two."):
@@ -391,7 +391,7 @@ def test_zip_has_the_current_text(small: Small) -> None:
 
 def test_stale_page_is_refused(small: Small) -> None:
     root = small(index="# Title\n\n```{code-cell} python\n1\n```\n")
-    assert "nothing is executed yet" in run_onions(root, "bundle").stderr
+    assert "nothing executed yet" in run_onions(root, "bundle").stderr
     assert run_onions(root, "execute").returncode == 0
     small(index="# Title\n\n```{code-cell} python\n2\n```\n")
     done = run_onions(root, "bundle")
@@ -406,7 +406,7 @@ def test_warning_and_invalid_xhtml_are_refused(small: Small) -> None:
     assert run_onions(root, "execute").returncode == 0
     for text, message in {
         f"{page}\nSee {{doc}}`nowhere`.\n": "unknown document",
-        page: "index.xhtml: not XHTML",
+        page: "index.xhtml: not well-formed XHTML",
     }.items():
         small(index=text)
         done = run_onions(root, "bundle")
@@ -420,7 +420,7 @@ def test_missing_chromium_error_names_the_remedy(small: Small) -> None:
     done = run_onions(root, "bundle", PATH="", CHROMIUM="", PLAYWRIGHT_BROWSERS_PATH="/nowhere")
     assert done.returncode == 2 and "Run `make browser`" in done.stderr
     done = run_onions(root, "bundle", CHROMIUM="/nowhere")
-    assert done.returncode == 2 and "CHROMIUM is /nowhere" in done.stderr
+    assert done.returncode == 2 and "CHROMIUM=/nowhere: no such program" in done.stderr
 
 
 def test_pdf_without_exercises_has_no_solutions(small: Small) -> None:

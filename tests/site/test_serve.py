@@ -1,4 +1,4 @@
-"""The server for tests and benchmarks."""
+"""The local server that imitates GitHub Pages."""
 
 import gzip
 from collections.abc import Iterator

@@ -82,7 +82,7 @@ def test_an_entry_of_another_version_of_the_store_is_refused(store: Store) -> No
     facts = json.loads(store.path(FINGERPRINT).read_text())
     facts["metadata"]["onions"]["format"] = 1
     store.path(FINGERPRINT).write_text(json.dumps(facts))
-    with pytest.raises(StoreError, match="another version of this store"):
+    with pytest.raises(StoreError, match="another version of the store"):
         store.read(FINGERPRINT)
     assert store.latest_runs() == {}
 
@@ -91,12 +91,12 @@ def test_verify_names_damaged_and_misnamed_entries(store: Store) -> None:
     store.write(FINGERPRINT, notebook(), **FACTS)
     assert list(store.verify()) == []
     other = fingerprint_of({"cell 1": "cd"})
-    store.write(other, notebook(), **FACTS)  # whose components are those of another entry
+    store.write(other, notebook(), **FACTS)  # with the components of another entry
     (cut := store.path("cd" * 32)).write_text("{")
     messages = list(store.verify())
     assert len(messages) == 2
     assert any(str(cut) in message for message in messages)
-    assert any(other in message and "not what its name says" in message for message in messages)
+    assert any(other in m and "does not match its fingerprint" in m for m in messages)
 
 
 def test_older_than_returns_old_and_damaged_entries(store: Store) -> None:

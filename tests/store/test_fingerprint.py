@@ -52,7 +52,7 @@ def index_fingerprint(small: Small, text: str = PAGE, build: Build = BUILD) -> s
         (":tags: [hide-cell]", "---\ntags: [hide-cell]\nmystnb: {image: {alt: A cat.}}\n---"),
         ("# A page", "---\nlesson: {teaching: 5}\n---\n# A page"),
     ],
-    ids=["prose", "a section", "a tag for the look", "alt text", "front matter"],
+    ids=["prose", "a section", "a display tag", "alt text", "front matter"],
 )
 def test_an_edit_that_changes_no_output_keeps_the_fingerprint(
     small: Small, before: str, after: str
@@ -174,7 +174,7 @@ def test_markers_in_the_lock_are_evaluated_for_the_python_of_the_build(tmp_path:
 
 def test_build_facts_are_read_as_they_were_written(tmp_path: Path) -> None:
     project = Project(tmp_path)
-    with pytest.raises(StoreError, match="nothing is executed yet"):
+    with pytest.raises(StoreError, match="nothing executed yet"):
         Build.read(project.store)
     BUILD.write(project.store)
     assert Build.read(project.store) == BUILD
@@ -203,7 +203,7 @@ def test_the_command_line_imports_no_heavy_package() -> None:
     ],
 )
 def test_a_page_imports_only_modules_for_pages(small: Small, statement: str) -> None:
-    with pytest.raises(PageError, match=r"index\.md: it imports onions\.\w+.*; pages may import"):
+    with pytest.raises(PageError, match=r"index\.md: imports onions\.\w+.*\. Pages may import"):
         index_fingerprint(small, PAGE.replace("import keras", statement))
 
 
@@ -215,7 +215,7 @@ def test_a_damaged_lock_is_named(small: Small) -> None:
 
 
 def cached_project(small: Small, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project whose fingerprint is in the cache; reading its page again is an error."""
+    """Return a project with a cached fingerprint; reading its page again raises PageError."""
     project = Project(small(index=PAGE))
     cache = FingerprintCache(project, BUILD)
     assert cache.get(project.page("index")) == fingerprint(project.page("index"), project, BUILD)

@@ -1,4 +1,4 @@
-"""Plans: which shard runs which pages, and that all shards together make the same site."""
+"""Plans: the pages of each shard, and the site from merged shards."""
 
 import json
 import shutil
@@ -58,7 +58,7 @@ def test_every_page_is_in_exactly_one_shard(
         assert len(shards) == number and sorted(chain(*shards)) == [f"p{n}" for n in range(5)]
 
 
-def test_a_plan_holds_until_another_page_is_stale(
+def test_a_plan_is_reused_until_another_page_is_stale(
     states: Callable[..., list[PageState]], tmp_path: Path
 ) -> None:
     """A machine that resumes after an interruption must not run another shard's pages."""
@@ -82,12 +82,12 @@ def plan(root: Path, number: int) -> list[dict[str, object]]:
 
 
 def test_merged_shards_render_to_the_same_site(small: Small, tmp_path: Path) -> None:
-    """Execute a book, split its store, merge the parts and render them: the bytes are the same."""
+    """Execute a book, split its store, merge the parts and render: the site has the same bytes."""
     root = small(**FIVE_PAGES)
     planned = plan(root, 3)
     assert [shard["shard"] for shard in planned] == ["1/3", "2/3", "3/3"]
     assert run_onions(root, "execute").returncode == run_onions(root, "render").returncode == 0
-    assert plan(root, 3) == [] and "0 pages are stale" in run_onions(root, "plan").stdout
+    assert plan(root, 3) == [] and "0 stale pages" in run_onions(root, "plan").stdout
 
     entries = sorted((root / "_build" / "store").glob("*.ipynb"))
     merged = tmp_path / "merged"
@@ -127,13 +127,13 @@ def test_a_shard_that_does_not_exist_is_refused(small: Small, shard: str) -> Non
 
 def test_plan_prints_each_shard_with_its_pages_and_time(small: Small) -> None:
     done = run_onions(small(**FIVE_PAGES), "plan", "--shards", "2")
-    assert done.returncode == 0 and "5 pages are stale" in done.stdout
+    assert done.returncode == 0 and "5 stale pages" in done.stdout
     assert "shard 1/2, about 9 s: p0, p2, p4" in done.stdout
-    assert "Data:" in done.stderr  # so that --json prints nothing else to stdout
+    assert "Data:" in done.stderr  # since with --json, stdout holds only JSON
 
 
 def test_plan_deletes_a_damaged_entry(small: Small) -> None:
-    """Stores merge by copying files, so a damaged entry must not meet its replacement."""
+    """Stores merge by copying files, so a damaged entry could overwrite its replacement."""
     root = small(**FIVE_PAGES)
     assert run_onions(root, "execute").returncode == 0
     entry = sorted((root / "_build" / "store").glob("*.ipynb"))[0]

@@ -1,4 +1,4 @@
-"""What makes a page stale, with the reasons, and what does not."""
+"""Stale pages and their reasons, and edits that keep a page fresh."""
 
 from importlib import metadata
 from pathlib import Path
@@ -115,7 +115,7 @@ def test_a_new_version_makes_a_page_stale_only_if_it_uses_the_package(executed: 
     edit(lock, f"wrapt=={version}", "wrapt==99.0")
     assert stale_reasons(executed) == [f"wrapt {version} → 99.0"]
     edit(lock, "wrapt==99.0", f"wrapt=={version}")
-    edit(lock, "seaborn==", "seaborn==99.")  # which no page here uses
+    edit(lock, "seaborn==", "seaborn==99.")  # a package that no page here uses
     assert stale_reasons(executed) == []
 
 
@@ -146,11 +146,11 @@ def test_a_page_without_a_readable_entry_is_stale(executed: Path, small: Small) 
 def test_status_and_execute_check_fail_while_a_page_is_stale(executed: Path) -> None:
     for command in (["status"], ["execute", "--check"]):
         done = run_onions(executed, *command)
-        assert done.returncode == 0 and "0 of 2 pages are stale" in done.stdout
+        assert done.returncode == 0 and "Stale: 0 of 2 pages. Build:" in done.stdout
     edit(executed / "book" / "index.md", "x = 1", "x = 2")
     for command in (["status"], ["execute", "--check"]):
         done = run_onions(executed, *command)
-        assert done.returncode == 1 and "1 of 2 pages are stale" in done.stdout
+        assert done.returncode == 1 and "Stale: 1 of 2 pages. Build:" in done.stdout
         row = next(line for line in done.stdout.splitlines() if line.startswith("index"))
         assert "stale" in row and row.endswith("cell 1 changed")
     assert not (executed / "_build" / "failed").exists()

@@ -1,1 +1,1 @@
-"""What the tests share: small projects, texts of pages, and ways to use a browser."""
+"""Helpers of the tests: projects, page texts, browsers, and the rehearsal of workflows."""

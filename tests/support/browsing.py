@@ -1,8 +1,8 @@
-"""What a browser records while it opens pages: messages, requests and layout shifts."""
+"""Recorders of a tab's messages, requests and layout shifts."""
 
 from playwright.sync_api import Page, Request
 
-MAX_SHIFT = 0.02  # all shifts together; for one burst of them, 0.1 counts as good
+MAX_SHIFT = 0.02  # for the sum of all shifts; CLS, the worst burst of shifts, is good up to 0.1
 
 RECORD_SHIFTS = """
 window.shifts = [];
@@ -16,7 +16,7 @@ new PerformanceObserver((list) => {
 
 
 def record_messages(tab: Page) -> list[str]:
-    """Return a list that gets every console message and uncaught error of a tab."""
+    """Return a list that collects a tab's console messages and uncaught errors."""
     messages: list[str] = []
     tab.on("console", lambda message: messages.append(f"{message.text} {message.location['url']}"))
     tab.on("pageerror", lambda error: messages.append(str(error)))
@@ -24,7 +24,7 @@ def record_messages(tab: Page) -> list[str]:
 
 
 def record_failures(tab: Page, messages: list[str]) -> None:
-    """Add every failed request of a tab to `messages`, except those it cancels when it leaves."""
+    """Add a tab's failed requests to `messages`, except those that a navigation cancels."""
 
     def record(request: Request) -> None:
         if request.failure != "net::ERR_ABORTED":
@@ -34,7 +34,7 @@ def record_failures(tab: Page, messages: list[str]) -> None:
 
 
 def record_requests(tab: Page) -> list[str]:
-    """Return a list that gets the URL of every request of a tab."""
+    """Return a list that collects the URLs of a tab's requests."""
     urls: list[str] = []
     tab.on("request", lambda request: urls.append(request.url))
     return urls

@@ -1,4 +1,4 @@
-"""A disk without space."""
+"""A full disk."""
 
 import errno
 from typing import NoReturn

@@ -1,4 +1,4 @@
-"""Ways to open the explorers, to run their modules, and to read what they show."""
+"""Open the explorers, and read their data and output."""
 
 import re
 from base64 import b64decode
@@ -15,7 +15,7 @@ RunScript = Callable[..., Any]
 
 
 def open_explorer(tab: Page, site_url: str, name: str, page: str) -> Locator:
-    """Open a page of the site, scroll to its explorer, and wait until that is ready."""
+    """Open a page of the site, scroll to its explorer, and wait until the explorer is ready."""
     tab.goto(f"{site_url}{page}.html")
     explorer = tab.locator(f"onion-{name}")
     explorer.scroll_into_view_if_needed()
@@ -34,6 +34,6 @@ def numbers(text: str) -> list[float]:
 
 
 def decimals(status: Locator) -> list[float]:
-    """Return the numbers of a status that have two decimals: not rows and columns."""
+    """Return the numbers with two decimals in a status; row and column numbers have none."""
     text = status.inner_text().replace("−", "-")
     return [float(number) for number in re.findall(r"-?\d+\.\d\d", text)]

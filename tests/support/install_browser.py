@@ -16,7 +16,7 @@ def has_chromium() -> bool:
 
 
 def install() -> None:
-    """Install Chromium: the system's package where we may, else Playwright's build."""
+    """Install Chromium: the system's package as root, otherwise Playwright's build."""
     if shutil.which("apt-get") and os.geteuid() == 0:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         subprocess.run(["apt-get", "update", "-qq"], check=False, env=quiet)
@@ -28,7 +28,7 @@ def install() -> None:
 
 if __name__ == "__main__":
     if not has_chromium():
-        print("No Chromium found; installing one, which prints the book and tests it.", flush=True)
+        print("Chromium is missing; installing it, to print the PDF and run the tests.", flush=True)
         install()
     if not has_chromium():
-        sys.exit("No Chromium could be installed. Install one and set CHROMIUM to its path.")
+        sys.exit("Chromium could not be installed. Install it, and set CHROMIUM to its path.")

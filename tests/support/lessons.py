@@ -15,12 +15,12 @@ GLOSSARY_ENTRIES = "\n\n".join(
 )
 GLOSSARY = f"# Glossary\n\n```{{glossary}}\n{GLOSSARY_ENTRIES}\n```\n"
 QUIZ = ":::{{quiz}} {}\nHow many?\n\nOne\n: `one == 1` ReLU says so.\n:::\n\n"
-# What a lesson of one teaching minute needs to keep the rules: words to read and three quizzes.
+# The rules require this many words and three quizzes in a lesson with one teaching minute.
 LESSON_BODY = "\n\n" + "word " * 190 + "\n\n" + "".join(map(QUIZ.format, ("one", "two", "three")))
 
 
 def add_glossary(root: Path) -> None:
-    """Add the glossary to a project, without an entry in its table of contents."""
+    """Add the glossary to a project, but not to its table of contents."""
     folder = root / "book" / "reference"
     folder.mkdir()
     (folder / "glossary.md").write_text(GLOSSARY)

@@ -20,7 +20,7 @@ def cell(source: str, options: str = "") -> str:
 
 
 def entry(root: Path, name: str) -> NotebookNode | None:
-    """Return the store entry of a page as it is now, or None if it has not run."""
+    """Return the store entry of a page's current state, or None if there is none."""
     project = Project(root)
     page_fingerprint = fingerprint(project.page(name), project, Build.read(project.store))
     return Store(project.store).read(page_fingerprint)

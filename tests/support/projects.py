@@ -1,4 +1,4 @@
-"""Projects to test with: small ones, and copies of the whole book."""
+"""Test projects: small ones, and copies of the whole book."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 from onions.book.project import Project
 
 ROOT = Path(__file__).parents[2]
-# The repository that the book is built for, in the variables of GitHub's runners.
+# The book's repository, in the environment variables of GitHub's runners.
 GITHUB = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "Founders/onions"}
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -20,7 +20,7 @@ Small = Callable[..., Path]  # the fixture `small`
 def run_onions(
     project: Path, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line on a project; its data are sketches unless `environment` has others."""
+    """Run `onions` on a project, with sketches unless `environment` sets ONIONS_DATA."""
     return subprocess.run(
         [sys.executable, "-m", "onions.cli", "--project", str(project), *arguments],
         env={**os.environ, "ONIONS_DATA": "sketches", **GITHUB, **environment},
@@ -31,7 +31,7 @@ def run_onions(
 
 
 def copy_project(target: Path) -> Path:
-    """Copy what a build of the book reads, without build outputs."""
+    """Copy the files that a build of the book reads; return the copy's folder."""
     target.mkdir(parents=True, exist_ok=True)
     shutil.copytree(ROOT / "book", target / "book")
     for name in ("_config.yml", "_toc.yml", "requirements.lock"):
@@ -67,7 +67,10 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def small_project(root: Path, **pages: str) -> Path:
-    """Make a project of the given pages, by name; the first is the root."""
+    """Make a project in `root` from the texts of pages, by name; return `root`.
+
+    The first page is the root of the table of contents.
+    """
     first, *others = pages
     toc = f"format: jb-book\nroot: {first}\n"
     if others:

@@ -1,9 +1,8 @@
 """Rehearse the project's workflows on this machine, from a push to the published site.
 
 The `run:` lines of .github/workflows run job by job, each job in a fresh clone. Artifacts, caches
-and the site are folders. An expression or action without an entry here is an error, not a guess.
-What only GitHub can enforce, such as permissions and triggers, tests/repository/test_workflows.py
-asserts.
+and the site are folders. An expression or action without an entry here is an error.
+tests/repository/test_workflows.py checks what only GitHub can enforce: permissions and triggers.
 """
 
 import argparse
@@ -33,9 +32,9 @@ EXPRESSION = re.compile(r"\$\{\{([^}]*)\}\}")
 STATUS_FUNCTION = re.compile(r"\b(always|cancelled|failure)\(\)")
 NO_MATRIX: Table = {"matrix": {"include": [{}]}}
 NOT_IN_A_CLONE = shutil.ignore_patterns("_build", ".venv", ".git", "*.egg-info", ".*_cache")
-# The job `check` is `make check test`, which would run this again.
+# The job `check` is `make check test`, which includes a rehearsal.
 JOBS_LEFT_OUT = {"check"}
-# No job needs these here: the caller's Python runs, and sketches need no archive from the cache.
+# Not needed here: jobs use the caller's Python, and sketches need no archive from the cache.
 ACTIONS_LEFT_OUT = {"actions/setup-python", "actions/cache", "actions/configure-pages"}
 
 BUILD = ("build / plan", "build / execute", "build / render", "build / look")
@@ -54,24 +53,24 @@ UNTRUE = (
 
 
 class RehearsalError(Exception):
-    """A scenario ended unexpectedly, or a workflow uses something without an entry here."""
+    """A scenario ended unexpectedly, or a workflow has an unknown expression or action."""
 
 
 @dataclass(frozen=True)
 class Book:
-    """The pages to change and to break; `pages` replace the lesson's, if there are any."""
+    """The pages to change and to break; `pages`, if not empty, replace the book's pages."""
 
     change: str = "convolution"
     broken: str = "pooling"
     pages: dict[str, str] = field(default_factory=dict)
-    lines_left_out: tuple[str, ...] = ()  # steps that do not run for this book
+    lines_left_out: tuple[str, ...] = ()  # scripts of steps that are skipped
 
 
 def main() -> None:
     """Rehearse with the full book, and exit with 1 if anything ends unexpectedly."""
     argparse.ArgumentParser(
         description=(__doc__ or "").partition("\n\n")[0],
-        epilog="example: make rehearse (`make test` does the same with a small book)",
+        epilog="Example: make rehearse (`make test` does the same with a small book)",
     ).parse_args()
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
         try:
@@ -81,7 +80,7 @@ def main() -> None:
 
 
 def rehearse(folder: Path, book: Book) -> None:
-    """Play all scenarios and print each job as it ends. Raises RehearsalError."""
+    """Play all scenarios and print each job as it ends. Raises RehearsalError if one fails."""
     print("Left out:", ", ".join([*JOBS_LEFT_OUT, *book.lines_left_out]))
     github = GitHub(folder, book)
     for scenario in (first_publish, fork, failing_page):
@@ -94,15 +93,16 @@ def first_publish(github: "GitHub", book: Book) -> None:
     run = github.push("publish.yml")
     run.expect("jobs succeeded", run.ended("success"), {"build", *BUILD, "deploy", "notebooks"})
     run.expect("two shards ran", {"store-executed-1", "store-executed-2"} <= run.artifacts.keys())
-    run.expect("they ran each planned page once", run.executed(), run.planned())
-    run.expect("the cache has them all", sorted(p for p, _ in github.stored()), run.planned())
-    run.expect("so has the site", {f"{p}.html" for p in run.planned()} <= tree(github.site).keys())
+    run.expect("the shards ran each planned page once", run.executed(), run.planned())
+    run.expect("the cache has each page", sorted(p for p, _ in github.stored()), run.planned())
+    pages = {f"{page}.html" for page in run.planned()}
+    run.expect("the site has each page", pages <= tree(github.site).keys())
     notebooks = set(github.git("ls-tree", "-r", "--name-only", "notebooks").splitlines())
-    run.expect("its notebooks are on their branch", notebooks, set(tree(github.site / "notebooks")))
+    run.expect("the branch has the notebooks", notebooks, set(tree(github.site / "notebooks")))
 
 
 def fork(github: "GitHub", book: Book) -> None:
-    """A fork's pull request: every page runs briefly, a report is made, and nothing is kept."""
+    """A fork's pull request: every page runs briefly, a report is made, nothing is stored."""
     site, caches, base = tree(github.site), list(github.caches), github.git("rev-parse", "HEAD")
     github.append(book.change, MEASURED)
     run = github.push("preview.yml", base)
@@ -128,7 +128,7 @@ def failing_page(github: "GitHub", book: Book) -> None:
     run.expect("execute and render failed", run.ended("failure"), {"build", *BUILD[1:3]})
     run.expect("only the plan succeeded", run.ended("success"), {"build / plan"})
     run.expect("the other page ran", run.executed(), [book.change])
-    untrue = f"{book.broken} claims something untrue"
+    untrue = f"{book.broken} has a false claim"
     run.expect("the log names the page", untrue in run.logs["build / execute"])
     kept = [page for page, text in github.stored() if '"rehearsed"' in text]
     run.expect("the cache has the other page's result", kept, [book.change])
@@ -138,7 +138,7 @@ def failing_page(github: "GitHub", book: Book) -> None:
 
 
 class GitHub:
-    """What GitHub keeps after a run: the repository, the caches and the deployed site."""
+    """The state that GitHub keeps between runs: the repository, caches and deployed site."""
 
     def __init__(self, folder: Path, book: Book):
         self.folder, self.book = folder, book
@@ -151,7 +151,7 @@ class GitHub:
         self.git("init", "-q", "-b", "main")
 
     def git(self, *arguments: str) -> str:
-        """Run git in the repository. Returns its output, stripped."""
+        """Run git in the repository; return its stripped output."""
         return git(self.repository, *arguments).stdout.strip()
 
     def append(self, page: str, text: str) -> None:
@@ -160,7 +160,7 @@ class GitHub:
             file.write(text)
 
     def push(self, workflow: str, base: str = "") -> "Run":
-        """Commit everything and run a workflow; with a base commit, for a fork's pull request."""
+        """Commit everything and run a workflow; `base` is the base of a fork's pull request."""
         self.git("add", "--all")
         self.git("commit", "-q", "-m", "Change the book")
         run = Run(self, self.git("rev-parse", "HEAD"), base)
@@ -184,10 +184,11 @@ class Run:
         self.logs: defaultdict[str, str] = defaultdict(str)
 
     def play(self, path: str, arguments: Table, prefix: str = "") -> str:
-        """Play a workflow's jobs, in order. Returns its result."""
+        """Play a workflow's jobs in order; return success or failure."""
         file = self.github.repository / path.removeprefix("$/")
         workflow = yaml.safe_load(file.read_text("utf-8"))
-        declared = workflow[True].get("workflow_call", {}).get("inputs", {})  # True: the word `on`
+        # YAML reads the key `on` as True.
+        declared = workflow[True].get("workflow_call", {}).get("inputs", {})
         inputs = {name: declared[name]["default"] for name in declared} | arguments
         for name, job in workflow["jobs"].items():
             if name not in JOBS_LEFT_OUT:
@@ -198,7 +199,7 @@ class Run:
         return "failure" if "failure" in jobs else "success"
 
     def job(self, prefix: str, name: str, job: Table, env: Table, table: Table) -> str:
-        """Play a job once for each variant of its matrix. Returns the result of all."""
+        """Play a job for each variant of its matrix; return success, failure or skipped."""
         needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
         before = all(self.results[prefix + need] == "success" for need in needs)
         if not holds(job.get("if"), table, before):
@@ -212,14 +213,14 @@ class Run:
         return "failure" if "failure" in results else "success"
 
     def expressions(self, inputs: Table, prefix: str) -> Table:
-        """Return the value of each expression in the jobs that are played, by its text."""
+        """Return the value of each expression that the played jobs contain, by its text."""
         shards = json.loads(self.outputs.get("plan", '{"shards": []}'))["shards"]
         success = {job.removeprefix(prefix) for job in self.ended("success")}
         return {
             **{f"inputs.{name}": value for name, value in inputs.items()},
             "!inputs.fresh": not inputs.get("fresh"),
             "inputs.data == 'cifar10'": inputs.get("data") == "cifar10",
-            # The repository's variables, of .github/README.md.
+            # The repository's variables (.github/README.md).
             "vars.ONIONS_DATA || 'cifar10'": "sketches",
             "vars.GPU_RUNNER": "",
             "inputs.gpu-runner && 'requirements-gpu.lock' || 'requirements.lock'": (
@@ -235,7 +236,7 @@ class Run:
             "github.event.pull_request.base.sha": self.base,
             "github.event.pull_request.head.repo.full_name == github.repository": not self.base,
             "github.event.pull_request.head.repo.full_name != github.repository": bool(self.base),
-            # The jobs before.
+            # The results of earlier jobs.
             "always()": True,
             "!cancelled()": True,
             "fromJSON(needs.plan.outputs.plan).shards": shards,
@@ -264,17 +265,15 @@ class Run:
         return {job for job, ended in self.results.items() if ended == result}
 
     def expect(self, sentence: str, value: Any, expected: Any = True) -> None:
-        """Print a true sentence. Raises RehearsalError, with the log's end, for a false one."""
+        """Print the sentence if it is true; otherwise raise RehearsalError with the logs' ends."""
         if value != expected:
             end = "".join(log[-2000:] for log in self.logs.values())
-            raise RehearsalError(
-                f"{end}\nNot so: {sentence}. Expected {expected!r}, not {value!r}."
-            )
+            raise RehearsalError(f"{end}\nFalse: {sentence}. Expected {expected!r}, got {value!r}.")
         print(f"   · {sentence}", flush=True)
 
 
 def fill(value: Any, table: Table) -> Any:
-    """Replace the expressions in a value. Raises RehearsalError for one not in the table."""
+    """Replace the expressions in a value. Raises RehearsalError if one is not in the table."""
     if isinstance(value, dict):
         return {key: fill(part, table) for key, part in value.items()}
     if not isinstance(value, str):
@@ -282,28 +281,28 @@ def fill(value: Any, table: Table) -> Any:
 
     def find(match: re.Match[str]) -> Any:
         if (expression := match[1].strip()) not in table:
-            raise RehearsalError(f"{match[0]} has no value in tests/support/rehearse.py")
+            raise RehearsalError(f"{match[0]} has no value in tests/support/rehearse.py. Add it.")
         return table[expression]
 
     if whole := EXPRESSION.fullmatch(value):
-        return find(whole)  # which need not be a text
+        return find(whole)  # of any type
     return EXPRESSION.sub(lambda match: text(find(match)), value)
 
 
 def text(value: Any) -> str:
-    """Return a value as GitHub writes it into a text."""
+    """Return a value as GitHub inserts it into a text."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def holds(condition: str | None, table: Table, success: bool) -> bool:
-    """Tell whether an `if:` holds; it needs success before, unless it calls a status function."""
+    """Return whether an `if:` holds; without a status function, it also requires `success`."""
     if condition is None:
         return success
     return bool(fill(condition, table)) and (success or bool(STATUS_FUNCTION.search(condition)))
 
 
 class Machine:
-    """One job's machine: a folder, with a clone once the job checks it out."""
+    """One job's machine: a folder, with a clone after the checkout."""
 
     def __init__(self, run: Run, name: str, table: Table, env: Table):
         self.run, self.github, self.name, self.table, self.env = run, run.github, name, table, env
@@ -311,7 +310,7 @@ class Machine:
         self.work = self.folder / "work"
 
     def play(self, job: Table) -> str:
-        """Play a job's steps and print how it ended. Returns its result."""
+        """Play a job's steps, print the result and return it."""
         started, result = time.monotonic(), "success"
         for step in job["steps"]:
             if holds(step.get("if"), self.table, result == "success"):
@@ -329,7 +328,10 @@ class Machine:
         return result
 
     def line(self, step: Table, seconds: float) -> None:
-        """Run a step's `run:` lines; what it writes to GITHUB_OUTPUT joins the table."""
+        """Run a step's `run:` lines; add its GITHUB_OUTPUT to the table.
+
+        Raises ChildProcessError if they fail, and TimeoutExpired after `seconds`.
+        """
         script = step.get("run")
         if script is None or script in self.github.book.lines_left_out:
             return
@@ -339,7 +341,7 @@ class Machine:
             "GITHUB_STEP_SUMMARY": str(self.folder / "summary"),
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(self.work / "code"),  # the clone's code, not the caller's
-            "PYTHON": "false",  # so that `make install` can't change the caller's environment
+            "PYTHON": "false",  # keeps `make install` from changing the caller's environment
         }
         done = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script],
@@ -359,30 +361,33 @@ class Machine:
             raise ChildProcessError(f"{script}: exit status {done.returncode}")
 
     def action(self, step: Table) -> None:
-        """Do what an action does. Raises RehearsalError for others, TypeError for other inputs."""
+        """Imitate an action.
+
+        Raises RehearsalError if the action is unknown, and TypeError if an input is unknown.
+        """
         name = step.get("uses", "").partition("@")[0]
         if not name or name in ACTIONS_LEFT_OUT:
             return
         if name not in ACTIONS:
-            raise RehearsalError(f"the action {name} is not in tests/support/rehearse.py")
+            raise RehearsalError(f"the action {name} is not in tests/support/rehearse.py. Add it.")
         inputs = fill(step.get("with", {}), self.table)
         ACTIONS[name](self, **{key.replace("-", "_"): value for key, value in inputs.items()})
 
     def checkout(self, *, persist_credentials: bool, fetch_depth: int = 1) -> None:
-        """Clone the repository, with the caller's environment where `make install` makes one."""
+        """Clone the repository, and link the caller's environment as its .venv."""
         depth = [f"--depth={fetch_depth}"] if fetch_depth else []
         source = self.github.repository.as_uri()
         subprocess.run(["git", "clone", "-q", *depth, source, self.work], check=True)
         (self.work / ".venv").mkdir()
         for part in Path(sys.prefix).glob("[!.]*"):
             (self.work / ".venv" / part.name).symlink_to(part)
-        for lock in self.work.glob("*.lock"):  # so that every `make install` has nothing to do
+        for lock in self.work.glob("*.lock"):  # leaves `make install` nothing to do
             (self.work / ".venv" / f".ready-{lock.name}").touch()
 
     def upload(
         self, *, name: str, path: str, include_hidden_files: bool = False, retention_days: int = 0
     ) -> None:
-        """Keep a folder or file as an artifact, under a name that is new in this run."""
+        """Keep a folder or file as an artifact; its name must be new in this run."""
         source, target = self.work / path, self.github.folder / self.run.commit / name
         target.mkdir(parents=True)
         if source.is_file():
@@ -395,7 +400,7 @@ class Machine:
     def download(
         self, *, path: str, name: str = "", pattern: str = "", merge_multiple: bool = True
     ) -> None:
-        """Copy artifacts into a folder. Two that hold different files of one name do not merge."""
+        """Copy artifacts into a folder. Raises OSError if files of the same name differ."""
         names = [key for key in self.run.artifacts if fnmatch(key, pattern or name)]
         if not names:
             raise FileNotFoundError(f"there is no artifact {pattern or name}")

@@ -1,4 +1,4 @@
-"""The pages themselves: executed in the smoke profile, with the stand-in."""
+"""The book's pages, executed with the smoke profile and the stand-in."""
 
 import re
 from itertools import pairwise
@@ -14,8 +14,7 @@ from support.projects import ROOT
 
 PAGES = Project(ROOT).pages()
 
-
-# The exact numbers of the lesson, by page; no training changes them.
+# The measures that do not depend on training, by page.
 EXACT: dict[str, dict[str, object]] = {
     "layer_types": {"n_values": 3072, "dense_parameters": 307_300, "convolutional": 2_800},
     "image_data": {
@@ -79,7 +78,7 @@ def test_every_page_keeps_the_rules(page: Page) -> None:
     assert rules.apply_rules(page) == []
 
 
-def test_no_library_message_is_on_a_page(entries: Entries) -> None:
+def test_no_page_shows_a_library_message(entries: Entries) -> None:
     for page, entry in entries.values():
         for cell in entry.cells:
             for output in cell.outputs:
@@ -115,7 +114,6 @@ def test_plots_are_vectors_and_photographs_are_pixels(entries: Entries) -> None:
 
 
 def test_trainings_have_these_names_and_parameters(entries: Entries) -> None:
-    """No training changes them."""
     parameters = {
         training["name"]: training["parameters"]
         for _, entry in entries.values()

@@ -1,7 +1,7 @@
-"""The budgets of a page, measured in a real browser from a server like GitHub Pages.
+"""The budgets of every page, measured in a real browser from a server like GitHub Pages.
 
-Every page is loaded once at each width, with an empty cache, and scrolled through; the tests then
-check what the browser recorded. Times are not checked here: benchmarks/lighthouse.py measures them.
+The browser loads every page once at each width, with an empty cache, and scrolls through it. The
+tests check its records. benchmarks/lighthouse.py measures times.
 """
 
 import re
@@ -19,19 +19,22 @@ from playwright.sync_api import Browser
 from support.browsing import MAX_SHIFT, RECORD_SHIFTS, record_messages
 
 KIB = 1024
-WITH_FIGURES = 250 * KIB  # what a first load transfers: gzipped, headers included
+WITH_FIGURES = 250 * KIB  # transfer of a first load: gzipped, with headers
 WITHOUT_FIGURES = 120 * KIB
-EXPLORERS = 110 * KIB  # the explorers of a page, fetched after its first load once a reader is near
-# Each costs a phone on a slow line a round trip. A page needs 4 besides its figures: itself, its
-# styles, its scripts, the logo. The search has two more scripts.
+EXPLORERS = 110 * KIB  # a page's explorers, fetched when a reader scrolls near them
+# Each request costs a round trip on a slow connection. Besides figures, a page needs 4: HTML, CSS,
+# JavaScript and the logo. The search has two more scripts.
 REQUESTS = 4
 SEARCH_REQUESTS = REQUESTS + 2
-EXPLORER_REQUESTS = 7  # of two explorers: their modules, the shared modules, and the exports
+EXPLORER_REQUESTS = 7  # two explorers: their modules, the shared modules, and the exports
 WIDTHS = (390, 1280)
 FIGURES, EXPLORER = re.compile("/_images/"), re.compile("/(_exports|explorers)/")
 
 SCROLL_THROUGH = """async () => {
-  const painted = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  const painted = () => new Promise((done) => {
+    requestAnimationFrame(() => setTimeout(done));
+    setTimeout(done, 2000); // a machine under load may stop painting
+  });
   for (let y = 0; y < document.documentElement.scrollHeight; y += innerHeight) {
     scrollTo({ top: y, behavior: "instant" });
     await painted();
@@ -71,11 +74,11 @@ missing();
 
 @dataclass
 class Visit:
-    """What the browser recorded of one page at one width."""
+    """The browser's records of one page at one width."""
 
-    sizes: dict[str, int] = field(default_factory=dict)  # bytes transferred, by address
-    messages: list[str] = field(default_factory=list)  # of the console, and errors
-    shifts: list[tuple[float, str]] = field(default_factory=list)  # how far, and what moved
+    sizes: dict[str, int] = field(default_factory=dict)  # bytes transferred, by URL
+    messages: list[str] = field(default_factory=list)  # console messages and errors
+    shifts: list[tuple[float, str]] = field(default_factory=list)  # score, and what moved
     without_shape: list[str] = field(default_factory=list)  # images without width or height
 
     @property
@@ -135,7 +138,7 @@ def visit(browser: Browser, url: str, width: int) -> Visit:
 
 @pytest.fixture(scope="module")
 def visits(book: Project, chromium: Browser, site_url: str) -> Visits:
-    """One visit to every page of the site at every width: those of the book, and all others."""
+    """One visit to every page of the site at every width, by page and width."""
     root = book.build / "html"
     pages = [path.relative_to(root).as_posix() for path in sorted(root.rglob("*.html"))]
     assert "search.html" in pages and len(pages) > len(book.pages())
@@ -146,7 +149,7 @@ def visits(book: Project, chromium: Browser, site_url: str) -> Visits:
 
 
 def violations(visits: Visits, check: Callable[[Visit], object]) -> dict[tuple[str, int], object]:
-    """Return the results of a check that are not empty, by page and width."""
+    """Return the non-empty results of a check, by page and width."""
     return {page: result for page, visited in visits.items() if (result := check(visited))}
 
 
@@ -175,7 +178,7 @@ def third_party_requests(visited: Visit, site_url: str) -> list[str]:
 
 @pytest.mark.site
 def test_page_transfer_stays_within_budget(visits: Visits) -> None:
-    assert all(sum(visited.rest.values()) > 20 * KIB for visited in visits.values()), "not counted"
+    assert all(sum(visited.rest.values()) > 20 * KIB for visited in visits.values()), "no sizes"
     assert violations(visits, too_heavy) == {}
 
 
@@ -202,13 +205,13 @@ def test_page_logs_no_messages(visits: Visits) -> None:
 @pytest.mark.site
 def test_page_has_no_layout_shift(visits: Visits) -> None:
     assert violations(visits, too_much_shift) == {}
-    # A figure without width and height shifts the page on a slow line, but not on this machine.
+    # Without width and height, an image shifts the page on a slow connection, but not locally.
     assert violations(visits, lambda visited: visited.without_shape) == {}
 
 
 @pytest.mark.site
 def test_every_violation_is_detected(chromium: Browser, tmp_path: Path) -> None:
-    """Each test above can fail: this page violates all of them."""
+    """A page that violates every budget shows that each test above can fail."""
     (tmp_path / "wrong.html").write_text(WRONG)
     (tmp_path / "_images").mkdir()
     for name in ("noise.png", "_images/noise.png"):

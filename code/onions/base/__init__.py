@@ -1,1 +1,1 @@
-"""Helpers for every room: atomic writes, the build lock, facts from git, imports, templates."""
+"""Helpers for all rooms: atomic writes, the build lock, git facts, imports, templates."""

@@ -4,14 +4,14 @@ import os
 import shutil
 from pathlib import Path
 
-PARTIAL_SUFFIX = ".part"  # of a file that is still being written
+PARTIAL_SUFFIX = ".part"  # marks a file that is still being written
 
 
 def write_atomic(path: Path, text: str) -> None:
     """Write `text` as UTF-8 to a temporary file, then rename it to `path`.
 
-    A reader sees either the old content or the new. Raises OSError, after which the old file is
-    unchanged.
+    A reader sees either the old content or the new. Raises OSError if the write fails; the old file
+    is then unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
@@ -26,7 +26,7 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Hard-link `source`, a file that never changes; copy it if the file system has no links."""
+    """Hard-link `source`, a file that never changes; copy it if hard links are not supported."""
     try:
         os.link(source, target)
     except OSError:
@@ -40,6 +40,6 @@ def delete_partial_files(folder: Path) -> None:
 
 
 def format_size(paths: list[Path]) -> str:
-    """Return the total size of files as text, as in ``1.5 MiB``."""
+    """Return the total size of files as text, for example ``1.5 MiB``."""
     kib = sum(path.stat().st_size for path in paths) / 1024
     return f"{kib / 1024:.1f} MiB" if kib >= 1024 else f"{kib:.0f} KiB"

@@ -1,4 +1,4 @@
-"""Facts from git: the commit of a build, and the date of each page's last change."""
+"""Git facts: the commit of a build, and the date of each page's last change."""
 
 import os
 import subprocess
@@ -10,11 +10,11 @@ UNCOMMITTED = "now"  # the date of a page with uncommitted changes
 
 @dataclass(frozen=True)
 class GitFacts:
-    """Facts about a book from git; empty without git or without a repository.
+    """Git facts about a book; empty if git is not installed or the book is not in a repository.
 
-    `commit` is a hash; `has_changes` tells whether tracked files differ from it. `last_changed`
-    maps a page's name to the date of its last change, as in 2026-11-24, or to UNCOMMITTED; in a
-    shallow clone it has no dates.
+    `commit` is a full hash; `has_changes` is True if tracked files differ from that commit.
+    `last_changed` maps a page's name to the date of its last commit, as in 2026-11-24, or to
+    UNCOMMITTED. In a shallow clone, it contains only uncommitted pages.
     """
 
     commit: str = ""
@@ -23,9 +23,9 @@ class GitFacts:
 
 
 def read_git(root: Path) -> GitFacts:
-    """Read the facts of the book in `root`.
+    """Return the git facts of the book in `root`.
 
-    On GitHub's runners the commit is the runner's, and changes in the working tree do not count.
+    On a GitHub runner, `commit` is ``GITHUB_SHA`` and `has_changes` is False.
     """
     runner_commit = os.environ.get("GITHUB_SHA", "")
     head = _git(root, "rev-parse", "--is-shallow-repository", "HEAD").split()

@@ -1,4 +1,4 @@
-"""Find what source code imports: our own modules, with everything that they import, and packages.
+"""The imports of source code: our own modules, and the distributions that they need.
 
 Source code is parsed, never run.
 """
@@ -12,9 +12,9 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 PACKAGE = Path(__file__).parents[1]  # the folder of the package `onions`
-# The names that pip knows of distributions whose import name differs.
+# Distributions whose names on PyPI differ from their import names, by import name.
 DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn"}
-# What a distribution runs on and does not require; our only backend of Keras is TensorFlow.
+# Undeclared dependencies of distributions: Keras needs a backend, and ours is TensorFlow.
 BACKENDS = {"keras": "tensorflow"}
 
 
@@ -31,7 +31,7 @@ def imported_names(trees: Iterable[ast.AST], *, nested: bool = True) -> set[str]
 
 
 def closure(names: Iterable[str]) -> set[str]:
-    """Return our own modules among `names`, and all of ours that they import, also indirectly."""
+    """Return our modules among `names`, and all our modules that they import, even indirectly."""
     modules: set[str] = set()
     pending = {name for name in names if is_own_module(name)}
     while pending:
@@ -42,7 +42,7 @@ def closure(names: Iterable[str]) -> set[str]:
 
 
 def imported_by(modules: set[str], *, nested: bool = True) -> set[str]:
-    """Return the dotted names that our own modules import, and the packages that contain them.
+    """Return the dotted names that our modules import, and the packages that contain the modules.
 
     Importing a module runs the ``__init__.py`` of each package above it. Without `nested`, only
     imports at module level count.
@@ -52,7 +52,7 @@ def imported_by(modules: set[str], *, nested: bool = True) -> set[str]:
 
 
 def distributions(names: Iterable[str]) -> set[str]:
-    """Return the distributions that dotted names need, by the names that pip knows.
+    """Return the distributions that dotted names need, by their names on PyPI.
 
     Our own package and the standard library do not count.
     """
@@ -65,7 +65,7 @@ def distributions(names: Iterable[str]) -> set[str]:
 
 
 def is_own_module(name: str) -> bool:
-    """Tell whether a dotted name is a module or a package inside `onions`."""
+    """Return whether a dotted name is a module or a package inside `onions`."""
     return name.startswith("onions.") and source_path(name).exists()
 
 
@@ -81,7 +81,7 @@ def source_path(name: str) -> Path:
 
 
 def module_name(path: Path) -> str:
-    """Return the dotted name of the module in a file of ours."""
+    """Return the dotted name of the module in `path`. Raises ValueError if it is not ours."""
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

@@ -1,4 +1,4 @@
-"""The lock that lets only one build at a time run in a folder."""
+"""The lock that limits a folder to one build at a time."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 @contextmanager
 def build_lock(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock of a build folder; while another process holds it, notify and wait.
+    """Hold the lock of a build folder. If another process holds it, notify once and wait.
 
     The operating system releases the lock of a process that dies.
     """

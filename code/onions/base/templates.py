@@ -1,4 +1,4 @@
-"""The Jinja environment of all our templates that Sphinx does not render."""
+"""The Jinja environment for all templates that Sphinx does not render."""
 
 from pathlib import Path
 from typing import Any
@@ -7,9 +7,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 
 def environment(folder: Path) -> Environment:
-    """Return an environment for the templates in `folder`: it escapes values in HTML only.
+    """Return a Jinja environment for the templates in `folder`.
 
-    An undefined name in a template is an error.
+    It escapes values only in ``.html`` templates. An undefined name raises UndefinedError.
     """
     return Environment(
         loader=FileSystemLoader(folder),
@@ -22,5 +22,5 @@ def environment(folder: Path) -> Environment:
 
 
 def render_template(folder: Path, template: str, **values: Any) -> str:
-    """Return a template in `folder`, rendered with `values`."""
+    """Render a template in `folder` with `values`, and return the text."""
     return environment(folder).get_template(template).render(**values)

@@ -1,1 +1,1 @@
-"""The book as it is written: read its pages, check their rules, add a page, read reference runs."""
+"""The book's sources: read pages, check their rules, add a page, read the reference runs."""

@@ -1,4 +1,4 @@
-"""``onions check``: find the rules that a page breaks, explain them, and make safe repairs."""
+"""``onions check``: find broken rules, explain them, and make safe repairs."""
 
 import inspect
 import os
@@ -16,33 +16,34 @@ WIDTH = 88  # characters per line of an explanation
 
 
 def check_page(page: Page) -> list[Finding]:
-    """Return the findings of all rules on a page. Raises PageError if it can't be read."""
+    """Return the findings of all rules on a page. Raises PageError if the page can't be read."""
     page.check()
     return apply_rules(page)
 
 
 def format_finding(page: Page, finding: Finding) -> str:
-    """Return a finding in one line, which begins with its path and line number."""
+    """Return a finding as one line of text: ``PATH:LINE: RULE: MESSAGE``."""
     hint = " [--fix repairs it]" if finding.edit else ""
     return f"{_display_path(page.path)}:{finding.line}: {finding.rule}: {finding.message}{hint}"
 
 
 def explain_rule(name: str) -> str:
-    """Return what a rule demands, why, and how to repair a page.
+    """Return a rule's demand, reason and fix, from its docstring.
 
-    All three come from the rule's docstring. Raises PageError for an unknown rule.
+    Raises PageError if there is no such rule.
     """
     if name not in RULES:
-        raise PageError(f"{name}: no such rule; the rules are {', '.join(RULES)}")
+        raise PageError(f"{name}: no such rule. Choose one of {', '.join(RULES)}.")
     demand, why, fix = re.split(r"\n+(?:Why|Fix): ", inspect.getdoc(RULES[name]) or "")
     return "\n".join([_fill(name, demand), _fill("  why", why), _fill("  fix", fix)])
 
 
 def repair_page(page: Page) -> list[str]:
-    """Write the page with every repair that leaves fewer findings; return a message for each.
+    """Apply each repair that reduces the number of findings; return one message per repair.
 
-    Repairs are tried one by one from the end of the page, so that earlier line numbers stay valid.
-    A repair never changes a cell's source. Raises PageError or OSError.
+    Repairs start at the end of the page, so the line numbers of earlier findings stay valid. A
+    repair never changes a cell's source. Raises PageError if the page can't be read, OSError if it
+    can't be written.
     """
     messages: list[str] = []
     rejected: set[Finding] = set()
@@ -51,7 +52,7 @@ def repair_page(page: Page) -> list[str]:
         finding, edit = pending[-1]
         repaired = apply_edit(current, edit)
         if _is_better(current, repaired):
-            rerun = "" if _run_tags(current) == _run_tags(repaired) else "; it will run again"
+            rerun = "" if _run_tags(current) == _run_tags(repaired) else "; the page will run again"
             message = format_finding(page, finding._replace(edit=None))
             messages.insert(0, f"{message}: repaired{rerun}")
             current = repaired
@@ -68,10 +69,10 @@ def _fill(heading: str, text: str) -> str:
 
 
 def _display_path(path: Path) -> str:
-    """Return a path relative to the working folder, if it is inside."""
-    working_folder = Path(os.curdir).resolve()
-    inside = path.is_relative_to(working_folder)
-    return str(path.relative_to(working_folder) if inside else path)
+    """Return a path, relative to the working directory if it is inside."""
+    working_directory = Path(os.curdir).resolve()
+    inside = path.is_relative_to(working_directory)
+    return str(path.relative_to(working_directory) if inside else path)
 
 
 def _is_better(before: Page, after: Page) -> bool:
@@ -83,5 +84,5 @@ def _is_better(before: Page, after: Page) -> bool:
 
 
 def _run_tags(page: Page) -> list[set[str]]:
-    """Return each cell's tags that change what runs."""
+    """Return, for each cell, its tags that change what runs."""
     return [{*cell.tags} & {TAG, *RUN_TAGS} for cell in page.cells]

@@ -1,4 +1,4 @@
-"""Repairs of a page that need no author, as edits of its text."""
+"""Automatic repairs of a page, as edits of its text."""
 
 import re
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from onions.book.prose import TermOccurrence
 
 
 class Edit(NamedTuple):
-    """A repair: `text` replaces the page's characters from `start` to `end`."""
+    """A repair: `text` replaces the page's text from offset `start` up to offset `end`."""
 
     start: int
     end: int
@@ -16,7 +16,7 @@ class Edit(NamedTuple):
 
 
 def apply_edit(page: Page, edit: Edit) -> Page:
-    """Return the page with the repair; its file is not written."""
+    """Return the repaired page, without writing its file."""
     text = page.text[: edit.start] + edit.text + page.text[edit.end :]
     return Page(page.name, page.path, text)
 
@@ -30,14 +30,14 @@ def add_tag(page: Page, cell: CodeCell, tag: str) -> Edit | None:
 
 
 def replace_term(page: Page, occurrence: TermOccurrence, text: str) -> Edit | None:
-    """Return the edit that replaces a term; None if its position in the file is uncertain."""
+    """Return the edit that replaces a term; None if the file's text differs there."""
     start = _offset(page, occurrence.line) + occurrence.column
     end = start + len(occurrence.source)
     return Edit(start, end, text) if page.text[start:end] == occurrence.source else None
 
 
 def replace_minutes(page: Page, minutes: int) -> Edit | None:
-    """Return the edit that sets ``teaching`` in the front matter."""
+    """Return the edit that sets ``teaching`` in the front matter; None if it has no number."""
     match = re.search(r"(?<=\bteaching:) *\d+", page.text)
     return Edit(*match.span(), f" {minutes}") if match else None
 

@@ -1,6 +1,6 @@
-"""``onions new``: a page that keeps the rules, runs and renders before anything is written on it.
+"""``onions new``: add a page or an exercise from a template in ``templates``.
 
-The page comes from ``templates/page.md``, an exercise from ``templates/exercise.md``.
+An unedited page follows the rules, runs and renders.
 """
 
 import re
@@ -16,23 +16,23 @@ from onions.book.project import Project, select_pages
 
 TEMPLATES = Path(__file__).with_name("templates")
 NAME = re.compile(r"(?:[a-z][a-z0-9_]*/)*[a-z][a-z0-9_]*")
-DEFAULT_PART = "Optional"  # of the table of contents, for a new page
+DEFAULT_PART = "Optional"  # the part of the table of contents for new pages
 NEXT = """\
-Next, as in CONTRIBUTING.md:
-  make live                        see it while you write it
+Next steps, as in CONTRIBUTING.md:
+  make live                        preview the page while you write
   .venv/bin/onions check {0}
   make check test"""
-MINUTES = 5  # of the template's exercise
+MINUTES = 5  # for the template's exercise
 
 
 def add_page(
     project: Project, name: str, *, after: str = "", exercise: bool = False
 ) -> tuple[Page, str]:
-    """Write a new page and its entry in ``_toc.yml``, both or neither.
+    """Write a new page and its entry in ``_toc.yml``; if either fails, write neither.
 
     The page follows the page `after`, by default the last page of DEFAULT_PART. It is optional
-    unless the page before it belongs to the course. Returns the page and the name of the page
-    before it. Raises PageError or OSError.
+    unless the previous page belongs to the course. Returns the new page and the name of the
+    previous page. Raises PageError if the page can't be added, OSError if a write fails.
     """
     _check_name(project, name)
     previous = select_pages(project, [after])[0] if after else _last_page(project)
@@ -51,7 +51,7 @@ def add_page(
 def add_exercise(project: Project, name: str) -> str:
     """Append an exercise and its solution to a page; return the exercise's label.
 
-    Raises PageError or OSError.
+    Raises PageError if a page can't be read, OSError if the write fails.
     """
     page = select_pages(project, [name])[0]
     label = base = f"exercise-{_label(page.name)}"
@@ -69,20 +69,18 @@ def _check_name(project: Project, name: str) -> None:
         valid = re.sub(r"[^a-z0-9/]+", "_", name.removesuffix(".md").lower()).strip("_/")
         hint = f", as in {valid}" if NAME.fullmatch(valid) else ""
         raise PageError(
-            f"{name}: a page's name consists of lowercase letters, digits and underscores{hint}"
+            f"{name}: invalid page name. Use lowercase letters, digits and underscores{hint}."
         )
     path = project.book / f"{name}.md"
     if path.exists():
-        raise PageError(f"{path}: the page exists already; --exercise adds an exercise to it")
-    if name in [page.name for page in project.pages()]:
-        raise PageError(f"{name}: _toc.yml lists it already, but it has no file")
+        raise PageError(f"{path}: the page exists already. Use --exercise to add an exercise.")
     if not path.parent.is_dir():
-        raise PageError(f"{path.parent}: no such folder; create it first, or use another")
+        raise PageError(f"{path.parent}: no such folder. Create it, or choose another.")
 
 
 def _last_page(project: Project) -> Page:
-    """Return the last page of DEFAULT_PART, or of a book without this part."""
-    toc = yaml.load(project.toc.read_text("utf-8"), YAML_LOADER)  # noqa: S506, it is safe
+    """Return the last page of DEFAULT_PART; the last page of the book if it has no such part."""
+    toc = yaml.load(project.toc.read_text("utf-8"), YAML_LOADER)  # noqa: S506, a safe loader
     for part in toc.get("parts") or ():
         if part.get("caption") == DEFAULT_PART:
             return project.page(str(part["chapters"][-1]["file"]).removesuffix(".md"))
@@ -90,9 +88,9 @@ def _last_page(project: Project) -> Page:
 
 
 def _toc_with_entry(project: Project, previous: str, name: str) -> str:
-    """Return the table of contents with `name` after `previous`, its format kept.
+    """Return the text of ``_toc.yml`` with an entry for `name` after the entry of `previous`.
 
-    Raises PageError.
+    All other lines stay unchanged. Raises PageError if the entry can't be inserted.
     """
     lines = project.toc.read_text("utf-8").splitlines()
     entry = re.compile(rf"(\s*)- file: *[\"']?{re.escape(previous)}(?:\.md)?[\"']?\s*(?:#.*)?")
@@ -100,17 +98,17 @@ def _toc_with_entry(project: Project, previous: str, name: str) -> str:
     if matches:
         index, indent = matches[0]
         end = index + 1
-        while end < len(lines) and re.match(rf"{indent}\s+\S", lines[end]):  # the entry's own lines
+        while end < len(lines) and re.match(rf"{indent}\s+\S", lines[end]):  # the entry's options
             end += 1
         text = "\n".join([*lines[:end], f"{indent}- file: {name}", *lines[end:], ""])
         pages = [page.name for page in project.pages()]
         if _page_names(text) and {*_page_names(text)} == {*pages, name}:
             return text
-    raise PageError(f"_toc.yml: can't insert a page after {previous}; add - file: {name} by hand")
+    raise PageError(f"_toc.yml: can't insert a page after {previous}. Add - file: {name} by hand.")
 
 
 def _page_names(toc: str) -> list[str]:
-    """Return the names of a table of contents; none if it is not valid."""
+    """Return the page names in the text of a ``_toc.yml``; an empty list if it is invalid."""
     try:
         return [n.removesuffix(".md") for n in parse_toc_data(yaml.load(toc, YAML_LOADER))]  # noqa: S506
     except (MalformedError, yaml.YAMLError):

@@ -1,6 +1,6 @@
 """One page: a Markdown file, read into a notebook.
 
-Execute, fingerprint and render share this reader, so all see the same list of cells.
+Execute, fingerprint and render share this reader, so all three see the same cells.
 """
 
 import ast
@@ -14,10 +14,9 @@ from typing import Any
 
 import nbformat
 import yaml
-from myst_nb.core.read import read_myst_markdown_notebook
 from nbformat import NotebookNode
 
-# The front matter of a lesson page: minutes, and lists of sentences.
+# The required fields of `lesson` in the front matter: minutes, and lists of sentences.
 LESSON_FIELDS = {
     "teaching": int,
     "exercises": int,
@@ -27,7 +26,7 @@ LESSON_FIELDS = {
 }
 OPTIONAL_FIELDS = {
     "optional": bool,  # true for a page outside the course
-    "reference": bool,  # true for a page that reference runs repeat from other seeds
+    "reference": bool,  # true for a page that the reference runs execute with other seeds
 }
 
 KERNEL_NAME = "python3"
@@ -38,7 +37,7 @@ RUN_TAGS = frozenset({"raises-exception", "skip-execution"})
 
 
 class PageError(Exception):
-    """A page or the table of contents can't be used; the message names the file and the line."""
+    """A page or the table of contents is invalid; the message names the file and often the line."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class CodeCell:
 
 @dataclass(frozen=True)
 class Page:
-    """One page; its notebook is read on first access."""
+    """A page; `name` is its path in the book's folder, without ``.md``."""
 
     name: str
     path: Path
@@ -66,12 +65,12 @@ class Page:
 
     @cached_property
     def notebook(self) -> NotebookNode:
-        """The page's cells. Raises PageError."""
+        """The page as a notebook. Raises PageError if it can't be read."""
         return deepcopy(_read(self.text, self.path))  # callers may change their copy
 
     @cached_property
     def cells(self) -> list[CodeCell]:
-        """The page's code cells, in order. Raises PageError."""
+        """The page's code cells, in order. Raises PageError if the page can't be read."""
         lines = self.text.splitlines()
         starts = self.notebook.metadata["source_map"]
         return [
@@ -87,7 +86,7 @@ class Page:
 
     @cached_property
     def lesson(self) -> dict[str, Any]:
-        """The front matter's ``lesson``, empty for a page without. Raises PageError."""
+        """The front matter's ``lesson``; empty if missing. Raises PageError if it is invalid."""
         fields = _front_matter(self.text, self.path).get("lesson") or {}
         if not isinstance(fields, dict):
             raise PageError(f"{self.path}: front matter: lesson must be a mapping")
@@ -113,20 +112,20 @@ class Page:
 
     @property
     def title(self) -> str:
-        """The first heading. Raises PageError if there is none."""
+        """The first heading of level 1. Raises PageError if there is none."""
         for cell in self.notebook.cells:
             for line in cell.source.splitlines():
                 if cell.cell_type == "markdown" and line.startswith("# "):
                     return str(line[2:].strip())
-        raise PageError(f"{self.path}: the page has no title (a line that starts with '# ')")
+        raise PageError(f"{self.path}: the page has no title. Add a line that starts with '# '.")
 
 
 def claimed_sentences(cell: CodeCell) -> Iterator[tuple[int, str]]:
-    """Yield the sentences that a cell claims, each after its line number in the ``.md`` file."""
+    """Yield the line number (from 1) in the ``.md`` file and the text of each claim in a cell."""
     try:
         tree = ast.parse(cell.source)
     except SyntaxError:
-        return  # the fingerprint reports it
+        return  # computing the fingerprint reports it
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             first = node.args[0] if node.func.id == "claim" and node.args else None
@@ -135,31 +134,34 @@ def claimed_sentences(cell: CodeCell) -> Iterator[tuple[int, str]]:
 
 
 def _front_matter(text: str, path: Path) -> dict[str, Any]:
-    """Return a page's front matter; a hundred times faster than reading the whole page."""
+    """Return a page's front matter, a hundred times faster than parsing the whole page."""
     match = re.match(r"---\s*\n(.*?)^(?:---|\.\.\.)\s*$", text, re.M | re.S)
     try:
-        fields = yaml.load(match[1], YAML_LOADER) if match else {}  # noqa: S506, both are safe
+        fields = yaml.load(match[1], YAML_LOADER) if match else {}  # noqa: S506, safe loaders
     except yaml.YAMLError as error:
-        raise PageError(f"{path}: can't be read: {error}") from error
+        raise PageError(f"{path}: invalid front matter: {error}") from error
     return fields if isinstance(fields, dict) else {}
 
 
 @lru_cache(maxsize=64)  # render reads an edited page several times
 def _read(text: str, path: Path) -> NotebookNode:
+    # Imported here, since it is slow and not needed if the fingerprints are cached.
+    from myst_nb.core.read import read_myst_markdown_notebook
+
     if not text.strip():
         raise PageError(f"{path}: the page is empty")
     for number, line in enumerate(text.splitlines(), 1):
         if re.match(r":tags:(?!\s*\[)", line):
             raise PageError(f"{path}:{number}: tags must be a list, as in :tags: [hide-cell]")
         if re.match(r":?load:", line):
-            raise PageError(f"{path}:{number}: write the code into the page, or import it")
+            raise PageError(f"{path}:{number}: load is not allowed. Write the code into the page.")
     try:
         notebook = read_myst_markdown_notebook(text, add_source_map=True, path=path)
-    except Exception as error:  # a wrong type in the front matter or an option can raise anything
+    except Exception as error:  # a wrong type in the front matter or an option can raise any error
         raise PageError(f"{path}: can't be read: {error}") from error
     kernel = notebook.metadata.get("kernelspec", {}).get("name", KERNEL_NAME)
     if kernel != KERNEL_NAME:
-        raise PageError(f"{path}: front matter: the kernel is {KERNEL_NAME}, not {kernel}")
+        raise PageError(f"{path}: front matter: the kernel must be {KERNEL_NAME}, not {kernel}")
     source_map, lines = notebook.metadata["source_map"], text.splitlines()
     for index, cell in enumerate(notebook.cells):
         _check_options(cell, f"{path}:{source_map[index]}")
@@ -169,7 +171,7 @@ def _read(text: str, path: Path) -> NotebookNode:
 
 
 def _check_options(cell: NotebookNode, place: str) -> None:
-    """Raise PageError unless a cell's options have the types that their readers expect."""
+    """Raise PageError if a cell's options have unexpected types."""
     tags = cell.metadata.get("tags", [])
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
         raise PageError(f"{place}: tags must be a list, as in [remove-cell, build-only]")
@@ -179,14 +181,14 @@ def _check_options(cell: NotebookNode, place: str) -> None:
         *(options.get(p, {}) for p in ("image", "figure") if isinstance(options, dict)),
     ]
     if not all(isinstance(part, dict) for part in parts):
-        raise PageError(f"{place}: mystnb, and image and figure in it, must be mappings")
+        raise PageError(f"{place}: mystnb, mystnb.image and mystnb.figure must be mappings")
 
 
 def _text_start(lines: list[str], start: int) -> int:
-    """Return a Markdown cell's entry for the source map: the line of its first text, minus 2.
+    """Return a Markdown cell's source map entry: the line (from 1) of its first text, minus 2.
 
-    MyST-NB adds 2 to get line numbers for warnings. Its own reader's `start` does not skip the
-    blank lines before the text, so its warnings would name earlier lines.
+    MyST-NB adds 2 to get line numbers for warnings. Its own entry, `start`, does not skip the blank
+    lines before the text, so its warnings would name earlier lines.
     """
     while start < len(lines) and not lines[start].strip():
         start += 1
@@ -195,7 +197,7 @@ def _text_start(lines: list[str], start: int) -> int:
 
 def _first_source_line(lines: list[str], fence: int) -> int:
     """Return the line number (from 1) of a cell's first source line, after fence and options."""
-    line = fence  # the fence's number from 1, so also the index of the next line
+    line = fence  # counted from 1, so this is also the index of the next line
     if line < len(lines) and lines[line].strip() == "---":
         line += 1
         while line < len(lines) and lines[line].strip() != "---":

@@ -1,4 +1,4 @@
-"""A project: the book's folder, its pages in the order of ``_toc.yml``, and the paths in it."""
+"""A project: its paths, and the book's pages in the order of ``_toc.yml``."""
 
 import re
 from collections.abc import Iterable
@@ -30,7 +30,7 @@ class Project:
 
     @property
     def store(self) -> Path:
-        """The folder of the executed pages; another machine needs nothing else of `build`."""
+        """The folder of the executed pages; other machines need no other part of `build`."""
         return self.build / "store"
 
     @property
@@ -49,38 +49,41 @@ class Project:
         return self.root / "requirements.lock"
 
     def pages(self) -> list[Page]:
-        """Return all pages in the order of the table of contents. Raises PageError."""
+        """Return all pages in the order of ``_toc.yml``.
+
+        Raises PageError if the table of contents is invalid or a page can't be read.
+        """
         try:
             text = self.toc.read_text("utf-8")
-            names = list(parse_toc_data(yaml.load(text, YAML_LOADER)))  # noqa: S506, both are safe
+            names = list(parse_toc_data(yaml.load(text, YAML_LOADER)))  # noqa: S506, safe loaders
         except (OSError, MalformedError, yaml.YAMLError) as error:
             raise PageError(f"{self.toc}: not a table of contents ({error})") from error
         if re.search(r"^\s*(- )?glob:", text, re.M):
-            raise PageError(f"{self.toc}: name each page with file:, not glob:")
+            raise PageError(f"{self.toc}: glob: is not supported. Use file: for each page.")
         return [self.page(name.removesuffix(".md")) for name in names]
 
     def page(self, name: str) -> Page:
-        """Return the page with this name: its path in `book` without ``.md``. Raises PageError."""
+        """Return the page in ``book/NAME.md``. Raises PageError if it can't be read."""
         path = self.book / f"{name}.md"
         try:
             return Page(name, path, path.read_text("utf-8"))
         except OSError as error:
-            raise PageError(f"{path}: can't be read ({error.strerror}); see _toc.yml") from error
+            raise PageError(f"{path}: can't be read ({error.strerror}). Check _toc.yml.") from error
         except UnicodeDecodeError as error:
-            raise PageError(f"{path}: not UTF-8 text ({error.reason})") from error
+            raise PageError(f"{path}: not UTF-8 ({error.reason}). Save it as UTF-8.") from error
 
 
 def select_pages(project: Project, names: Iterable[str]) -> list[Page]:
-    """Return the pages with these names or paths; all pages if there are none.
+    """Return the pages with these names or paths; all pages if `names` is empty.
 
-    Raises PageError, which suggests close matches.
+    Raises PageError, with a suggestion, if the table of contents has no such page.
     """
     pages = {page.name: page for page in project.pages()}
     return [pages[_page_name(project, name, pages)] for name in names] or list(pages.values())
 
 
 def _page_name(project: Project, name: str, pages: Iterable[str]) -> str:
-    """Return the name in `pages` that a name or path refers to. Raises PageError."""
+    """Return the name in `pages` that a name or path refers to. Raises PageError if none does."""
     path = Path(name).resolve()
     if name.endswith(".md") and path.is_relative_to(project.book):
         name = str(path.relative_to(project.book))
@@ -88,9 +91,7 @@ def _page_name(project: Project, name: str, pages: Iterable[str]) -> str:
     if name in pages:
         return name
     if (project.book / f"{name}.md").is_file():
-        raise PageError(f"{project.book / name}.md: it is not in _toc.yml; add - file: {name}")
+        raise PageError(f"{project.book / name}.md: not in _toc.yml. Add - file: {name}")
     matches = get_close_matches(name, pages)
-    hint = (
-        f"did you mean {' or '.join(matches)}?" if matches else f"the pages are {', '.join(pages)}"
-    )
-    raise PageError(f"{name}: no page of _toc.yml has this name; {hint}")
+    hint = f"Did you mean {' or '.join(matches)}?" if matches else f"Choose {', '.join(pages)}."
+    raise PageError(f"{name}: no such page in _toc.yml. {hint}")

@@ -1,4 +1,4 @@
-"""The running text of a page: its paragraphs, its reading time, and the glossary terms in it."""
+"""The running text of a page: its paragraphs, reading time and glossary terms."""
 
 import re
 from collections.abc import Iterator
@@ -6,24 +6,23 @@ from typing import NamedTuple
 
 from onions.book.page import Page
 
-WORDS_PER_MINUTE = 200  # for a page that teaches; a word of code takes twice as long
+WORDS_PER_MINUTE = 200  # in a lesson; a word of code takes twice as long
 GLOSSARY = "reference/glossary"
 BUILD_ONLY = "build-only"
 TERM = re.compile(r"\{term\}`([^`<]+?)(?:\s*<([^>]+)>)?`")
-# Markup that is not running text: roles, inline code, link targets, formulas and comments.
+# Markup that is not running text: roles, inline code, link targets, formulas, comments.
 ROLE = re.compile(r"(\{[\w:-]+\})?`[^`]*`|\]\([^)]*\)|\$[^$]*\$|<!--.*?-->", re.S)
 FENCED = re.compile(r"^(```+).*?^\1$", re.M | re.S)
 GATE = re.compile(r"\{(exercise|solution)-(start|end)\}")
 QUIZ = re.compile(r"^:::+\{quiz\} *(\S+)", re.M)
-# Blocks outside the running text: instructors' notes, quizzes, and explorers with their fallback.
+# Blocks outside the running text: instructors' notes, quizzes and explorers.
 ASIDE = re.compile(r"^(:::+)\{(?:instructor|quiz|explorer)\}.*?^\1$", re.M | re.S)
 
 
 class TermOccurrence(NamedTuple):
     """An occurrence of a glossary term in the text.
 
-    `line` counts from 1, `column` from 0. `source` is the Markdown, `text` the words that a reader
-    sees.
+    `line` counts from 1, `column` from 0. `source` is the Markdown; `text` is what a reader sees.
     """
 
     line: int
@@ -34,7 +33,7 @@ class TermOccurrence(NamedTuple):
 
 
 def paragraphs(page: Page) -> Iterator[tuple[int, str]]:
-    """Yield the paragraphs outside fenced blocks, each after the number of its first line."""
+    """Yield the first line number (from 1) and the text of each paragraph outside fenced blocks."""
     for cell, start in zip(page.notebook.cells, page.notebook.metadata["source_map"], strict=True):
         if cell.cell_type != "markdown":
             continue
@@ -44,15 +43,15 @@ def paragraphs(page: Page) -> Iterator[tuple[int, str]]:
 
 
 def plain_text(text: str) -> str:
-    """Return a text on one line, with each glossary link replaced by its words."""
+    """Return a text as one line, with each glossary link replaced by its words."""
     return " ".join(TERM.sub(r"\1", text).split())
 
 
 def reading_minutes(page: Page) -> float:
-    """Return how many minutes the page takes to read, at 200 words a minute; code counts twice.
+    """Return the page's reading time in minutes, at 200 words a minute; code counts twice.
 
-    Outputs, the opening box, folded cells, instructors' notes and quizzes do not count. Nor do
-    exercises: the front matter gives their minutes separately.
+    Outputs, the opening box, build-only and folded cells, instructors' notes, quizzes and explorers
+    do not count. Nor do exercises: the front matter gives their minutes separately.
     """
     words, in_exercise, cells = 0, False, iter(page.cells)
     for part in page.notebook.cells:
@@ -70,7 +69,7 @@ def reading_minutes(page: Page) -> float:
 
 
 def glossary_terms(page: Page) -> list[str]:
-    """Return the terms of the book's glossary; none if the book has no glossary."""
+    """Return the terms of the book's glossary; an empty list if it has no glossary."""
     path = page.book / f"{GLOSSARY}.md"
     text = path.read_text("utf-8") if path.exists() else ""
     blocks = re.findall(r"^(```+|:::+)\{glossary\}$(.*?)^\1$", text, re.M | re.S)
@@ -80,8 +79,8 @@ def glossary_terms(page: Page) -> list[str]:
 def term_occurrences(page: Page, term: str, terms: list[str]) -> Iterator[TermOccurrence]:
     """Yield a term's occurrences in the text, in order.
 
-    Solutions, quizzes and instructors' notes do not count, since a learner may skip them. `terms`
-    are all terms of the glossary: an occurrence inside a longer one does not count either.
+    Solutions, quizzes, explorers and instructors' notes do not count: a learner may skip them.
+    `terms` lists the whole glossary: an occurrence inside a longer term does not count either.
     """
     longer_terms = [longer for longer in terms if term in longer and term != longer]
     skipped = _optional_lines(page)
@@ -133,5 +132,5 @@ def _blank(match: re.Match[str]) -> str:
 
 
 def _mask(match: re.Match[str]) -> str:
-    """Replace a match by as many characters that match nothing, so that columns stay."""
+    """Replace a match with NUL characters, which match nothing and keep the columns."""
     return re.sub(r"[^\n]", "\0", match[0])

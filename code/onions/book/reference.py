@@ -1,8 +1,8 @@
-"""The reference runs: the measures and claims of the same pages from other seeds.
+"""The reference runs: the measures and claims of the same pages with other seeds.
 
-``onions reference`` writes ``book/reference/reference_runs.json``: a list of sets of runs, one for
-each combination of data and device. A set holds, by page, every measure and claim as a list with
-one value per seed, and every training curve as a band.
+``onions reference`` writes ``book/reference/reference_runs.json``: a list with one set of runs for
+each combination of data and device. For each page, a set holds one value per seed of every measure
+and claim, and a band for every training curve.
 """
 
 import json
@@ -18,13 +18,13 @@ from onions.claims import Value
 
 # The keys that identify a set: a new set replaces an old one with the same values.
 SET_KEYS = ("data", "device")
-ROUNDING = 1e-4  # relative; the file keeps five digits of a value
-RANGE_SLACK = 0.5  # how far outside the range of the runs a value may lie, as a share of that range
+ROUNDING = 1e-4  # relative, since the file keeps five digits of a value
+RANGE_SLACK = 0.5  # accepted distance from the range of the runs, as a share of that range
 
 
 @dataclass(frozen=True)
 class Band:
-    """A curve over the reference runs: for each epoch the lowest value, median and highest."""
+    """A curve over the reference runs: the lowest, median and highest value of each epoch."""
 
     low: list[float]
     median: list[float]
@@ -40,7 +40,7 @@ class Band:
 
 @dataclass(frozen=True)
 class Spread:
-    """A measure over the reference runs: its values in rising order."""
+    """A measure over the reference runs: its values in ascending order."""
 
     values: list[float]
 
@@ -50,24 +50,25 @@ class Spread:
         return median(self.values)
 
     def normal(self, value: float) -> bool:
-        """Tell whether a value is as expected.
+        """Return whether a value agrees with the reference runs.
 
-        A value may lie outside the range of the runs by half of that range. Of normally distributed
-        results, 2 in 11 lie outside the range of ten others, but fewer than 1 in 50 that far.
+        A value may be outside the range of the runs by up to half of that range. Of normally
+        distributed results, 2 in 11 are outside the range of ten others; fewer than 1 in 50 are
+        outside it by more than half.
         """
         slack = RANGE_SLACK * (self.values[-1] - self.values[0]) + ROUNDING * abs(value)
         return self.values[0] - slack <= value <= self.values[-1] + slack
 
 
 class ReferenceRuns:
-    """The reference runs of a book, in sets; each set has one data source and device."""
+    """The reference runs of a book, in sets; each set has one data source and one device."""
 
     def __init__(self, project: Project):
         self.path = project.book / "reference" / "reference_runs.json"
 
     @cached_property
     def sets(self) -> list[dict[str, Any]]:
-        """All sets; empty if there are no reference runs. Raises PageError."""
+        """All sets; empty if there are none. Raises PageError if the file is damaged."""
         try:
             return list(json.loads(self.path.read_text("utf-8")))
         except FileNotFoundError:
@@ -87,13 +88,19 @@ class ReferenceRuns:
         ]
 
     def spread(self, data: str, page: str, measure: str) -> Spread | None:
-        """Return a measure's spread over the runs with `data`; None unless it is a number."""
+        """Return a measure's spread over the runs with `data`.
+
+        None if there are no values, or if a value is not a number.
+        """
         values = self.values(data, page, measure)
         numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
         return Spread(sorted(numbers)) if numbers and len(numbers) == len(values) else None
 
     def band(self, data: str, page: str, training: str, metric: str) -> Band | None:
-        """Return the band of a training's curve, from the first set with `data` that has it."""
+        """Return the band of a training's curve, from the first set with `data` that has it.
+
+        None if no set has it.
+        """
         for runs in self.with_data(data):
             curves = runs["pages"].get(page, {}).get("curves", {}).get(training, {})
             if metric in curves:
@@ -101,9 +108,9 @@ class ReferenceRuns:
         return None
 
     def claims(self, page: str, sentence: str) -> Iterator[tuple[str, list[bool | None]]]:
-        """Yield each set's name, and for each of its runs whether the claim held.
+        """Yield each set's name, with a list of whether the claim held in each of its runs.
 
-        A value is None if the claim was not checked; the list is empty if nothing claimed it.
+        A value is None if the claim was not checked. The list is empty if no run made the claim.
         """
         for runs in self.sets:
             yield set_name(runs), runs["pages"].get(page, {}).get("claims", {}).get(sentence, [])

@@ -1,9 +1,10 @@
-"""The rules that every page keeps, checked without running anything.
+"""The rules that every page keeps, checked without running code.
 
-Each rule is a function that yields findings. Its docstring is the rule's only documentation: what
-it demands, why, and how to repair a page. ``onions check --explain`` prints it.
+Each rule is a function that yields findings. Its docstring is the rule's only documentation: the
+demand, the reason and the fix. ``onions check --explain`` prints it.
 """
 
+import ast
 import re
 from collections.abc import Callable, Iterator
 from statistics import median
@@ -27,10 +28,10 @@ from onions.exports import TAG
 
 LONGEST_CELL = 20  # lines
 MEDIAN_CELL = 6  # lines
-WIDEST_LINE = 84  # characters; as many fit beside the table of contents
-FEWEST_QUIZZES = 3  # on each page of the lesson
+WIDEST_LINE = 84  # characters that fit beside the table of contents
+FEWEST_QUIZZES = 3  # on each lesson page
 SHORTEST_ALT_TEXT = 40  # characters
-MINUTES_SLACK = 0.75  # by which the counted minutes may differ from `teaching`
+MINUTES_SLACK = 0.75  # accepted difference between reading time and `teaching`
 # Words that make learners who struggle feel slow.
 BELITTLING = re.compile(r"\b(simply|just|obviously|of course|easily|trivial(ly)?)\b", re.I)
 NUMBER = re.compile(
@@ -40,7 +41,7 @@ LINK = re.compile(r"\{(?:term|doc|ref|numref|cite)(?::\w+)?\}`|\]\(|<https?:")
 
 
 class Finding(NamedTuple):
-    """A place where a page breaks a rule; `edit` repairs it where the repair is unambiguous."""
+    """A place (`line` from 1) where a page breaks a rule; `edit`, if not None, repairs it."""
 
     line: int
     message: str
@@ -49,17 +50,30 @@ class Finding(NamedTuple):
 
 
 def apply_rules(page: Page) -> list[Finding]:
-    """Return the findings of all rules on a page, in the order of its lines."""
+    """Return the findings of all rules on a page, sorted by line."""
     findings = (f._replace(rule=name) for name, rule in RULES.items() for f in rule(page))
     return sorted(findings, key=lambda finding: (finding.line, finding.rule))
+
+
+def _cells_are_python(page: Page) -> Iterator[Finding]:
+    """A cell holds plain Python.
+
+    Why: its code also runs as a script, and no page runs while one has a syntax error.
+    Fix: correct the syntax. Replace IPython's commands, such as %time and !pip, with Python.
+    """
+    for cell in page.cells:
+        try:
+            ast.parse(cell.source)
+        except SyntaxError as error:
+            yield Finding(cell.line + (error.lineno or 1) - 1, error.msg)
 
 
 def _own_code_is_hidden(page: Page) -> Iterator[Finding]:
     """A visible cell uses only public libraries, and a build-only cell is hidden.
 
     Why: readers copy visible cells into their own notebooks, where `onions` is not installed.
-    Fix: tag a cell that only the build needs with build-only and remove-cell (or with remove-input,
-    to show its figure); remove `onions` from all other cells.
+    Fix: tag a cell that only the build needs with build-only and remove-cell. To show its figure,
+    use remove-input instead of remove-cell. Remove `onions` from all other cells.
     """
     for cell in page.cells:
         if re.search(r"^\s*(from|import) onions\b", cell.source, re.M) and not _is_build_only(cell):
@@ -69,11 +83,11 @@ def _own_code_is_hidden(page: Page) -> Iterator[Finding]:
 
 
 def _exports_only_read(page: Page) -> Iterator[Finding]:
-    """A cell that exports for an explorer has the tag export, and does nothing else.
+    """A cell that exports values to an explorer has the tag export, and does nothing else.
 
     Why: reference runs skip these cells, so no measure or claim may depend on them.
-    Fix: tag the cells that import from onions.exports, and no others, with remove-cell, build-only
-    and export; claim and measure in other cells.
+    Fix: tag each cell that imports from onions.exports with remove-cell, build-only and export.
+    Remove the tag export from all other cells. Move claims and measures to other cells.
     """
     for cell in page.cells:
         exports = "from onions.exports import" in cell.source
@@ -91,18 +105,19 @@ def _cells_are_short(page: Page) -> Iterator[Finding]:
     """A cell has at most 20 lines, half of a page's cells at most 6, and a line at most 84
     characters.
 
-    Why: a cell should fit on a screen, a line beside the table of contents, and text and code
-    should alternate.
-    Fix: split a long cell where a sentence can introduce the rest; break a wide line.
+    Why: a cell should fit on a screen, and a line should fit beside the table of contents. Text and
+    code should alternate.
+    Fix: split a long cell where a sentence can introduce the rest. Break long lines.
     """
     visible = [cell for cell in page.cells if not _is_build_only(cell)]
     for cell in visible:
         lines = cell.source.splitlines()
         if len(lines) > LONGEST_CELL:
-            yield Finding(cell.line, f"a cell of {len(lines)} lines; at most {LONGEST_CELL}")
+            message = f"the cell has {len(lines)} lines; the limit is {LONGEST_CELL}"
+            yield Finding(cell.line, message)
         for offset, line in enumerate(lines):
             if len(line) > WIDEST_LINE:
-                message = f"a line of {len(line)} characters; at most {WIDEST_LINE}"
+                message = f"the line has {len(line)} characters; the limit is {WIDEST_LINE}"
                 yield Finding(cell.line + offset, message)
     lengths = [len(c.source.splitlines()) for c in visible if "hide-cell" not in c.tags]
     if lengths and median(lengths) > MEDIAN_CELL:
@@ -113,25 +128,25 @@ def _cells_are_short(page: Page) -> Iterator[Finding]:
 def _claims_are_in_the_text(page: Page) -> Iterator[Finding]:
     """A claim repeats a sentence of the page word for word, and its cell always runs to the end.
 
-    Why: the build must check the very sentence that readers see.
-    Fix: copy the sentence into the page's text, or change both; remove the tags skip-execution and
-    raises-exception from the cell.
+    Why: the build must check exactly the sentence that readers see.
+    Fix: write the same sentence in the page's text and in the claim. Remove the tags skip-execution
+    and raises-exception from the cell.
     """
     prose = plain_text(" ".join(text for _, text in paragraphs(page)))
     for cell in page.cells:
         for line, sentence in claimed_sentences(cell):
             if plain_text(sentence) not in prose:
-                yield Finding(line, f"the page's text does not say “{sentence}”")
+                yield Finding(line, f"the page's text does not contain “{sentence}”")
             for tag in RUN_TAGS.intersection(cell.tags):
-                yield Finding(line, f"a cell that claims is tagged {tag}")
+                yield Finding(line, f"a cell with a claim is tagged {tag}")
 
 
 def _claims_hold_from_other_seeds(page: Page) -> Iterator[Finding]:
     """On a page with reference runs, every claim holds in all of them.
 
-    Why: a claim that depends on the seed makes builds fail at random, or is true only by luck.
-    Fix: write a weaker sentence, or measure both sides and write {held}`one < other`. After
-    changing the page's code, run `onions reference` again.
+    Why: a claim that depends on the seed is true only by luck, and makes builds fail at random.
+    Fix: write a weaker sentence, or measure both sides and write {held}`one < other`. After you
+    change the page's code, run `onions reference` again.
     """
     if not page.lesson.get("reference"):
         return
@@ -142,7 +157,7 @@ def _claims_hold_from_other_seeds(page: Page) -> Iterator[Finding]:
         for line, sentence in claimed_sentences(cell):
             for runs, held in reference.claims(page.name, sentence):
                 if not held:
-                    message = f"not claimed in the runs with {runs}; run `onions reference` again"
+                    message = f"is not claimed in the runs with {runs}; run `onions reference`"
                     yield Finding(line, f"“{sentence}” {message}")
                 elif not all(held):
                     message = f"holds in {sum(map(bool, held))} of {len(held)} runs with {runs}"
@@ -150,11 +165,11 @@ def _claims_hold_from_other_seeds(page: Page) -> Iterator[Finding]:
 
 
 def _minutes_are_right(page: Page) -> Iterator[Finding]:
-    """The front matter's `teaching` is the time to read the page, in whole minutes.
+    """In the front matter, `teaching` is the page's reading time in whole minutes.
 
     Why: the schedule and the instructor's plan add up these minutes.
-    Fix: write the counted minutes: 200 words a minute, code counted twice, without exercises,
-    folded cells, quizzes and notes.
+    Fix: write the reading time that the finding gives, rounded. The estimate assumes 200 words a
+    minute, counts code twice, and skips exercises, folded cells, quizzes, explorers and notes.
     """
     minutes = reading_minutes(page)
     if page.lesson and abs(minutes - page.lesson["teaching"]) > MINUTES_SLACK:
@@ -164,10 +179,10 @@ def _minutes_are_right(page: Page) -> Iterator[Finding]:
 
 
 def _terms_are_linked(page: Page) -> Iterator[Finding]:
-    """On a lesson page, the first occurrence of a glossary term is a link, and no other is.
+    """On a lesson page, only the first occurrence of a glossary term is a link.
 
-    Why: readers can look up a new word, and no later link interrupts them.
-    Fix: write {term}`kernel`, or {term}`kernels <kernel>`, at the first occurrence, and the bare
+    Why: readers can look up a new word, and later links do not interrupt them.
+    Fix: write {term}`kernel`, or {term}`kernels <kernel>`, at the first occurrence, and the plain
     word everywhere else.
     """
     terms = glossary_terms(page) if page.lesson else []
@@ -184,10 +199,10 @@ def _terms_are_linked(page: Page) -> Iterator[Finding]:
 
 
 def _exercises_have_solutions(page: Page) -> Iterator[Finding]:
-    """Every exercise has a solution, which readers can unfold.
+    """Every exercise has a solution that readers can unfold.
 
-    Why: readers who are stuck can go on, and the build runs the solution's code to prove it.
-    Fix: below the exercise, write a solution-start with the exercise's label, and a solution-end.
+    Why: readers who are stuck can continue, and the build runs the solution's code to test it.
+    Fix: below the exercise, add solution-start with the exercise's label, and solution-end.
     """
     solved = set(re.findall(r"\{solution(?:-start)?\}\s*(\S+)", page.text))
     for match in re.finditer(r"\{exercise(?:-start)?\}.*\n(?::.*\n)*?:label:\s*(\S+)", page.text):
@@ -196,22 +211,22 @@ def _exercises_have_solutions(page: Page) -> Iterator[Finding]:
 
 
 def _lessons_have_quizzes(page: Page) -> Iterator[Finding]:
-    """A page of the lesson has at least three quizzes.
+    """A lesson page has at least three quizzes.
 
     Why: readers who have made a prediction look at the result more closely.
-    Fix: ask for a prediction before the page shows the result, or ask what follows from it; see
+    Fix: before a result, let readers predict it; after a result, ask what follows from it. See
     “Quizzes” in CONTRIBUTING.md.
     """
     count = len(QUIZ.findall(page.text))
     if page.lesson and count < FEWEST_QUIZZES:
-        yield Finding(1, f"{count} quizzes; at least {FEWEST_QUIZZES}")
+        yield Finding(1, f"the page has {count} of at least {FEWEST_QUIZZES} quizzes")
 
 
 def _quiz_names_are_unique(page: Page) -> Iterator[Finding]:
-    """No two quizzes of the book have the same name.
+    """Each quiz in the book has a unique name.
 
     Why: a reader's browser stores answers under the quiz's name.
-    Fix: rename one of them; begin its name with the page's.
+    Fix: rename the quiz; begin its name with the page's name.
     """
     texts = {path: path.read_text("utf-8") for path in page.book.rglob("*.md")}
     texts[page.path] = page.text
@@ -228,11 +243,11 @@ def _quiz_names_are_unique(page: Page) -> Iterator[Finding]:
 
 
 def _quizzes_have_no_links(page: Page) -> Iterator[Finding]:
-    """A quiz contains no link, not even to the glossary.
+    """A quiz contains no links, not even to the glossary.
 
-    Why: a link leads readers away from the question. It also stops render, after all pages have
-    run.
-    Fix: write the bare word; link it in the text before the quiz.
+    Why: a link leads readers away from the question. It also makes render fail, after all pages
+    have run.
+    Fix: write the plain word; link it in the text before the quiz.
     """
     for block in ASIDE.finditer(page.text):
         if QUIZ.match(block[0]):
@@ -244,22 +259,23 @@ def _figures_have_alt_text(page: Page) -> Iterator[Finding]:
     """Every figure has alt text of at least 40 characters; every image has alt text.
 
     Why: a screen reader reads it to people who can't see the figure.
-    Fix: write mystnb: image: alt: into the cell's options, or the text between an image's brackets;
-    describe what the figure shows and what follows from it, not that it is a plot.
+    Fix: set mystnb: image: alt: in the cell's options, or write the text between the image's
+    brackets. Describe what the figure shows and what follows from it, not that it is a plot.
     """
     for cell in page.cells:
         options = cell.metadata.get("mystnb", {})
         draws = "figure" in options or re.search(r"\b(plt|sns|ax|axes)\.", cell.source)
         if draws and len(options.get("image", {}).get("alt", "")) < SHORTEST_ALT_TEXT:
-            yield Finding(cell.line, "a figure without alt text")
+            message = f"a figure without alt text of at least {SHORTEST_ALT_TEXT} characters"
+            yield Finding(cell.line, message)
     for match in re.finditer(r"!\[\s*\]\(", page.text):
         yield Finding(page.line_at(match.start()), "an image without alt text")
 
 
 def _numbers_come_from_the_run(page: Page) -> Iterator[Finding]:
-    """A result is glued from the run; a fact from outside cites its source in the same paragraph.
+    """A result is glued from the run; a number from elsewhere has a citation in its paragraph.
 
-    Why: a number typed by hand becomes wrong when a new run gives another.
+    Why: a number typed by hand becomes wrong when a new run gives a different number.
     Fix: call measure("name", …) in a build-only cell and write {glue:text}`name` in the text, or
     cite the source with {cite}`…`.
     """
@@ -270,9 +286,9 @@ def _numbers_come_from_the_run(page: Page) -> Iterator[Finding]:
 
 
 def _words_are_kind(page: Page) -> Iterator[Finding]:
-    """The text calls nothing easy.
+    """The text does not call anything easy.
 
-    Why: readers who find it hard feel slow, and give up.
+    Why: readers who find it hard feel slow and give up.
     Fix: leave the word out.
     """
     for line, text in paragraphs(page):
@@ -281,7 +297,6 @@ def _words_are_kind(page: Page) -> Iterator[Finding]:
 
 
 def _is_build_only(cell: CodeCell) -> bool:
-    """Tell whether only the build needs a cell."""
     return BUILD_ONLY in cell.tags
 
 
@@ -291,6 +306,7 @@ def _missing_tag(page: Page, cell: CodeCell, description: str, tag: str) -> Find
 
 
 RULES: dict[str, Callable[[Page], Iterator[Finding]]] = {
+    "python": _cells_are_python,
     "own-code": _own_code_is_hidden,
     "exports": _exports_only_read,
     "short-cells": _cells_are_short,

@@ -19,7 +19,7 @@ from onions.store.entries import Store
 
 
 class BuildError(Exception):
-    """A name does not refer to a build; the message gives the reason and the remedy."""
+    """A build can't be found or read; the message gives the reason and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,10 @@ class ExecutedBuild:
 
 
 def find_build(name: str, project: Project) -> ExecutedBuild:
-    """Return the build in the folder `name`, or that of the git revision `name` of `project`.
+    """Return the build in the folder `name`, or of the git revision `name` of `project`.
 
-    Raises BuildError, StoreError for a damaged entry, and OSError, for example if git is missing.
+    Raises BuildError if `name` refers to no build or all its pages are stale, StoreError if a file
+    of the store is missing or damaged, and OSError, for example if git is missing.
     """
     folder = Path(name)
     if (folder / "_build" / "store" / BUILD_FILE).exists():
@@ -52,7 +53,7 @@ def find_build(name: str, project: Project) -> ExecutedBuild:
         return _revision_build(name, commit.stdout.decode().strip(), project)
     if folder.exists():
         raise BuildError(
-            f"{name}: no build in this folder, neither _build/store nor store nor {BUILD_FILE}. "
+            f"{name}: no build in this folder: it has no _build/store, store or {BUILD_FILE}. "
             "Run `onions execute` in its project."
         )
     raise BuildError(
@@ -62,7 +63,7 @@ def find_build(name: str, project: Project) -> ExecutedBuild:
 
 
 def _store_build(name: str, folder: Path) -> ExecutedBuild:
-    """Return the last runs in a store, one for each page, that match its ``build.json``.
+    """Return each page's last run that matches the store's ``build.json``.
 
     Unreadable entries are skipped.
     """
@@ -72,19 +73,19 @@ def _store_build(name: str, folder: Path) -> ExecutedBuild:
     last = {facts["page"]: facts for facts in sorted(runs, key=lambda facts: facts["executed"])}
     entries = {page: _entry(store, facts["fingerprint"]) for page, facts in sorted(last.items())}
     if not entries:
-        raise BuildError(f"{folder}: it holds no page of its last build. Run `onions execute`.")
+        raise BuildError(f"{folder}: no readable page of the last build. Run `onions execute`.")
     return ExecutedBuild(name, build.source.name, entries, {})
 
 
 def _build_key(build: dict[str, Any]) -> list[Any]:
-    """Return the facts that all runs of one build share."""
+    """Return the values that all runs of a build share."""
     source = build.get("source", {})
     choices = [build.get("profile"), build.get("seed_offset", 0)]
     return [source.get("name"), source.get("identity"), *choices]
 
 
 def _revision_build(name: str, commit: str, project: Project) -> ExecutedBuild:
-    """Return the pages of a commit that this project's store holds; nothing runs."""
+    """Return the pages of a commit from this project's store, without running anything."""
     Build.read(project.store)
     archive = _git(project, "archive", "--format=zip", commit)
     if archive.returncode != 0:
@@ -99,28 +100,29 @@ def _revision_build(name: str, commit: str, project: Project) -> ExecutedBuild:
 
 
 def _project_build(name: str, project: Project, remedy: str) -> ExecutedBuild:
-    """Return a project's fresh pages, by the fingerprints that its own code computes.
+    """Return a project's fresh pages, found by the fingerprints that its own code computes.
 
-    A page's last run may be of another text: the page may have gone back to an earlier one.
+    Last runs would be wrong: if a page was restored to an earlier text, its last run is of the
+    later text.
     """
     build, store = Build.read(project.store), Store(project.store)
     rows = _status_rows(name, project, remedy)
     entries = {row["page"]: _entry(store, row["fingerprint"]) for row in rows if row["fresh"]}
     notes = {
-        row["page"]: f"not executed as of {name} ({'; '.join(row['why'])}). {remedy}."
+        row["page"]: f"stale in {name} ({'; '.join(row['why'])}). {remedy}."
         for row in rows
         if not row["fresh"]
     }
     if not entries:
-        raise BuildError(f"{name}: all of its pages are stale. {remedy}.")
+        raise BuildError(f"{name}: all pages are stale. {remedy}.")
     return ExecutedBuild(name, build.source.name, entries, notes)
 
 
 def _status_rows(name: str, project: Project, remedy: str) -> list[dict[str, Any]]:
-    """Return the rows that ``onions status --json`` prints when a project's own code runs it."""
+    """Return the rows of ``onions status --json``, run with the project's own code."""
     path = os.pathsep.join([str(project.root / "code"), os.environ.get("PYTHONPATH", "")])
     status = subprocess.run(
-        # -P keeps modules in the working folder from being imported.
+        # -P: import nothing from the working folder.
         [sys.executable, "-P", "-m", "onions.cli", "--project", project.root, "status", "--json"],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
@@ -131,8 +133,8 @@ def _status_rows(name: str, project: Project, remedy: str) -> list[dict[str, Any
     except ValueError as error:
         message = (status.stderr.strip().splitlines() or ["no error message"])[-1]
         raise BuildError(
-            f"{name}: its own code can't list its pages' fingerprints ({message}). {remedy}, and "
-            "name a copy of the resulting _build/store."
+            f"{name}: its own code can't list its pages' fingerprints ({message}). {remedy}, then "
+            "compare a copy of its _build/store."
         ) from error
 
 

@@ -20,8 +20,9 @@ CODE_CHANGED = "its code changed since the reference runs"
 def deviations(project: Project, build: Build) -> Iterator[str]:
     """Yield a message for each page that deviates from the reference runs, with the likely causes.
 
-    There is also a message for each page that is stale, or has no reference runs with the build's
-    data. Raises PageError, LockError or StoreError if the pages can't be compared.
+    Only pages with `reference: true` are compared. Also yield a message if one of these pages is
+    stale, has no reference runs with the build's data, or has changed code. Raises PageError,
+    LockError or StoreError if the pages can't be compared.
     """
     store, reference = Store(project.store), ReferenceRuns(project)
     for state in page_states(project, build):
@@ -33,15 +34,15 @@ def deviations(project: Project, build: Build) -> Iterator[str]:
         if entry is None:
             yield f"{name}: stale. Run `onions execute`."
         elif not sets:
-            yield (
-                f"{name}: there are no reference runs with {build.source.name}. Run "
-                "`onions reference`."
-            )
+            yield f"{name}: no reference runs with {build.source.name}. Run `onions reference`."
         else:
             deviating = list(_deviating_measures(entry, reference, build.source.name))
             causes = _causes(entry.metadata[KEY], sets)
             if deviating:
-                cause = "; ".join(causes[:MAX_CAUSES]) or "nothing else differs; is it the code?"
+                cause = (
+                    "; ".join(causes[:MAX_CAUSES])
+                    or "unknown (code, data, profile, device and versions are the same)"
+                )
                 yield "\n  ".join([f"{name}: deviates; likely cause: {cause}", *deviating])
             elif causes and causes[0] == CODE_CHANGED:
                 yield f"{name}: {CODE_CHANGED}. Run `onions reference`."
@@ -56,21 +57,21 @@ def _deviating_measures(entry: NotebookNode, reference: ReferenceRuns, data: str
         if spread is None or isinstance(value, str):
             values = set(reference.values(data, page, name))
             if not values:
-                yield f"{name} = {value}, missing in the reference runs"
+                yield f"{name} = {value}, but missing in the reference runs"
             # A word that varies among the reference runs may have any value here.
             elif len(values) == 1 and value not in values:
-                yield f"{name} = {value}, in all reference runs {values.pop()}"
+                yield f"{name} = {value}, but {values.pop()} in all reference runs"
         elif not spread.normal(value):
-            yield f"{name} = {value:.4g}, {_range(spread)}"
+            yield f"{name} = {value:.4g}, but {_range(spread)}"
 
 
 def _range(spread: Spread) -> str:
     low, high = spread.values[0], spread.values[-1]
-    return f"in {len(spread.values)} reference runs {low:.4g} to {high:.4g}"
+    return f"{low:.4g} to {high:.4g} in {len(spread.values)} reference runs"
 
 
 def _causes(facts: dict[str, Any], sets: list[dict[str, Any]]) -> list[str]:
-    """Return the differences between a run and the most similar set, the likeliest cause first."""
+    """Return how a run differs from the most similar reference runs, the likeliest cause first."""
     return min((_differences(facts, runs) for runs in sets), key=len)
 
 
@@ -83,10 +84,12 @@ def _differences(facts: dict[str, Any], runs: dict[str, Any]) -> list[str]:
     if build["profile"] != "full":
         differences.append(f"profile {build['profile']}, not full")
     if build["source"]["identity"] != runs["data identity"]:
-        differences.append("other images under the same name")
+        differences.append("different images under the same name")
     if facts["device"] != runs["device"]:
         differences.append(f"device {facts['device']}, not {runs['device']}")
     for name, version in (package_versions(components) | {"python": facts["python"]}).items():
         if version != runs["versions"].get(name):
-            differences.append(f"{name} {version}, not {runs['versions'].get(name, 'used')}")
+            differences.append(
+                f"{name} {version}, not {runs['versions'].get(name, 'used by the reference runs')}"
+            )
     return differences

@@ -19,7 +19,7 @@ from onions.store.entries import claims, measure_values
 from onions.store.fingerprint import NON_PACKAGES, package_versions
 from onions.store.status import component_changes
 
-ROUNDING = 1e-6  # relative; machines differ in the order in which they add floats
+ROUNDING = 1e-6  # relative; the order of float additions depends on the machine
 SLOWER_FACTOR, SLOWER_SECONDS = 1.5, 5
 ABSENT = "absent"
 SUMMARY = re.compile(r'^Model: ".*?^ Total params:.*?(?=^[^ ]|\Z)', re.M | re.S)
@@ -30,7 +30,8 @@ PICTURE_TYPES = ("image/svg+xml", "image/png")
 class Row:
     """A claim, measure or time of a page that differs between the two builds.
 
-    `name` is the claim's sentence, the measure's name, or the unit of time.
+    `name` is the claim's sentence, the measure's name, or the unit of time. `note` gives the
+    claim's measures or the measure's reference spread.
     """
 
     page: str
@@ -42,7 +43,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """The unified diff of a network's summary, the one with this `number` (from 1) on its page."""
+    """The unified diff of a network's summary; `number` counts a page's summaries from 1."""
 
     page: str
     number: int
@@ -51,9 +52,9 @@ class Summary:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure that differs, the one with this `number` (from 1) on its page.
+    """A figure that differs; `number` counts a page's figures from 1.
 
-    `pictures` holds ``data:`` URLs under the names before, after and difference, as far as known.
+    `pictures` maps before, after and difference to ``data:`` URLs, as far as they exist.
     """
 
     page: str
@@ -64,10 +65,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class BuildDiff:
-    """All differences between two builds, the most important first; true if there are any.
+    """All differences between two builds, the most important first; truthy if there are any.
 
-    `notes` names the pages that can't be compared. `noise` counts the measures that changed within
-    the spread of the reference runs. `totals` are the seconds of all compared pages, before and
+    `notes` gives the pages that can't be compared, with reasons. `noise` counts the measures that
+    changed within the reference spread. `totals` are the seconds of all compared pages, before and
     after. `component_changes` describes changes of data, versions and devices.
     """
 
@@ -103,10 +104,10 @@ class BuildDiff:
 def compare_builds(
     before: ExecutedBuild, after: ExecutedBuild, reference: ReferenceRuns
 ) -> BuildDiff:
-    """Compare two builds page by page; pages with a note in either of them are left out.
+    """Compare two builds page by page, without the pages that have a note in either build.
 
-    Measures are compared with the spread of the reference runs with the data of `after`. Raises
-    PageError if the file of the reference runs is damaged.
+    The spread of measures is from the reference runs with the data of `after`. Raises PageError if
+    the file of the reference runs is damaged.
     """
     notes = before.notes | after.notes
     empty = nbformat.v4.new_notebook()
@@ -160,7 +161,7 @@ def _importance(row: Row) -> int:
 def _measures(
     pages: list[tuple[str, NotebookNode, NotebookNode]], data: str, reference: ReferenceRuns
 ) -> tuple[list[Row], int]:
-    """Return the measures that changed beyond the reference runs' spread, and how many within."""
+    """Return the measures that changed beyond the reference spread, and the number within it."""
     rows, noise = [], 0
     for page, before, after in pages:
         old_values, new_values = measure_values(before), measure_values(after)
@@ -184,7 +185,7 @@ def _is_same(old: Value | None, new: Value | None) -> bool:
 
 
 def _is_within_spread(old: Value | None, new: Value | None, reference_values: list[Value]) -> bool:
-    """Tell whether the reference runs differ among themselves as much as these two values."""
+    """Return whether two values differ no more than the reference runs differ from each other."""
     if isinstance(old, bool) and isinstance(new, bool):
         return {True, False} <= {value for value in reference_values if isinstance(value, bool)}
     numbers = [value for value in reference_values if _is_number(value)]
@@ -220,9 +221,9 @@ def _summaries(page: str, before: NotebookNode, after: NotebookNode) -> Iterator
 
 
 def _network_summaries(entry: NotebookNode) -> list[str]:
-    """Return the summaries of networks in an entry's outputs, in order.
+    """Return the network summaries in an entry's outputs, in order.
 
-    Keras prints a summary as several outputs, between those of other code.
+    Keras splits a summary into several outputs, and other code may print around it.
     """
     summaries = []
     for cell in entry.cells:
@@ -249,16 +250,16 @@ def _figures(page: str, before: NotebookNode, after: NotebookNode) -> Iterator[F
 
 
 def _images(entry: NotebookNode) -> list[tuple[str, str]]:
-    """Return the type and data of each figure of an entry, in order."""
+    """Return the MIME type and data of each figure of an entry, in order."""
     bundles = [out["data"] for cell in entry.cells for out in cell.outputs if "data" in out]
     types = [(next((kind for kind in PICTURE_TYPES if kind in data), ""), data) for data in bundles]
     return [(mime_type, data[mime_type]) for mime_type, data in types if mime_type]
 
 
 def _compare_pictures(pictures: dict[str, Picture]) -> tuple[str, dict[str, str]]:
-    """Describe how a figure's pictures, before and after, differ; return their URLs as well.
+    """Return a description of how a figure changed, and the URLs of its pictures.
 
-    The description is empty if the difference does not matter.
+    The description is empty if the change does not matter.
     """
     urls = {name: picture.url for name, picture in pictures.items()}
     if len(pictures) == 1:
@@ -294,7 +295,7 @@ def _shared_components(build: ExecutedBuild) -> dict[str, str]:
 
 
 def _clean(text: str) -> str:
-    """Return text from an entry on one line, without control characters for the terminal."""
+    """Return untrusted text on one line, with control characters replaced."""
     return _clean_line(" ".join(text.split()))
 
 

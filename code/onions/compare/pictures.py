@@ -1,6 +1,6 @@
 """Compare two pictures of a figure as a reader sees them.
 
-Pictures come from a store that may be untrusted: they can be broken, huge, or refer to other files.
+The store may be untrusted: its pictures can be broken or huge, or refer to other files.
 """
 
 import base64
@@ -16,14 +16,14 @@ from xml.etree import ElementTree
 from PIL import Image
 from pixelmatch.contrib.PIL import pixelmatch
 
-# Between runs from other seeds, up to 8 % of a plot's pixels differ (63 pairs of runs); where bars
-# replace curves, a third. A changed legend is only 0.1 %, less than a curve that moves, so the
-# words of a plot are compared separately.
+# Between runs from different seeds (63 pairs), up to 8 % of a plot's pixels differ. If bars replace
+# curves, a third differ. A changed legend differs in only 0.1 %, less than a moved curve, so words
+# are compared separately.
 MOST_DIFFERING = 0.1
 MOST_PIXELS = 2_000_000  # comparing them takes half a minute
-SECONDS = 20  # for drawing an SVG
+SECONDS = 20  # limit for drawing an SVG
 
-# resvg ends its process if a picture needs too much memory, so it runs in a process of its own.
+# resvg aborts its process if a picture needs too much memory, so it runs in a separate process.
 RASTERISE = """\
 import resource, resvg_py, sys
 resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
@@ -31,7 +31,7 @@ svg = sys.stdin.buffer.read().decode()
 sys.stdout.buffer.write(resvg_py.svg_to_bytes(svg_string=svg, dpi=96))
 """
 INLINE = ("#", "data:image/png;", "data:image/jpeg;")
-# Tick labels and other numbers, which differ between plots of the same thing.
+# Tick labels and other numbers, which differ between runs of the same plot.
 NUMBER = re.compile(r"\\mathdefault|[\d.,]+(e[+−-]?\d+)?|[%×+−$^{}-]")
 
 
@@ -41,7 +41,7 @@ class PictureError(Exception):
 
 @dataclass(frozen=True)
 class Picture:
-    """An image on white, and the words in it; a PNG's words are unknown, so it has none."""
+    """An image on a white background, and the words in it, which are unknown (empty) for a PNG."""
 
     image: Image.Image
     words: list[str]
@@ -53,9 +53,9 @@ class Picture:
 
 
 def read_picture(mime_type: str, data: str) -> Picture:
-    """Return a picture from an output's data: SVG, or PNG in Base64. Raises PictureError."""
+    """Return the picture in an SVG or a Base64 PNG. Raises PictureError if it can't be compared."""
     if mime_type == "image/svg+xml":
-        words = _checked_words(data)  # before anything draws it
+        words = _checked_words(data)  # rejects unsafe files before drawing
         return Picture(_image(_rasterise(data)), words)
     try:
         return Picture(_image(base64.b64decode(data)), [])
@@ -66,7 +66,7 @@ def read_picture(mime_type: str, data: str) -> Picture:
 def compare_pixels(before: Picture, after: Picture) -> tuple[float, Image.Image | None]:
     """Return the share of pixels that differ, from 0 to 1, and an image that marks them.
 
-    For pictures of different sizes, the share is 1 and there is no image.
+    For pictures of different sizes, the share is 1 and the image is None.
     """
     size = before.image.size
     if size != after.image.size:
@@ -77,10 +77,10 @@ def compare_pixels(before: Picture, after: Picture) -> tuple[float, Image.Image 
 
 
 def describe_changes(before: Picture, after: Picture) -> tuple[str, Image.Image | None]:
-    """Describe how two pictures of a figure differ, and return an image that marks where.
+    """Return a description of how two pictures differ, and an image that marks the pixels.
 
-    The description is empty if the difference does not matter. It quotes the pictures' words, which
-    are untrusted.
+    The description is empty if the difference does not matter; otherwise it may quote untrusted
+    words. The image is None if the sizes differ.
     """
     share, difference = compare_pixels(before, after)
     removed, added = _extra_words(before, after), _extra_words(after, before)
@@ -107,12 +107,12 @@ def _extra_words(picture: Picture, reference: Picture) -> str:
 
 
 def _image(png: bytes) -> Image.Image:
-    """Return a PNG's image on white. Raises PictureError."""
+    """Return a PNG on a white background. Raises PictureError if it is broken or too large."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # Pillow only warns about most huge pictures
+            warnings.simplefilter("error")  # Pillow raises only for the very largest
             with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
-                width, height = image.size  # from the header alone
+                width, height = image.size  # from the header, before decoding
                 if width * height > MOST_PIXELS:
                     raise PictureError(f"it has {width:,} × {height:,} pixels")
                 colours = image.convert("RGBA")
@@ -120,7 +120,7 @@ def _image(png: bytes) -> Image.Image:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise PictureError("it has far too many pixels") from error
-    except Exception as error:  # Pillow raises many kinds on broken pictures
+    except Exception as error:  # Pillow raises many types for broken files
         raise PictureError("its PNG is broken") from error
     background = Image.new("RGBA", colours.size, "white")
     background.alpha_composite(colours)
@@ -130,10 +130,10 @@ def _image(png: bytes) -> Image.Image:
 def _checked_words(svg: str) -> list[str]:
     """Return the words in an SVG. Raises PictureError if it is broken or refers to other files.
 
-    Matplotlib draws text as curves, with the words in a comment.
+    Matplotlib draws text as curves and puts the words in comments.
     """
     try:
-        root = ElementTree.fromstring(svg)  # noqa: S314, it opens nothing, and expat bounds entities
+        root = ElementTree.fromstring(svg)  # noqa: S314, expat opens no files and limits entities
     except (ElementTree.ParseError, ValueError) as error:  # not XML, or not encodable text
         raise PictureError("its SVG is broken") from error
     texts = re.findall("<!--(.*?)-->", svg, re.S)
@@ -142,7 +142,7 @@ def _checked_words(svg: str) -> list[str]:
             texts.append(" ".join(element.itertext()))
         for name, value in element.items():
             if name.rpartition("}")[2] == "href" and not value.strip().startswith(INLINE):
-                raise PictureError("its SVG refers to something outside of it")
+                raise PictureError("its SVG refers to another file or URL")
     words = (" ".join(NUMBER.sub(" ", text).split()) for text in texts)
     return [word for word in words if word]
 

@@ -1,6 +1,6 @@
-"""Format the differences between two builds as text, Markdown or HTML, and the state of one.
+"""Format the differences between two builds, and the state of one build.
 
-Values from entries are untrusted: in Markdown and HTML they are escaped.
+Values from entries are untrusted, so Markdown and HTML escape them.
 """
 
 import html
@@ -14,11 +14,11 @@ from onions.store.build import Build
 from onions.store.entries import Store, claims
 from onions.store.status import PageState, age
 
-SUFFIXES = {"text": "txt", "markdown": "md", "html": "html"}  # of the templates, by format
+SUFFIXES = {"text": "txt", "markdown": "md", "html": "html"}  # of the templates
 
 
 def format_diff(diff: BuildDiff, style: str) -> str:
-    """Return the differences as text, markdown or html, whichever `style` names."""
+    """Return the differences in the format `style`: text, markdown or html."""
     templates = environment(Path(__file__).with_name("templates"))
     templates.filters |= {"md": _markdown, "fenced": _fenced}
     template = templates.get_template(f"diff.{SUFFIXES[style]}")
@@ -26,7 +26,7 @@ def format_diff(diff: BuildDiff, style: str) -> str:
 
 
 def status_summary(build: Build, states: list[PageState], store: Store) -> str:
-    """Return the state of every page as a Markdown table, with its last run and its claims."""
+    """Return a Markdown table of every page's state, last run and claims."""
     lines = ["| page | state | seconds | device | executed | claims |", "| --- " * 6 + "|"]
     for state in states:
         status = "fresh" if state.fresh else f"stale, since {'; '.join(state.reasons)}"
@@ -38,11 +38,11 @@ def status_summary(build: Build, states: list[PageState], store: Store) -> str:
     total = sum(state.last_run["seconds"] for state in states if state.fresh)
     parts = build.source.description, build.profile, f"Python {build.python}"
     text = _markdown("; ".join(parts))
-    return "\n".join([*lines, "", f"{text}. All fresh pages: {total:.0f} s of kernels."])
+    return "\n".join([*lines, "", f"{text}. All fresh pages took {total:.0f} s."])
 
 
 def _claims(state: PageState, store: Store) -> str:
-    """Count a fresh page's claims by outcome; an empty string for a stale page."""
+    """Return the counts of a fresh page's claims by outcome; empty for a stale page."""
     entry = store.read(state.fingerprint) if state.fresh else None
     if entry is None:
         return ""

@@ -1,9 +1,9 @@
-"""The Sphinx extension: what Jupyter Book needs to render our pages from the store.
+"""The Sphinx extension with which Jupyter Book renders the pages from the store.
 
-``base`` holds what the other rooms share. ``reading`` lays the store's outputs onto the cells.
-``results`` shows what the runs measured and claimed. ``teaching`` has quizzes, explorers and other
-aids for learners, ``layout`` everything around the text, ``downloads`` the files that a reader
-can download. ``explorers`` holds the explorers' modules, in JavaScript.
+``base`` contains shared code. ``reading`` adds the store's outputs to the cells. ``results`` shows
+measures, claims and reference runs. ``teaching`` contains quizzes, explorers and other aids for
+learners, ``layout`` everything around the text, ``downloads`` the files that readers can download.
+``explorers`` contains the explorers' JavaScript modules.
 """
 
 from typing import Any
@@ -48,7 +48,7 @@ DIRECTIVES = (
     quiz_nodes,
     quizzes,
 )
-# The search comes before the tips, so that it collects no texts of theirs.
+# `search` precedes `tips`, to keep the texts of tips out of the search.
 WRITING = (
     search,
     tips,
@@ -66,7 +66,7 @@ WRITING = (
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register every part with Sphinx."""
+    """Set up every module, and return the extension's metadata for Sphinx."""
     for part in (*READING, *DIRECTIVES, *WRITING):
         part.setup(app)
     return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}

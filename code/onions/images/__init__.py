@@ -1,1 +1,1 @@
-"""The images: find or download CIFAR-10, read it without trusting it, or draw the stand-in."""
+"""The images: find or download CIFAR-10 and read it safely, or draw the stand-in."""

@@ -1,7 +1,7 @@
-"""Read CIFAR-10's files without trusting them.
+"""A reader for CIFAR-10's files that is safe with malicious files.
 
-An archive is never unpacked to disk; a pickle is read into plain values and calls no code; shapes
-and labels are checked. The format: https://www.cs.toronto.edu/~kriz/cifar.html
+It never unpacks an archive to disk, runs no code from a pickle, and checks shapes and labels. The
+format: https://www.cs.toronto.edu/~kriz/cifar.html
 """
 
 import io
@@ -20,26 +20,26 @@ FOLDER = "cifar-10-batches-py"
 TRAIN_FILES = tuple(f"data_batch_{i}" for i in range(1, 6))
 TEST_FILE = "test_batch"
 FILES = (*TRAIN_FILES, TEST_FILE)
-BATCH_SIZE = 10_000  # images in a file
+BATCH_SIZE = 10_000  # images per file
 LARGEST_FILE = 64 * 2**20  # bytes; an official batch has 31 MB
 
 
 class DataError(Exception):
-    """The images can't be used; the message names the file and the remedy."""
+    """The images are missing or invalid; the message names the file and the remedy."""
 
 
 def read_images(path: Path) -> tuple["Split", "Split"]:
     """Return ``(train_images, train_labels), (test_images, test_labels)`` of a folder or archive.
 
     Images are uint8 of shape (n, 32, 32, 3), n = 50000 and 10000; labels are uint8 of shape (n, 1),
-    from 0 to 9. Raises DataError, which names the file and the remedy.
+    from 0 to 9. Raises DataError if a file is missing or invalid.
     """
     batches = _read_folder(path) if path.is_dir() else _read_archive(path)
     return _stack([batches[name] for name in TRAIN_FILES]), batches[TEST_FILE]
 
 
 def read_file(path: Path) -> bytes:
-    """Return the content of a batch's file. Raises DataError if it can't be read."""
+    """Return the bytes of a batch file. Raises DataError if it is too large or can't be read."""
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise DataError(
@@ -49,7 +49,7 @@ def read_file(path: Path) -> bytes:
     except OSError as error:
         raise DataError(
             f"{path}: can't be read ({error.strerror}). The folder must hold "
-            f"{', '.join(FILES)}; unpack {ARCHIVE_URL} again."
+            f"{', '.join(FILES)}. To restore it, unpack {ARCHIVE_URL} again."
         ) from error
 
 
@@ -58,7 +58,7 @@ def _read_folder(folder: Path) -> dict[str, "Split"]:
 
 
 def _read_archive(path: Path) -> dict[str, "Split"]:
-    """Return the batches of an archive whose hash has been checked, by name."""
+    """Return an archive's batches by name. The caller has checked the archive's hash."""
     batches: dict[str, Split] = {}
     try:
         with tarfile.open(path, "r:*") as archive:
@@ -78,9 +78,9 @@ def _read_archive(path: Path) -> dict[str, "Split"]:
 
 
 class _Array:
-    """A pickled array of bytes: its shape and its bytes, in place of NumPy's own type.
+    """The substitute for a pickled NumPy array: its shape and its bytes.
 
-    NumPy's types trust the state in a pickle, so a forged one can crash the process.
+    NumPy's own types trust the state in a pickle, so a forged state can crash the process.
     """
 
     shape: Any = ()
@@ -89,11 +89,11 @@ class _Array:
     def __setstate__(self, state: Any) -> None:
         _, self.shape, dtype, fortran, self.content = state
         if dtype != ("u1",) or fortran:
-            raise pickle.UnpicklingError("its array does not hold bytes, row by row")
+            raise pickle.UnpicklingError("its array is not uint8 in row-major order")
 
 
 class _Dtype(tuple[str]):
-    """A pickled dtype: its name and nothing else."""
+    """The substitute for a pickled dtype: its name."""
 
     def __setstate__(self, state: Any) -> None:
         pass
@@ -115,16 +115,15 @@ def _from_buffer(content: Any, dtype: Any, shape: Any, order: Any) -> _Array:
 
 def _encode(text: Any, encoding: Any = "latin1") -> bytes:
     if encoding != "latin1" or not isinstance(text, str):
-        raise pickle.UnpicklingError(f"it asks to encode as {encoding}")
+        raise pickle.UnpicklingError(f"its pickle encodes a string as {encoding}")
     return text.encode("latin1")
 
 
 class _RestrictedUnpickler(pickle._Unpickler):
-    """An unpickler that returns plain values and our substitutes for arrays, and calls nothing
-    else.
+    """An unpickler that builds only plain values and the substitutes for arrays.
 
-    It extends the unpickler written in Python, whose memory grows with the file, not with the sizes
-    that the file states. https://docs.python.org/3/library/pickle.html#restricting-globals
+    It extends the pure-Python unpickler, whose memory use grows with the file, not with the sizes
+    that the file declares. https://docs.python.org/3/library/pickle.html#restricting-globals
     """
 
     SUBSTITUTES: dict[tuple[str, str], Any] = {
@@ -142,26 +141,26 @@ class _RestrictedUnpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in self.SUBSTITUTES:
-            raise pickle.UnpicklingError(f"it asks to call {module}.{name}")
+            raise pickle.UnpicklingError(f"its pickle calls {module}.{name}")
         return self.SUBSTITUTES[module, name]
 
 
 def read_batch(file: IO[bytes], name: str) -> "Split":
     """Return a batch's images, uint8 (n, 32, 32, 3), and labels, uint8 (n, 1), n = 10000.
 
-    `name` is the file's name in errors. Raises DataError if the file holds anything else.
+    `name` names the file in error messages. Raises DataError if its content is invalid.
     """
-    import numpy as np  # here, so that resolving a source needs no NumPy
+    import numpy as np  # imported here, so resolving a source needs no NumPy
 
     def invalid(reason: str) -> DataError:
         return DataError(f"{name}: {reason}. Delete it and unpack {ARCHIVE_URL} again.")
 
     try:
         batch = _RestrictedUnpickler(file, encoding="bytes").load()
-    except Exception as error:  # a damaged pickle can raise nearly anything
+    except Exception as error:  # a damaged pickle can raise almost any error
         raise invalid(f"not a readable batch ({error})") from error
     if not isinstance(batch, dict) or not {b"data", b"labels"} <= set(batch):
-        raise invalid("it has no data and labels")
+        raise invalid("it lacks data or labels")
     data, labels = batch[b"data"], batch[b"labels"]
     if not isinstance(data, _Array) or not isinstance(data.content, bytes):
         raise invalid("its data is not an array of bytes")
@@ -174,7 +173,7 @@ def read_batch(file: IO[bytes], name: str) -> "Split":
     if not all(isinstance(label, int) and 0 <= label <= 9 for label in labels):
         raise invalid("its labels are not whole numbers from 0 to 9")
     pixels = np.frombuffer(data.content, np.uint8).reshape(-1, 3, 32, 32)
-    images = pixels.transpose(0, 2, 3, 1).copy()  # channels last, as Keras has them
+    images = pixels.transpose(0, 2, 3, 1).copy()  # channels last, as in Keras
     return images, np.array(labels, np.uint8)[:, np.newaxis]
 
 

@@ -12,14 +12,14 @@ from onions.images.batches import DataError
 
 ARCHIVE_SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 LARGEST_ARCHIVE = 200 * 2**20  # bytes; the official archive has 170 MB
-TIMEOUT = 10.0  # seconds that the server has to answer
+TIMEOUT = 10.0  # seconds to wait for the server's answer
 SLOWEST = 50_000  # bytes a second; a slower download is aborted
 
 Notify = Callable[[str], None]
 
 
 class DownloadFailed(Exception):
-    """The server did not send the archive; the message says why."""
+    """The server did not send the archive; the message gives the reason."""
 
 
 def download(
@@ -32,11 +32,11 @@ def download(
 ) -> None:
     """Download the official archive from `url`, check its SHA-256, then rename it to `target`.
 
-    `notify` gets a line of progress every two seconds. Raises DownloadFailed if the server does not
-    answer within `timeout` seconds, stalls, or sends anything but the archive, and DataError if the
+    `notify` receives a progress line every two seconds. Raises DownloadFailed if the server does
+    not answer within `timeout` seconds, stalls, or sends a different file, and DataError if the
     archive can't be written.
     """
-    notify(f"Looking for CIFAR-10 at {url} (for {timeout:.0f} s at most)")
+    notify(f"Downloading CIFAR-10 from {url} (timeout {timeout:.0f} s)")
     partial = target.with_name(f"{target.name}.{os.getpid()}.part")
     digest = hashlib.sha256()
     try:
@@ -50,8 +50,8 @@ def download(
         partial.replace(target)
     except OSError as error:
         raise DataError(
-            f"{partial}: can't be written ({error.strerror}). Make room on the disk, or set "
-            "KERAS_HOME to another folder."
+            f"{partial}: can't be written ({error.strerror}). Free disk space, or set KERAS_HOME "
+            "to another folder."
         ) from error
     finally:
         partial.unlink(missing_ok=True)
@@ -60,7 +60,7 @@ def download(
 def _chunks(
     url: str, notify: Notify, timeout: float, clock: Callable[[], float]
 ) -> Iterator[bytes]:
-    """Yield the body of the response; each read waits at most `timeout` seconds."""
+    """Yield the response body in chunks; each read waits at most `timeout` seconds."""
     started = notified = clock()
     received = 0  # bytes
     try:

@@ -1,6 +1,6 @@
 """The outlines of the stand-in's ten classes, as polygons with random proportions.
 
-x runs right and y down, both from -1 to 1. Colour 0 is the body, 1 and 2 its parts, 3 its details.
+x runs right and y runs down, from -1 to 1. Colour 0 is the body, 1 and 2 its parts, 3 its details.
 """
 
 import math
@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 
 Point = tuple[float, float]
-Part = tuple[int, list[Point]]  # which of the picture's colours, and a polygon
+Part = tuple[int, list[Point]]  # the number of a colour, and a polygon
 
 
 def _ellipse(x: float, y: float, rx: float, ry: float, turn: float = 0.0) -> list[Point]:
@@ -64,7 +64,7 @@ def _automobile(rng: random.Random) -> list[Part]:
 
 
 def _truck(rng: random.Random) -> list[Part]:
-    """A tall box, a cab before it, three wheels."""
+    """A tall box, a cab in front, three wheels."""
     top, split = rng.uniform(-0.85, -0.6), rng.uniform(0.3, 0.5)
     load = _box(-1, top, split - 0.04, 0.35)
     cab = [
@@ -110,7 +110,7 @@ def _face(rng: random.Random, width: float, height: float) -> list[Part]:
 
 
 def _cat(rng: random.Random) -> list[Part]:
-    """A face from the front: pointed ears that stand, a small nose, whiskers."""
+    """A face from the front: upright pointed ears, a small nose, whiskers."""
     tip = rng.uniform(0.75, 1.0)
     ears: list[Part] = []
     for side in (-1, 1):
@@ -128,7 +128,7 @@ def _cat(rng: random.Random) -> list[Part]:
 
 
 def _dog(rng: random.Random) -> list[Part]:
-    """A face from the front: ears that hang, a long muzzle with a large nose."""
+    """A face from the front: hanging ears, a long muzzle with a large nose."""
     droop = rng.uniform(0.05, 0.3)
     ears: list[Part] = [
         (1, _ellipse(side * 0.68, droop - 0.1, 0.2, rng.uniform(0.42, 0.55), -side * 0.2))

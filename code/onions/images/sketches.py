@@ -1,10 +1,10 @@
-"""The built-in stand-in for CIFAR-10: pictures of its ten classes that this module draws itself.
+"""The built-in stand-in for CIFAR-10: generated images of its ten classes.
 
-Each picture is drawn from its own seed, at four times its size, and then shrunk: random colours,
-place, size, turn and proportions, light, clutter, something in front of it, and noise. Colours and
-background are drawn the same way for every class, so that only the shape tells what it is.
-Only the standard library's random numbers and Pillow's integer rasters are used: the same seed
-gives the same picture on any machine.
+Each image has its own seed. It is drawn at four times its size, then reduced. Colours, position,
+size, rotation, proportions, clutter, occlusion, light and noise are random. Everything except the
+shape is drawn the same way for every class, so only the shape reveals the class. All random numbers
+come from the standard library, and Pillow draws with integers, so a seed gives the same image on
+every machine.
 """
 
 import math
@@ -24,8 +24,8 @@ from onions.images.shapes import SHAPES, Part, Point
 CLASS_NAMES = tuple(SHAPES)  # in the order of the labels
 SEED = 10
 SPLITS = {"train": 50_000, "test": 10_000}
-SIZE = 32  # pixels a side
-BLOCK = 500  # pictures drawn, and kept, together
+SIZE = 32  # pixels per side
+BLOCK = 500  # images that are drawn and cached together
 
 CANVAS = 4 * SIZE
 
@@ -35,9 +35,9 @@ def load_data(
 ) -> tuple[tuple["Sketches", np.ndarray], tuple["Sketches", np.ndarray]]:
     """Return ``(train_images, train_labels), (test_images, test_labels)``, as Keras' CIFAR-10 does.
 
-    Images are uint8 of shape (50000, 32, 32, 3) and (10000, 32, 32, 3), drawn when they are looked
-    at; labels are uint8 of shape (n, 1), from 0 to 9. Blocks once drawn are kept in a folder of
-    `cache`, where other processes find them; another Pillow draws its own.
+    Images are uint8 of shape (50000, 32, 32, 3) and (10000, 32, 32, 3), drawn on first access;
+    labels are uint8 of shape (n, 1), from 0 to 9. Processes share drawn blocks through `cache`, in
+    a folder for each version of Pillow; None draws without a cache.
     """
     cache = cache and cache / f"pillow-{PIL.__version__}"
     train, test = (
@@ -47,21 +47,22 @@ def load_data(
 
 
 def _in_own_order(blocks: list[int]) -> list[int]:
-    """Return the blocks in another order in each process: those that run side by side find what
-    the others have drawn and kept, and seldom draw the same block at the same time.
+    """Return the blocks in an order that differs between processes.
+
+    Parallel processes then find each other's blocks in the cache, and rarely draw the same block.
     """
     return random.Random(os.getpid()).sample(blocks, len(blocks))
 
 
 def labels(split: str, seed: int = SEED) -> np.ndarray:
-    """Return the labels of a split, uint8 of shape (n,), as many of each class, shuffled."""
+    """Return the shuffled labels of a split, uint8 of shape (n,): the same number of each class."""
     order = [i % len(CLASS_NAMES) for i in range(SPLITS[split])]
     random.Random(f"{seed} {split} labels").shuffle(order)
     return np.array(order, np.uint8)
 
 
 class Sketches(NDArrayOperatorsMixin):
-    """The images of one split, an array that draws a block of pictures when it is first needed."""
+    """The images of one split, as an array that draws each block of images on first access."""
 
     dtype = np.dtype(np.uint8)
     ndim = 4
@@ -76,7 +77,7 @@ class Sketches(NDArrayOperatorsMixin):
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        """Return what an array would; only numbers, slices and lists of images stay lazy."""
+        """Index like an array. Only a number, slice or list of images avoids drawing all blocks."""
         first, *rest = key if isinstance(key, tuple) and key else (key,)
         basic = all(item is None or isinstance(item, int | slice | EllipsisType) for item in rest)
         lazy = isinstance(first, int | slice) or (np.ndim(first) == 1 and not rest)
@@ -132,7 +133,7 @@ class Sketches(NDArrayOperatorsMixin):
 
 
 def _read_block(path: Path) -> np.ndarray | None:
-    """Return a kept block, or None where the file is cut short or something else."""
+    """Return a cached block; None if the file is truncated or invalid."""
     try:
         block = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -142,7 +143,7 @@ def _read_block(path: Path) -> np.ndarray | None:
 
 
 def draw(class_name: str, seed: str) -> np.ndarray:
-    """Return one picture of a class, uint8 of shape (32, 32, 3)."""
+    """Return one image of a class, uint8 of shape (32, 32, 3)."""
     rng = random.Random(seed)
     picture = _background(rng)
     _paint(picture, rng, SHAPES[class_name](rng))
@@ -152,7 +153,7 @@ def draw(class_name: str, seed: str) -> np.ndarray:
 
 
 def _background(rng: random.Random) -> Image.Image:
-    """Return a canvas with a gradient of two colours and some clutter on it."""
+    """Return a canvas with a gradient of two colours and some clutter."""
     ramp = Image.linear_gradient("L").resize((CANVAS, CANVAS))
     ramp = ramp.rotate(rng.choice([0, 90, 180, 270]))
     near, far = (Image.new("RGB", ramp.size, _colour(rng, 60, 210)) for _ in range(2))
@@ -166,7 +167,7 @@ def _background(rng: random.Random) -> Image.Image:
 
 
 def _paint(picture: Image.Image, rng: random.Random, parts: list[Part]) -> None:
-    """Place the parts on the canvas: turned, mirrored, stretched and moved."""
+    """Draw the parts on the canvas: rotated, mirrored, stretched and moved."""
     pen = ImageDraw.Draw(picture)
     colours = [_colour(rng, 0, 90)] + [_colour(rng, 0, 255) for _ in range(3)]
     size = rng.uniform(0.27, 0.46) * CANVAS
@@ -184,7 +185,7 @@ def _paint(picture: Image.Image, rng: random.Random, parts: list[Part]) -> None:
 
 
 def _occlude(picture: Image.Image, rng: random.Random) -> None:
-    """Put one to four blobs in front."""
+    """Draw one to four blobs over the shape."""
     pen = ImageDraw.Draw(picture)
     for _ in range(rng.randint(1, 4)):
         middle = (rng.uniform(0, CANVAS), rng.uniform(0, CANVAS))
@@ -193,7 +194,7 @@ def _occlude(picture: Image.Image, rng: random.Random) -> None:
 
 
 def _light_and_noise(pixels: np.ndarray, rng: random.Random) -> np.ndarray:
-    """Change contrast and brightness, then add noise; whole numbers only, so that it is exact."""
+    """Change contrast and brightness, then add noise, in exact integer arithmetic."""
     contrast, brightness = rng.randint(50, 110), rng.randint(-50, 10)
     strength = rng.randint(14, 40)
     raw = np.frombuffer(rng.randbytes(2 * pixels.size), np.uint8).astype(np.int32)

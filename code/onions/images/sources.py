@@ -1,6 +1,6 @@
 """Choose the source of the images: CIFAR-10, a copy of it, or the built-in stand-in.
 
-The environment variable ``ONIONS_DATA`` chooses: ``auto``, ``cifar10``, ``sketches`` or a path.
+The environment variable ``ONIONS_DATA`` is ``auto``, ``cifar10``, ``sketches`` or a path.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CHOICES = "auto, cifar10, sketches, or the path of a folder or archive"
 OFFICIAL = "CIFAR-10's official files"
-# The official batches' MD5 hashes, from torchvision. They tell an official folder from a variant.
+# The official batches' MD5 hashes, from torchvision. They identify a folder of official files.
 OFFICIAL_MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
     "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
@@ -47,7 +47,7 @@ class Source:
 
     @property
     def module(self) -> str:
-        """The module of this package that reads or draws the images."""
+        """The module that reads or draws the images."""
         return "onions.images.sketches" if self.name == "sketches" else "onions.images.sources"
 
     @property
@@ -57,33 +57,34 @@ class Source:
 
 
 def resolve_source(choice: str = "auto", *, notify: Notify = lambda line: None) -> Source:
-    """Choose the source of the images, and download CIFAR-10 if `choice` needs it.
+    """Return the source of the images for `choice`, a value of ``ONIONS_DATA``.
 
-    `notify` gets lines of progress. Raises DataError if the data is not available.
+    ``auto`` and ``cifar10`` download CIFAR-10 if Keras' cache lacks it; if the download fails,
+    ``auto`` returns the stand-in. `notify` receives progress lines. Raises DataError if the data is
+    not available or not valid.
     """
     if choice == "sketches":
-        return _sketches("ONIONS_DATA=sketches asks for it")
+        return _sketches("ONIONS_DATA=sketches requests it")
     if choice in ("auto", "cifar10"):
         return _keras_or_stand_in(choice, notify)
     path = Path(choice).expanduser()
-    return _from_path(path.resolve(), f"ONIONS_DATA={choice} asks for it")
+    return _from_path(path.resolve(), f"ONIONS_DATA={choice} requests it")
 
 
 def load_images(source: Source) -> tuple["Split", "Split"]:
     """Return ``(train_images, train_labels), (test_images, test_labels)`` of CIFAR-10's files.
 
     Images are uint8 of shape (n, 32, 32, 3), n = 50000 and 10000; labels are uint8 of shape (n, 1),
-    from 0 to 9. Raises DataError, which names the file and the remedy, if a file can't be used or
-    has changed since `source` was resolved.
+    from 0 to 9. Raises DataError if a file is invalid or has changed since `source` was resolved.
     """
     path = Path(source.path)
     if _from_path(path, source.reason).identity != source.identity:
-        raise DataError(f"{path}: it changed while the book was built. Build again.")
+        raise DataError(f"{path}: changed during the build. Build again.")
     return batches.read_images(path)
 
 
 def keras_cache() -> tuple[Path, Path]:
-    """Return where Keras keeps CIFAR-10: the folder and the archive."""
+    """Return the paths of CIFAR-10's folder and archive in Keras' cache."""
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets"
     name = "cifar-10-batches-py-target"
     return home / name / FOLDER, home / f"{name}_archive"
@@ -98,13 +99,13 @@ def _sketches(reason: str) -> Source:
 
 
 def _keras_or_stand_in(choice: str, notify: Notify) -> Source:
-    """Return CIFAR-10 from Keras' cache, after a download if need be; or else the stand-in."""
+    """Return CIFAR-10 from Keras' cache or a download; for `auto`, fall back to the stand-in."""
     for path in keras_cache():
         if path.exists():
             source = _from_path(path, f"ONIONS_DATA={choice}, and Keras has it at {path}")
             if not source.official:
                 raise DataError(
-                    f"{path}: these are not CIFAR-10's official files. Delete the folder to "
+                    f"{path}: not CIFAR-10's official files. Delete the folder to "
                     f"download them, or set ONIONS_DATA={path} to use this folder anyway."
                 )
             return source
@@ -116,8 +117,8 @@ def _keras_or_stand_in(choice: str, notify: Notify) -> Source:
         if choice == "auto":
             return _sketches(f"ONIONS_DATA=auto, but {problem}")
         raise DataError(
-            f"ONIONS_DATA=cifar10: {problem}. Check the network, or download it elsewhere and set "
-            "ONIONS_DATA to the path of the archive; ONIONS_DATA=sketches builds with the stand-in."
+            f"ONIONS_DATA=cifar10: {problem}. Check the network, or download the archive elsewhere "
+            "and set ONIONS_DATA to its path. To use the stand-in, set ONIONS_DATA=sketches."
         ) from error
     return _from_path(archive, f"ONIONS_DATA={choice}, downloaded from {ARCHIVE_URL}")
 
@@ -129,10 +130,12 @@ def _from_path(path: Path, reason: str) -> Source:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(f"{path}: can't be read ({error.strerror}). Choose {CHOICES}.") from error
+        raise DataError(
+            f"{path}: can't be read ({error.strerror}). Set ONIONS_DATA to {CHOICES}."
+        ) from error
     if sha256 != download.ARCHIVE_SHA256:
         raise DataError(
-            f"{path}: this is not CIFAR-10's official archive (SHA-256 {sha256[:12]}…, expected "
+            f"{path}: not CIFAR-10's official archive (SHA-256 {sha256[:12]}…, expected "
             f"{download.ARCHIVE_SHA256[:12]}…). Delete it and download {ARCHIVE_URL} again."
         )
     return Source("cifar10", str(path), sha256, OFFICIAL, reason)
@@ -141,7 +144,7 @@ def _from_path(path: Path, reason: str) -> Source:
 def _from_folder(folder: Path, reason: str) -> Source:
     contents = {name: read_file(folder / name) for name in OFFICIAL_MD5}
     md5 = {n: hashlib.md5(c, usedforsecurity=False).hexdigest() for n, c in contents.items()}
-    if md5 == OFFICIAL_MD5:  # the archive's identity, so that the folder makes no page stale
+    if md5 == OFFICIAL_MD5:  # the archive's identity, so switching to the folder keeps pages fresh
         return Source("cifar10", str(folder), download.ARCHIVE_SHA256, OFFICIAL, reason)
     digest = hashlib.sha256()
     for content in contents.values():

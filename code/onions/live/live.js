@@ -1,5 +1,5 @@
-// `onions live` adds this to each page. It reloads the page when that changes, at the same scroll
-// position and with the same parts open, and shows in a bar what runs and what went wrong.
+// `onions live` adds this script to each page. It reloads a changed page, with the same scroll
+// position and the same open parts, and shows progress and errors in a bar.
 {
   const { page, state } = document.currentScript.dataset;
   const KEY = `onions-live-${page}`;
@@ -21,7 +21,7 @@
     #live pre { margin: 0.4rem 0; white-space: pre-wrap; font-size: 0.85rem; }
     .cell.tag_awaits-run { border-left: 4px dashed var(--color-brand-primary, #7d2265);
       padding-left: 0.75rem; }
-    .tag_awaits-run::before { content: "Not run yet; an output below is from an earlier run";
+    .tag_awaits-run::before { content: "Not run yet; outputs below are from an earlier run";
       font-size: 0.85rem; }`;
   document.head.append(style);
   document.body.append(bar);
@@ -33,7 +33,7 @@
 
   // Handle an event of `LiveSession._tab_event` (onions/live/session.py).
   const show = ({ state: newState, waits, problems: messages, others }) => {
-    // Only once for each state, so that a half-written page does not reload forever.
+    // Reload once per state: otherwise a half-written page would reload forever.
     if (newState !== null && newState !== state && newState !== saved.requested) {
       const open = parts().flatMap((part, index) => (part.open ? [index] : []));
       sessionStorage.setItem(KEY, JSON.stringify({ requested: newState, top: scrollY, open }));
@@ -45,7 +45,7 @@
       ...messages.map((text) => Object.assign(document.createElement("pre"), { textContent: text })),
     );
     if (others.length) {
-      problems.append(`Something is wrong on: ${others.join(", ")}.`);
+      problems.append(`Other pages with problems: ${others.join(", ")}.`);
     }
     bar.hidden = !(waits || problems.hasChildNodes());
   };
@@ -53,7 +53,7 @@
   const events = new EventSource(`/-/events?page=${encodeURIComponent(page)}`);
   events.addEventListener("message", (event) => show(JSON.parse(event.data)));
   events.addEventListener("error", () => {
-    status.textContent = "The preview has ended. `make live` starts it again.";
+    status.textContent = "The preview has ended. Run `make live` to start it again.";
     bar.hidden = false;
   });
 }

@@ -1,4 +1,4 @@
-"""A page's run in a process of its own, which `onions live` can stop."""
+"""A page's run in a separate process, which `onions live` can stop."""
 
 import os
 import platform
@@ -13,16 +13,17 @@ from threading import Thread
 from onions.book.project import Project
 from onions.store.build import Build
 
-KILLED = "The process that ran the page was killed."
+KILLED = "The process that ran the page was killed. Save the page to run it again."
 
 
 class PageProcess:
-    """The process that runs a page; it starts at once.
+    """A process that runs a page; it starts immediately.
 
-    `cell` is the number of the running cell, from 1, of `cells`; both are 0 while the kernel
-    starts. `slot` is as in `onions.run.pool.resource_environment`. `on_change` is called from
-    another thread at each cell, and with True when the run has ended: `seconds` is then how long it
-    took, or `error` says what went wrong.
+    `cell` is the number (from 1) of the running cell, and `cells` the number of all cells; both are
+    0 while the kernel starts. `slot` is as in `onions.run.pool.resource_environment`.
+    `on_change(process, ended)` is called from another thread, at each cell and when the run has
+    ended. Afterwards, `seconds` is the run's duration, and `error` its error message, empty for
+    success.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class PageProcess:
 
 
 def job_slots() -> int:
-    """Return how many pages may run at once; 1 where no page can run, whose run then fails."""
+    """Return how many pages may run at once; 1 if the packages that run pages are missing."""
     try:
         from onions.run.pool import default_jobs
     except ImportError:
@@ -71,7 +72,7 @@ def job_slots() -> int:
 def _run(
     project: Project, page: str, fingerprint: str, build: Build, slot: int, connection: Connection
 ) -> None:
-    """Run a page in this process, and send what `PageProcess` records."""
+    """Run a page in this process, and send its progress and result to `PageProcess`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the parent process
     signal.signal(signal.SIGTERM, _exit_quietly)
     cell_of_cells, seconds, error_message = (0, 0), 0.0, ""
@@ -90,7 +91,7 @@ def _run(
 
 
 def _exit_quietly(number: int, frame: object) -> None:
-    """End this process, without asyncio's messages about unfinished tasks."""
+    """Exit without asyncio's messages about unfinished tasks."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.exit(1)
 
@@ -103,7 +104,7 @@ def _run_and_store(
     slot: int,
     on_cell: Callable[[int, int], None],
 ) -> float:
-    """Run a page and store it; return its seconds. Raises every error of the run."""
+    """Run a page, store it and return its seconds. Raises any error of the run."""
     try:
         from onions.run.pages import run_page, store_page
         from onions.run.pool import KernelRegistry, default_jobs, resource_environment
@@ -111,12 +112,12 @@ def _run_and_store(
         from onions.store.status import PageState
     except ImportError as error:
         raise RuntimeError(
-            f"{error.name} is missing. Only text can be edited with what is installed; to run "
-            "code, `make install LOCK=requirements.lock`."
+            f"{error.name} is missing, so pages can't run. Run "
+            "`make install LOCK=requirements.lock`."
         ) from error
     if build.python != platform.python_version():
         raise RuntimeError(
-            f"The last build ran on Python {build.python}, this is {platform.python_version()}. "
+            f"The last build used Python {build.python}; this is {platform.python_version()}. "
             "Run `onions execute` first."
         )
     check_environment(project.lock, build.python)

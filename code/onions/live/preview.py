@@ -1,8 +1,9 @@
-"""The preview: the book as its files are now, rendered within about a second of an edit.
+"""The preview: the book's current files, rendered about a second after an edit.
 
-`render_preview` renders into ``_build/live``, from which nothing is published. Pending pages show
-the outputs of their last run, and warnings don't stop the build. `RenderProcess` is a process that
-has imported everything beforehand, since imports take most of the time of a small edit.
+`render_preview` renders into ``_build/live``, which is never published. A page is pending if the
+store lacks its full run; it shows the outputs of its last run. Warnings don't stop the build.
+`RenderProcess` imports everything in advance, since imports take most of the time after a small
+edit.
 """
 
 import importlib
@@ -32,7 +33,7 @@ from onions.store.lockfile import LockError
 
 LIVE_FOLDER = "live"  # in `_build`
 GENERATED_PAGES = ("search.html", "404.html")
-# The start of one of Sphinx's warnings; lines up to the next one belong to it.
+# The start of a Sphinx warning, which continues up to the next warning.
 WARNING = re.compile(r"^(?:(?P<path>[^\s:]+)(?::\d+)?: )?(?:WARNING|ERROR|CRITICAL): ", re.M)
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -41,10 +42,11 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 class Preview:
     """The result of a rendering.
 
-    `error` says why nothing could be rendered; the last good pages are then unchanged. `pending`
-    maps each pending page to the fingerprints of its coming runs, the quick one first; `current`
-    maps every other page to the fingerprint of its run. `digests` maps each HTML file to a hash of
-    it. `read` lists the pages that were read again, and `warnings` holds Sphinx's warnings by page.
+    If rendering failed, `error` gives the reason and the last good pages are unchanged. `pending`
+    maps each pending page to its next runs, as fingerprints and builds, the quick run first.
+    `current` maps every other page with code to the fingerprint of its run. `digests` maps each
+    HTML file to its hash. `read` lists the pages that Sphinx read again, and `warnings` holds its
+    warnings by page, under an empty name if they belong to no page.
     """
 
     error: str = ""
@@ -58,8 +60,9 @@ class Preview:
 def render_preview(project: Project, builds: list[Build], last_runs: dict[str, str]) -> Preview:
     """Render the book into ``_build/live/html``.
 
-    Pages run with the last of `builds`; a build before it is a quick run, shown until the full run
-    ends. `last_runs` maps pages to the fingerprint of their last run, as far as it is known.
+    The last of `builds` is for full runs. An earlier build, if any, is for quick runs, which are
+    shown until the full run ends. `last_runs` maps pages to the fingerprint of their last known
+    run.
     """
     preview = Preview()
     try:
@@ -86,7 +89,7 @@ def page_digest(page: bytes) -> str:
 
 
 def _find_pending(project: Project, builds: list[Build], preview: Preview) -> list[Page]:
-    """Sort the pages that run into pending and current ones; return all pages."""
+    """Set `pending` and `current`; return all pages."""
     store, pages = Store(project.store), project.pages()
     fingerprints = FingerprintCache(project, builds[-1])
     for page in pages:
@@ -101,7 +104,7 @@ def _find_pending(project: Project, builds: list[Build], preview: Preview) -> li
 
 
 def _render(project: Project, shown_runs: dict[str, str], preview: Preview) -> str:
-    """Build the site and return Sphinx's warnings; set `error` where the build failed."""
+    """Build the site and return Sphinx's warnings; set `error` if the build failed."""
     work, stderr, messages = project.build / LIVE_FOLDER, sys.stderr, io.StringIO()
     if not work.exists() and (project.build / WORK_FOLDER).exists():
         shutil.copytree(project.build / WORK_FOLDER, work)  # makes the first preview fast
@@ -119,8 +122,8 @@ def _render(project: Project, shown_runs: dict[str, str], preview: Preview) -> s
 
 
 def _sort_warnings(messages: str, project: Project, preview: Preview) -> None:
-    """Set `warnings` by page, without those that a pending run may resolve."""
-    from onions.extension.base.session import session  # which has read the pages by now
+    """Set `read`, and `warnings` except those that a pending run may resolve."""
+    from onions.extension.base.session import session  # the build has set it by now
 
     preview.read = sorted(session().read)
     starts = [*WARNING.finditer(messages)]
@@ -148,12 +151,16 @@ def _hash_pages(html: Path, pages: Collection[str], preview: Preview) -> None:
 
 
 class RenderProcess:
-    """A process that has imported everything, and forks to render.
+    """A process that has imported everything, and renders in forks.
 
-    A fork ends after one rendering, so nothing that Sphinx leaves behind accumulates.
+    Each fork ends after one rendering, so Sphinx's global state does not accumulate.
     """
 
     def __init__(self) -> None:
+        self._stopped = False
+        self._start()
+
+    def _start(self) -> None:
         self._connection, child_connection = get_context("spawn").Pipe()
         self._process = get_context("spawn").Process(
             target=_serve, args=(child_connection,), daemon=True
@@ -162,25 +169,31 @@ class RenderProcess:
         child_connection.close()
 
     def preview(self, project: Project, builds: list[Build], last_runs: dict[str, str]) -> Preview:
-        """Return `render_preview` of these arguments; a `Preview` with an error if it crashes."""
+        """Call `render_preview` in a fork.
+
+        If the process ends, start another and return a `Preview` with an error.
+        """
         try:
             self._connection.send((project, builds, last_runs))
             result: Preview = self._connection.recv()
         except (EOFError, OSError):
-            return Preview(error="The process that renders has ended; the terminal says why.")
+            if not self._stopped:
+                self._start()
+            return Preview(error="The render process has ended. Save a file to retry.")
         return result
 
     def stop(self) -> None:
         """Kill the process and its fork."""
+        self._stopped = True
         if pid := self._process.pid:
             with suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-        self._process.kill()  # it may not lead its group yet
+        self._process.kill()  # it may not lead a group yet
         self._process.join()
 
 
 def _serve(connection: Connection) -> None:
-    """Render each request in a fork of this process, until the other end closes."""
+    """Render each request in a fork of this process, until the connection closes."""
     os.setsid()  # Ctrl-C goes to the parent process, which kills this whole group
     import_everything()
     with suppress(EOFError, KeyboardInterrupt):
@@ -192,10 +205,10 @@ def _serve(connection: Connection) -> None:
             try:
                 result, modules = receiver.recv()
             except EOFError:
-                result, modules = Preview(error="The process that renders was killed."), []
+                result, modules = Preview(error="Rendering was killed. Save a file to retry."), []
             os.waitpid(fork, 0)
             connection.send(result)
-            for name in modules:  # modules that Sphinx imported late; the next fork has them
+            for name in modules:  # Sphinx imported these late; import them for the next fork
                 with suppress(Exception):
                     importlib.import_module(name)
 
@@ -206,7 +219,7 @@ def _render_in_fork(
     """Render, send the result and the names of all imported modules, and end this process."""
     try:
         result = render_preview(project, builds, last_runs)
-    except BaseException:  # the parent process can't see any exception of this one
+    except BaseException:  # the parent process gets no exceptions
         result = Preview(error=traceback.format_exc())
     sender.send((result, [name for name in sys.modules if not name.startswith("__")]))
     os._exit(0)

@@ -1,4 +1,4 @@
-"""The server of `onions live`: the pages, and a stream of events for each open tab."""
+"""The server of `onions live`: the pages, and server-sent events for each open tab."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,8 +14,8 @@ from onions.live.preview import page_digest
 from onions.site.serve import SiteHandler
 
 SCRIPT = Path(__file__).with_name("live.js")
-LIVE_PATH = "-/"  # the path of everything that only the preview has
-HEARTBEAT = 15.0  # seconds between empty events, which reveal that a tab was closed
+LIVE_PATH = "-/"  # the URL path of the preview's script and events
+HEARTBEAT = 15.0  # seconds between empty events, which detect closed tabs
 
 
 class EventChannel:
@@ -26,7 +26,7 @@ class EventChannel:
         self._event_of: Callable[[str], dict[str, Any]] = lambda page: {}
 
     def publish(self, event_of: Callable[[str], dict[str, Any]]) -> None:
-        """Send each tab what `event_of` returns for its page, as in ``setup.html``."""
+        """Send each tab the event that `event_of` returns for its page, such as ``setup.html``."""
         with self._changed:
             self._event_of = event_of
             self._changed.notify_all()
@@ -45,7 +45,7 @@ class EventChannel:
 
 
 class LiveHandler(SiteHandler):
-    """Answers as GitHub Pages would, and adds to each page a script that follows its events."""
+    """A request handler that imitates GitHub Pages and adds ``live.js`` to each page."""
 
     caching = "no-store"
 
@@ -67,7 +67,7 @@ class LiveHandler(SiteHandler):
     def send_body(
         self, status: HTTPStatus, body: bytes, suffix: str = ".html", **headers: str
     ) -> None:
-        """Send a response; to a page, add the script and the page's digest."""
+        """Send a response; add ``live.js`` and the page's digest to HTML."""
         if suffix == ".html":
             name = urlsplit(self.path).path.lstrip("/") or "index.html"
             digest = page_digest(body) if status == HTTPStatus.OK else ""

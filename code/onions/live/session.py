@@ -1,9 +1,8 @@
-"""`onions live`: the book in a browser, updated while somebody writes.
+"""`onions live`: the book in a browser, updated with every edit.
 
-A changed file starts a new preview (`onions.live.preview`), about a second later. Pending pages
-show the outputs of their last run; meanwhile they run in processes of their own, each until it ends
-or its page changes again. Open tabs follow: each reloads when its page changed, and shows what runs
-and what went wrong.
+A changed file starts a new preview (`onions.live.preview`), which takes about a second. A pending
+page shows the outputs of its last run while a separate process runs it; a change of its fingerprint
+cancels the run. Each open tab reloads when its page changes, and shows progress and errors.
 """
 
 import time
@@ -29,7 +28,7 @@ from onions.site.sphinx_build import renderer_sources
 from onions.store.build import Build
 from onions.store.entries import Store
 
-WAKE_SECONDS = 1.0  # how often the main thread checks whether it was interrupted
+WAKE_SECONDS = 1.0  # between the main thread's checks for a Ctrl-C
 
 
 def serve_live(
@@ -38,7 +37,7 @@ def serve_live(
     """Serve the book until interrupted, on `port` of this machine (0: any free port).
 
     `builds` are as in `onions.live.preview.render_preview`; `notify` gets a line about every event.
-    Raises OSError where the port is taken.
+    Raises OSError if the port is taken.
     """
     site = project.build / LIVE_FOLDER / "html"
     site.mkdir(parents=True, exist_ok=True)
@@ -53,7 +52,7 @@ def serve_live(
 
 @dataclass
 class LiveSession:
-    """The main loop, which handles one event after another, and its state."""
+    """The main loop, which handles one event at a time, and its state."""
 
     project: Project
     builds: list[Build]
@@ -62,18 +61,18 @@ class LiveSession:
     events: "SimpleQueue[tuple[Any, ...]]" = field(default_factory=SimpleQueue)
     renderer: RenderProcess = field(default_factory=RenderProcess)
     ended: Event = field(default_factory=Event)
-    preview: Preview | None = None  # the last good one
-    error: str = ""  # why there is no newer preview
-    last_runs: dict[str, str] = field(default_factory=dict)  # by page, a fingerprint
+    preview: Preview | None = None  # the last good preview; a failed preview if there is none
+    error: str = ""  # of the last preview, empty if it succeeded
+    last_runs: dict[str, str] = field(default_factory=dict)  # fingerprints by page
     warnings: dict[str, list[str]] = field(default_factory=dict)  # by page
-    failed: dict[str, str] = field(default_factory=dict)  # by fingerprint, an error message
+    failed: dict[str, str] = field(default_factory=dict)  # error messages by fingerprint
     running: dict[str, PageProcess] = field(default_factory=dict)  # by page
-    edited: list[str] = field(default_factory=list)  # pages, the last edited first
+    edited: list[str] = field(default_factory=list)  # pages, the most recently edited first
     rendering_since: float = 0.0  # seconds of the monotonic clock; 0 if nothing is rendering
     outdated: bool = True  # whether something changed since the last preview started
 
     def run(self, address: str) -> None:
-        """Handle events until interrupted."""
+        """Handle events until interrupted; announce `address` once the first preview is ready."""
         self.notify("Rendering the book …")
         latest = Store(self.project.store).latest_runs()
         self.last_runs = {page: facts["fingerprint"] for page, facts in latest.items()}
@@ -91,7 +90,7 @@ class LiveSession:
                 case "previewed", preview:
                     self._on_previewed(preview)
                     if address and not self.rendering_since:
-                        self.notify(f"Open {address} – Ctrl-C ends it.")
+                        self.notify(f"Open {address} – Ctrl-C stops the preview.")
                         address = ""
                 case "ran", process, True:
                     self._on_run_ended(process)
@@ -108,7 +107,7 @@ class LiveSession:
     def _next_event(self) -> tuple[Any, ...]:
         while True:
             with suppress(Empty):
-                # A Ctrl-C shortly before the wait begins does not end the wait.
+                # Without a timeout, a Ctrl-C just before the wait would go unnoticed.
                 return self.events.get(timeout=WAKE_SECONDS)
 
     def _watch(self, folder: Path, recursive: bool) -> None:
@@ -123,7 +122,7 @@ class LiveSession:
         for path in paths:
             name = self._relative(path).removeprefix("book/").removesuffix(".md")
             self.edited = [name, *(other for other in self.edited if other != name)]
-            if self.preview:  # a saved page is tried again after a failure
+            if self.preview:  # saving a failed page runs it again
                 for fingerprint in self.preview.pending.get(name, ()):
                     self.failed.pop(fingerprint, None)
         if set(paths) & set(renderer_sources()):
@@ -155,7 +154,7 @@ class LiveSession:
             self._render()
             return
         if preview.error and preview.error != self.error:
-            self.notify(f"Not rendered, the last good pages stay:\n{preview.error}")
+            self.notify(f"Rendering failed; the last good pages stay.\n{preview.error}")
         self.error = preview.error
         if preview.error:
             self.preview = self.preview or preview
@@ -169,7 +168,7 @@ class LiveSession:
             self.notify(warning)
 
     def _start_runs(self) -> None:
-        """Start pending runs, the last edited page first; stop the runs that became obsolete."""
+        """Start pending runs, the most recently edited page first; cancel obsolete runs."""
         pending = self.preview.pending if self.preview else {}
         for page, process in list(self.running.items()):
             if process.fingerprint not in pending.get(page, ()):
@@ -182,13 +181,13 @@ class LiveSession:
         runs = [(page, *run) for page in waiting for run in self._next_run(pending[page])]
         free_slots = set(range(job_slots())) - {process.slot for process in self.running.values()}
         for (page, fingerprint, build), slot in zip(runs, free_slots, strict=False):
-            self.notify(f"{page}: runs{_quick(build)} …")
+            self.notify(f"{page}: running{_quick(build)} …")
             self.running[page] = PageProcess(
                 self.project, page, fingerprint, build, slot, self._on_run_changed
             )
 
     def _next_run(self, runs: dict[str, Build]) -> list[tuple[str, Build]]:
-        """Return the next of a page's pending runs as a list; empty once one of them failed."""
+        """Return a page's next run in a list, which is empty if no run is pending or one failed."""
         if runs.keys() & self.failed.keys():
             return []
         store = Store(self.project.store)
@@ -199,7 +198,7 @@ class LiveSession:
 
     def _on_run_ended(self, process: PageProcess) -> None:
         if self.running.get(process.page) is not process:
-            return  # it was stopped
+            return  # it was cancelled
         del self.running[process.page]
         if process.error:
             self.failed[process.fingerprint] = process.error
@@ -211,7 +210,10 @@ class LiveSession:
             self._render()
 
     def _tab_event(self, path: str) -> dict[str, Any]:
-        """Return what a tab shows of its page: the page's state, its pending run, the problems."""
+        """Return the event for a page's tab: the page's digest, pending run and problems.
+
+        The digest is None before the first preview. `others` are other pages with problems.
+        """
         name = path.removesuffix(".html")
         preview = self.preview or Preview()
         failed = {
@@ -223,11 +225,11 @@ class LiveSession:
         waits = ""
         if process := self.running.get(name):
             cell = (
-                f"cell {process.cell} of {process.cells}" if process.cell else "its kernel starts"
+                f"cell {process.cell} of {process.cells}" if process.cell else "starting the kernel"
             )
             waits = f"Running{_quick(process.build)}: {cell}."
         elif name in preview.pending and name not in failed:
-            waits = "Waits for its run."
+            waits = "Waiting to run."
         problems = [self.error, failed.get(name, ""), *self.warnings.get(name, [])]
         problems += self.warnings.get("", [])
         pages_with_problems = {page for page, lines in self.warnings.items() if page and lines}

@@ -1,4 +1,4 @@
-"""Run one page's cells in a kernel of their own, independent of the machine's kernel settings."""
+"""Run one page's cells in a separate kernel, isolated from the user's kernel settings."""
 
 import json
 import os
@@ -26,7 +26,8 @@ from onions.run.pool import KernelRegistry
 from onions.store.build import Build
 
 CELL_LIMIT = 1800  # seconds for one cell
-# Loading the extension as a cell stops the page if it does not load.
+# Run as a cell, since a failing cell stops the page. If an extension in IPython's configuration
+# failed, IPython would only warn.
 PROLOGUE = "%load_ext onions.kernel"
 EPILOGUE = "import json, onions.kernel; print(json.dumps(onions.kernel.run_facts()))"
 
@@ -36,7 +37,7 @@ OnCell = Callable[[int], None]
 
 
 class PageFailed(Exception):
-    """A page can't be stored; the message says where, why and what to do."""
+    """A page can't be stored; the message gives the place, the cause and the remedy."""
 
 
 def run_cells(
@@ -50,11 +51,11 @@ def run_cells(
 ) -> dict[str, Any]:
     """Run all cells in one kernel, in an empty folder; return `onions.kernel.run_facts`.
 
-    `log` gets what the kernel's process writes, and `on_cell` the index of each cell before it
-    runs. `environment` holds the variables for threads and GPUs. The kernel is in `kernels` while
-    it runs. Raises PageFailed, which names the cell.
+    The kernel's process writes to `log`. `on_cell` is called with the index (from 0) of each cell
+    before it runs. `environment` sets the variables for threads and GPUs. The kernel is registered
+    in `kernels` while it runs. Raises PageFailed, which names the cell, if a cell fails.
     """
-    # The path of a socket has at most 107 characters.
+    # This folder also holds the kernel's sockets, whose paths may have at most 107 bytes.
     temporary = None if len(tempfile.gettempdir()) < 60 else "/tmp"  # noqa: S108
     with (
         _event_loop(),
@@ -66,9 +67,9 @@ def run_cells(
             notebook,
             km=_kernel_manager(folder),
             timeout=CELL_LIMIT,
-            # Otherwise the page would show what C++ code logs; now the log gets it.
+            # Write the output of C++ code to `log` instead of the page.
             extra_arguments=["--IPKernelApp.capture_fd_output=False"],
-            # All outputs have arrived by then; TensorFlow would take two seconds to end.
+            # Kill the kernel: all outputs have arrived, and a clean exit of TensorFlow takes 2 s.
             shutdown_kernel="immediate",
         )
         workplace = Path(folder, "page")
@@ -93,7 +94,7 @@ def run_cells(
 
 @contextmanager
 def _event_loop() -> Iterator[None]:
-    """Close the event loop that nbclient opens in each thread and leaves open."""
+    """Close the event loop that nbclient leaves open in each thread."""
     try:
         yield
     finally:
@@ -104,13 +105,13 @@ def _event_loop() -> Iterator[None]:
 def _kernel(
     client: NotebookClient, kernels: KernelRegistry, **options: Any
 ) -> Iterator[Popen[bytes]]:
-    """Start a kernel, wait until it is ready, and shut it down at the end.
+    """Start a kernel, yield its process when it is ready, and shut it down after the block.
 
-    It is in `kernels` as long as its process exists.
+    The kernel is registered in `kernels` while its process exists.
     """
     client.start_new_kernel(**options)
     manager: Any = client.km
-    process: Popen[bytes] = manager.provisioner.process  # leads a group of its own
+    process: Popen[bytes] = manager.provisioner.process  # leads its own process group
     kernels.add(process.pid)
     try:
         with client.setup_kernel(cleanup_kc=True):
@@ -120,16 +121,16 @@ def _kernel(
 
 
 def _kernel_manager(folder: str) -> AsyncKernelManager:
-    """Return a manager of this environment's own kernel; ignore all other kernels."""
+    """Return a manager of this Python environment's kernel; ignore all other kernel specs."""
     config = Config()
     config.KernelManager.transport = "ipc"
-    config.KernelManager.ip = f"{folder}/kernel"  # sockets, outside the page's working folder
+    config.KernelManager.ip = f"{folder}/kernel"  # the sockets, outside the page's working folder
     specs = KernelSpecManager(kernel_dirs=[])
     return AsyncKernelManager(kernel_name=KERNEL_NAME, kernel_spec_manager=specs, config=config)
 
 
 def _environment(build: Build, folder: str) -> dict[str, str]:
-    """Return the kernel's environment: the build's choices, and no personal settings."""
+    """Return the kernel's environment: the build's choices, and empty Keras and IPython folders."""
     return os.environ | {
         "ONIONS_SOURCE": json.dumps(asdict(build.source)),
         "ONIONS_PROFILE": build.profile,
@@ -143,7 +144,10 @@ def _environment(build: Build, folder: str) -> dict[str, str]:
 
 
 def _run_hidden(client: NotebookClient, source: str) -> str:
-    """Run a line that is not on the page, without counting it; return its printed text."""
+    """Run a line that is not on the page, and return its printed text.
+
+    The line does not change the execution counts of the page's cells.
+    """
     cell = nbformat.v4.new_code_cell(source)
     page_notebook = client.nb
     client.nb = nbformat.v4.new_notebook(cells=[cell])
@@ -169,29 +173,29 @@ def _crash(page: Page, index: int, cell: NotebookNode, error: CellExecutionError
 def _death(page: Page, index: int, process: Popen[bytes], log: str) -> str:
     code = process.poll()
     if code == -signal.SIGKILL:
-        how = f"was killed, as the system does when memory runs out.\n{USE_FEWER_JOBS}"
+        how = f"was killed, probably because memory ran out.\n{USE_FEWER_JOBS}"
     elif code is not None and code < 0:
-        how = f"died of {signal.Signals(-code).name}."
+        how = f"died with {signal.Signals(-code).name}."
     else:
-        how = "ended by itself."
-    return f"{_place(page, index)}: the kernel {how}\nIts log: {log}"
+        how = "exited unexpectedly."
+    return f"{_place(page, index)}: the kernel {how}\nRead its log: {log}"
 
 
 def _too_long(page: Page, index: int) -> str:
     return (
-        f"{_place(page, index)}: it ran for more than {CELL_LIMIT} s, the limit for a cell.\n"
-        "Let it do less, or split it."
+        f"{_place(page, index)}: the cell ran for more than {CELL_LIMIT} s, the limit for a cell.\n"
+        "Reduce its work, or split it."
     )
 
 
 def _place(page: Page, index: int, line: int = 1) -> str:
-    """Return the place of a cell's line (from 1) in the page."""
+    """Return the place of a cell's line (from 1): the cell, the file and the line in the file."""
     cell = page.cells[index]
     return f"cell {index + 1} of {len(page.cells)}, {page.path}:{cell.line + line - 1}"
 
 
 def _line_in_cell(traceback: str, count: int | None) -> int:
-    """Return the line (from 1) that IPython names in the cell with this execution count."""
+    """Return the cell's line (from 1) that IPython's traceback names, or 1 if there is none."""
     plain = re.sub(r"\x1b\[[0-9;]*m", "", traceback)
     match = re.search(rf"Cell In\[{count}\], line (\d+)", plain)
     return int(match[1]) if match else 1

@@ -1,4 +1,4 @@
-"""Compare a page's claims with its run: a page with a false claim fails, and says which."""
+"""Check a page's claims against its run; a false claim fails the page."""
 
 from onions.book.page import Page, claimed_sentences
 from onions.claims import Claim
@@ -6,11 +6,14 @@ from onions.run.cells import PageFailed
 
 
 class ClaimsFailed(PageFailed):
-    """A page ran to its end, but one of its claims is false in this run."""
+    """A page ran to its end, but at least one of its claims is false in this run."""
 
 
 def check_claims(page: Page, recorded: list[tuple[int, Claim]]) -> None:
-    """Raise ClaimsFailed with every false claim, its place and its measures."""
+    """Raise ClaimsFailed, which lists every false claim, if there are any.
+
+    `recorded` holds each claim with the index (from 0) of its cell.
+    """
     false = [(index, claim) for index, claim in recorded if claim["holds"] is False]
     if not false:
         return
@@ -21,4 +24,4 @@ def check_claims(page: Page, recorded: list[tuple[int, Claim]]) -> None:
         places = (n for n, text in claimed_sentences(cell) if text == claim["sentence"])
         lines.append(f"  {page.path}:{next(places, cell.line)}  “{claim['sentence']}”")
         lines += [f"    {name} = {value}" for name, value in claim["measures"].items()]
-    raise ClaimsFailed("\n".join([*lines, "Correct the sentence, or what it is about."]))
+    raise ClaimsFailed("\n".join([*lines, "Correct the sentence or the code."]))

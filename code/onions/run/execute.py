@@ -1,6 +1,6 @@
-"""Decide which pages have to run, and run them.
+"""Find the stale pages and run them.
 
-Finished pages are in the store at once, so an interrupted build resumes where it stopped.
+Each page is stored as soon as it finishes, so an interrupted build resumes where it stopped.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from onions.store.status import PageState, page_states, reference_states
 
 @dataclass
 class ExecutionReport:
-    """The pages of an execution: fresh before it, executed (seconds), failed (message)."""
+    """The names of the fresh pages, the seconds of executed pages, the errors of failed pages."""
 
     fresh: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -40,12 +40,13 @@ def execute(
 ) -> ExecutionReport:
     """Execute every page whose fingerprint is not in the store.
 
-    `choice` is the value of ``ONIONS_DATA``. `jobs` is how many pages run at once, by default one
-    for each GPU or core. `shard` (i, n) runs the i-th of n parts, from 1. With `seeds`, the pages
-    that ask for reference runs are run once from each of so many other seeds, instead of the book;
-    their claims are only recorded. With `pages`, named as for `select_pages`, no others run. Errors
-    of pages are printed to the standard error stream at once. Raises DataError, LockError,
-    PageError or EnvironmentMismatch before anything runs, and OSError where it can't write.
+    `choice` is the value of ``ONIONS_DATA``. `jobs` is the number of pages that run at once, by
+    default the number of GPUs or, without GPUs, of cores. `shard` (i, n) runs the i-th of n shards,
+    from 1. If `seeds` is not 0, execute the reference runs instead of the book: each page with
+    ``reference: true`` runs once for each of `seeds` other seeds, and false claims are only
+    recorded. `pages`, named as for `select_pages`, limits the run to these pages. Page errors are
+    printed to stderr immediately. Raises DataError, LockError, PageError or EnvironmentMismatch
+    before anything runs; OSError if a file can't be written.
     """
     console = plain_console()
     with build_lock(project.build, console.print):
@@ -57,18 +58,18 @@ def execute(
         selected = {page.name for page in select_pages(project, pages)}
         stale = [state for state in states if state.page.name in selected and not state.fresh]
         if stale:
-            from onions.run.pages import run_pages  # here, since most often nothing is stale
+            from onions.run.pages import run_pages  # slow to import, and rarely needed
 
             check_environment(project.lock, build.python)
             if build.source.name == "cifar10":
-                load_images(build.source)  # checks every file before the first page runs
+                load_images(build.source)  # checks every file before a page runs
         if not seeds:
             build.write(project.store)
         report = ExecutionReport(fresh=[state.name for state in states if state.fresh])
         for state in stale:
             console.print(f"{state.name}: {'; '.join(state.reasons)}", style="dim")
         if report.fresh:
-            console.print(f"Nothing changed: {', '.join(report.fresh)}.", style="dim")
+            console.print(f"Fresh: {', '.join(report.fresh)}.", style="dim")
         stale = _pages_of_shard(stale, shard, project, console)
         if stale:
             report.seconds, report.failed = run_pages(longest_first(stale), project, jobs, console)
@@ -78,7 +79,7 @@ def execute(
 def _pages_of_shard(
     stale: list[PageState], shard: tuple[int, int], project: Project, console: Console
 ) -> list[PageState]:
-    """Return the pages of this shard, and print their names."""
+    """Return the pages of this shard; print their names if there are several shards."""
     number, count = shard
     if count == 1:
         return stale

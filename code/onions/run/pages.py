@@ -1,6 +1,6 @@
-"""Run pages in parallel, each in a kernel of its own, and store each that succeeds.
+"""Run pages in parallel, each in its own kernel, and store the successful runs.
 
-A page that fails does not stop the others.
+A failing page does not stop the others.
 """
 
 import sys
@@ -30,10 +30,10 @@ from onions.store.status import PageState
 def run_pages(
     stale: list[PageState], project: Project, jobs: int | None, console: Console
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Run pages in order, `jobs` at once, by default one for each GPU or core.
+    """Run pages in order, `jobs` at once; None means one per GPU or, without GPUs, per core.
 
-    Return the seconds of each stored page, and the error message of each other page, by name. Error
-    messages are also printed to the standard error stream at once.
+    Return the seconds of each stored page and the error message of each failed page, by name. Error
+    messages are also printed to stderr immediately.
     """
     jobs = min(jobs or default_jobs(), len(stale))
     kernels, progress = KernelRegistry(), PageProgress(console)
@@ -44,7 +44,7 @@ def run_pages(
         on_cell = progress.start(state.name, len(state.page.cells), state.last_run.get("seconds"))
         return run_page(state, project, on_cell, resource_environment(slot, jobs), kernels)
 
-    # In this thread, since Python 3.11 can't parse code in two threads at once
+    # Runs in this thread only: Python 3.11 can't parse code in two threads at once
     # (https://github.com/python/cpython/issues/106905).
     def finish(state: PageState, future: "Future[PageRun]") -> None:
         name, page_run = state.name, future.result()
@@ -52,7 +52,7 @@ def run_pages(
         try:
             store_page(page_run, state, project)
         except PageFailed as error:
-            verb = "claims something untrue" if isinstance(error, ClaimsFailed) else "failed"
+            verb = "has a false claim" if isinstance(error, ClaimsFailed) else "failed"
             failed[name] = textwrap.indent(str(error), "  ")
             print(f"\n{name} {verb}\n{failed[name]}\n", file=sys.stderr, flush=True)
             console.print(f"{name}: {verb}", style="red")
@@ -67,7 +67,7 @@ def run_pages(
 
 @dataclass
 class PageRun:
-    """A finished run of a page: its outputs, the kernel's facts, and the error if there was one."""
+    """A finished run of a page: its notebook, the kernel's facts, its duration and its error."""
 
     notebook: NotebookNode
     facts: dict[str, Any] = field(default_factory=dict)
@@ -82,7 +82,7 @@ def run_page(
     environment: dict[str, str],
     kernels: KernelRegistry,
 ) -> PageRun:
-    """Run a page. An error becomes part of the result, so that other pages still run.
+    """Run a page and return the result, including any error, so the other pages still run.
 
     `on_cell`, `environment` and `kernels` are as in `onions.run.cells.run_cells`.
     """
@@ -105,10 +105,10 @@ def run_page(
 
 
 def store_page(page_run: PageRun, state: PageState, project: Project) -> None:
-    """Store a page that ran without an error and whose claims hold.
+    """Store a page's run if it had no error and no claim is false.
 
-    Raises PageFailed, which says what went wrong, where, and where the outputs are; ClaimsFailed
-    where a claim is false.
+    Raises ClaimsFailed if a claim is false, PageFailed for any other error. The message gives the
+    place, the cause and the file with the outputs.
     """
     try:
         _store(page_run, state, project)
@@ -124,12 +124,16 @@ def _store(page_run: PageRun, state: PageState, project: Project) -> None:
     recorded = list(claims(page_run.notebook))
     sentences = sorted(claim["sentence"] for _, claim in recorded)
     if sentences != sorted(page_run.facts.pop("claimed")):
-        raise PageFailed("it cleared away the record of a claim; remove what clears the output")
-    if not build.seed_offset:  # a reference run is there to see which claims fail
+        raise PageFailed(
+            f"{page.path}: the record of a claim was cleared. Remove the code that clears it."
+        )
+    if not build.seed_offset:  # reference runs record false claims
         check_claims(page, recorded)
     parts = components(project.page(page.name), project, build)
     if fingerprint_of(parts) != state.fingerprint:
-        raise PageFailed("its code, or a module of ours, changed while it ran; execute again")
+        raise PageFailed(
+            f"{page.path}: its code or a module changed while it ran. Run `onions execute` again."
+        )
     Store(project.store).write(
         state.fingerprint,
         page_run.notebook,
@@ -143,16 +147,16 @@ def _store(page_run: PageRun, state: PageState, project: Project) -> None:
 
 
 def _explain(error: Exception, state: PageState, project: Project, notebook: NotebookNode) -> str:
-    """Return an error message that names the file with the outputs so far."""
+    """Save the outputs so far, and return an error message that names their file."""
     lines = [str(error)]
     if not isinstance(error, PageFailed):
-        lines = [f"{type(error).__name__}: {error}. The kernel's log: {_log_path(state, project)}"]
+        lines = [f"{type(error).__name__}: {error}. Read the log: {_log_path(state, project)}"]
     path = project.build / "failed" / f"{state.name.replace('/', '-')}.ipynb"
     try:
         write_atomic(path, nbformat.writes(notebook))
-        lines.append(f"Its outputs are kept in {path}")
+        lines.append(f"The outputs so far are in {path}")
     except Exception as problem:  # a full disk, or an output that is not JSON
-        lines.append(f"Its outputs could not be kept: {problem}")
+        lines.append(f"The outputs so far could not be saved: {problem}")
     return "\n".join(lines)
 
 

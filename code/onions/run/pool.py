@@ -1,4 +1,4 @@
-"""Parallel runs: how many pages at once, and each kernel's share of the machine."""
+"""Parallel runs: the number of pages at once, and each kernel's share of cores and GPUs."""
 
 import os
 import signal
@@ -14,15 +14,15 @@ from onions.kernel import cores
 
 T = TypeVar("T")
 
-# Seconds. A signal that arrives shortly before a thread waits for a lock does not end that wait. So
-# the main thread wakes now and then; else it would see a Ctrl-C only when a page ends.
+# Seconds between wake-ups of the main thread. A signal just before a wait for a lock does not
+# interrupt the wait, so without wake-ups a Ctrl-C could go unnoticed until a page ends.
 WAKE_SECONDS = 1.0
 
-NVIDIA = Path("/proc/driver/nvidia/gpus")  # a folder for each GPU that the driver knows
+NVIDIA = Path("/proc/driver/nvidia/gpus")  # contains a folder for each GPU
 
 
 class KernelRegistry:
-    """The running kernels, so that an interruption leaves none behind."""
+    """The running kernels; `stop` kills them when the build is interrupted."""
 
     def __init__(self) -> None:
         self._groups: set[int] = set()
@@ -30,19 +30,19 @@ class KernelRegistry:
         self.stopped = False
 
     def add(self, pid: int) -> None:
-        """Register a kernel by its process, the leader of a group; kill it if all are to stop."""
+        """Register a kernel by its process group's leader; kill it if `stop` was called before."""
         with self._lock:
             self._groups.add(pid)
             if self.stopped:
                 _kill(pid)
 
     def remove(self, pid: int) -> None:
-        """Forget a kernel that has ended."""
+        """Unregister a kernel that has ended."""
         with self._lock:
             self._groups.discard(pid)
 
     def stop(self) -> None:
-        """Kill all kernels and their children; a kernel that starts later dies at once."""
+        """Kill all kernels and their children, and every kernel that is added later."""
         with self._lock:
             self.stopped = True
             for pid in self._groups:
@@ -56,11 +56,11 @@ def run_parallel(
     jobs: int,
     kernels: KernelRegistry,
 ) -> None:
-    """Call `work(item, slot)` for all items in threads, at most `jobs` at once, in order.
+    """Call `work(item, slot)` in a thread for each item, in order, at most `jobs` at once.
 
-    While a call works, no other has its `slot`, from 0 to jobs − 1. `finish` is called in this
-    thread, which is the main one. An interruption kills `kernels`, waits until every thread has
-    ended (nothing interrupts that), and is raised again.
+    `slot` is from 0 to `jobs` − 1; calls that run at the same time have different slots. Call
+    `finish(item, future)` in this thread, which must be the main thread. If an exception or a
+    Ctrl-C interrupts the work, kill `kernels`, wait for all threads, and raise it again.
     """
     slots: SimpleQueue[int] = SimpleQueue()
     for slot in range(jobs):
@@ -90,17 +90,17 @@ def run_parallel(
 
 
 def default_jobs() -> int:
-    """Return how many pages to run at once: one for each GPU, or else one for each core."""
+    """Return how many pages to run at once: one for each GPU or, without GPUs, for each core."""
     return len(_gpus()) or cores()
 
 
 def resource_environment(slot: int, jobs: int) -> dict[str, str]:
     """Return the environment variables that give a kernel its share of the machine.
 
-    On CPUs a kernel gets one thread, however many pages run. With more threads, sums are added in
-    another order, so digits would depend on the machine and on which pages are stale. One thread
+    On CPUs a kernel gets one thread, however many pages run. More threads would add floats in
+    another order, so results would depend on the machine and on which pages are stale. One thread
     costs little, since small networks can't keep several cores busy. On GPUs a kernel gets the GPU
-    of its slot, and a share of the cores.
+    of its slot and an equal share of the cores.
     """
     gpus = _gpus()
     threads = str(max(1, cores() // jobs)) if gpus else "1"
@@ -116,7 +116,7 @@ def resource_environment(slot: int, jobs: int) -> dict[str, str]:
 
 
 def _gpus() -> list[str]:
-    """Return the ids of the GPUs that CUDA may use: those in CUDA_VISIBLE_DEVICES, or all."""
+    """Return the ids of the GPUs in CUDA_VISIBLE_DEVICES or, if it is not set, of all GPUs."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:  # "" and "-1" mean none
         return [name for name in chosen.split(",") if name.strip() and name.strip() != "-1"]
@@ -125,7 +125,7 @@ def _gpus() -> list[str]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ignore Ctrl-C and the like for a moment."""
+    """Ignore SIGINT and SIGTERM during the block."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     handlers = [signal.signal(number, signal.SIG_IGN) for number in numbers]
     try:
@@ -136,5 +136,5 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _kill(pid: int) -> None:
-    with suppress(OSError):  # it may have ended, or its id may belong to another user now
+    with suppress(OSError):  # it has ended, or another user's process has its id
         os.killpg(pid, signal.SIGKILL)

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from onions.run.cells import OnCell  # which takes as long to import as all the rest
+    from onions.run.cells import OnCell  # slow to import
 
 
 def plain_console() -> Console:
@@ -39,11 +39,12 @@ class PageProgress:
         self.live.stop()
 
     def start(self, name: str, total: int, last_seconds: float | None) -> "OnCell":
-        """Show a page of `total` cells, and how long its last run took; return a callback that is
-        to be called with the index of each cell.
+        """Show a page of `total` cells, with the seconds of its last run if they are known.
+
+        Return a callback, to be called with the index (from 0) of each cell before it runs.
         """
         started = time.monotonic()
-        last_time = f"last time {last_seconds:.0f} s" if last_seconds else ""
+        last_time = f"last run {last_seconds:.0f} s" if last_seconds else ""
         row = self.live.add_task(name, total=total, cell=1, last_time=last_time)
         self.rows[name] = row
 

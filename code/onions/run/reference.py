@@ -1,4 +1,4 @@
-"""Write the reference runs: the results of pages that ran from other seeds."""
+"""Write the reference runs: the results of pages run from other seeds."""
 
 import json
 from datetime import UTC, datetime
@@ -17,9 +17,9 @@ from onions.store.status import PageState, reference_states
 
 
 def write_reference_runs(project: Project, build: Build, seeds: int) -> list[PageState]:
-    """Write the finished runs into the book, in place of the set with the same data and device.
+    """Write the finished runs into the book, replacing the set with the same data and device.
 
-    Return the missing runs; while there are any, nothing is written. Raises OSError.
+    If runs are missing, return them and write nothing. Raises OSError if the file can't be written.
     """
     states = reference_states(project, build, seeds)
     missing = [state for state in states if not state.fresh]
@@ -34,7 +34,7 @@ def write_reference_runs(project: Project, build: Build, seeds: int) -> list[Pag
 
 
 def _new_set(states: list[PageState], store: Store, build: Build) -> dict[str, Any]:
-    """Return the set of runs with one build, each page's runs in the order of their seeds."""
+    """Return the set of a build's reference runs, with each page's runs ordered by seed."""
     pages: dict[str, list[NotebookNode]] = {}
     for state in states:
         if entry := store.read(state.fingerprint):
@@ -57,7 +57,7 @@ def _new_set(states: list[PageState], store: Store, build: Build) -> dict[str, A
 
 
 def _page_runs(entries: list[NotebookNode]) -> dict[str, Any]:
-    """Return the results of a page's runs, by the names of its measures, claims and trainings."""
+    """Return the measures, claims and curves of a page's runs, by name."""
     values: dict[str, list[Value]] = {}
     held: dict[str, list[bool | None]] = {}
     curves: dict[str, dict[str, list[list[float]]]] = {}

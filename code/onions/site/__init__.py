@@ -1,4 +1,5 @@
-"""From the store to the finished site: ``render`` (with ``sphinx_build``), ``gate``, ``serve``.
+"""Make the site from the store, check it and serve it.
 
-``bundle`` makes the EPUB, the PDF and the zip, and ``browser`` starts Chromium.
+``render`` and ``sphinx_build`` make the site, ``gate`` checks it, and ``serve`` is a local server.
+``bundle`` makes the EPUB, the PDF and the zip; ``browser`` starts Chromium.
 """

@@ -14,12 +14,12 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 class NoBrowser(Exception):
-    """Chromium is missing or does not start; the message says what to do."""
+    """Chromium is missing or does not start; the message gives the remedy."""
 
 
 @contextmanager
 def launch_chromium() -> Iterator["Browser"]:
-    """Start Chromium, and close it when the block ends. Raises NoBrowser."""
+    """Start Chromium and close it after the block. Raises NoBrowser if it can't be started."""
     path = find_chromium()
     from playwright.sync_api import Error, sync_playwright
 
@@ -27,7 +27,7 @@ def launch_chromium() -> Iterator["Browser"]:
         try:
             browser = playwright.chromium.launch(
                 executable_path=path,
-                # Containers have no sandbox; only our own pages are opened here.
+                # Chromium's sandbox fails in containers, and only trusted pages are opened.
                 args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
             )
         except Error as error:
@@ -37,9 +37,9 @@ def launch_chromium() -> Iterator["Browser"]:
 
 
 def find_chromium() -> str:
-    """Return the path of a Chromium: $CHROMIUM, one on the PATH, or Playwright's own.
+    """Return the path of Chromium: $CHROMIUM, the first on the PATH, or Playwright's.
 
-    Raises NoBrowser.
+    Raises NoBrowser if Playwright or Chromium is missing.
     """
     try:
         from playwright.sync_api import sync_playwright
@@ -50,9 +50,9 @@ def find_chromium() -> str:
         if path := shutil.which(name):
             return path
     if configured:
-        raise NoBrowser(f"CHROMIUM is {configured}, which is not a program.")
+        raise NoBrowser(f"CHROMIUM={configured}: no such program. Set it to the path of Chromium.")
     with sync_playwright() as playwright:
         path = playwright.chromium.executable_path
     if not Path(path).exists():
-        raise NoBrowser("no Chromium was found. Run `make browser`, or set CHROMIUM to its path.")
+        raise NoBrowser("Chromium is missing. Run `make browser`, or set CHROMIUM to its path.")
     return path

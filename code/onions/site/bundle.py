@@ -1,8 +1,8 @@
-"""The bundle: the book as an EPUB and as a PDF, both made from the store, and its site as a zip.
+"""The bundle: the book as an EPUB and a PDF, made from the store, and its site as a zip.
 
 `onions.extension.downloads.epub` adapts the pages, and Sphinx's epub builder writes them as XHTML.
-The EPUB packs these pages. For the PDF, they become one document with the solutions at its end,
-which Chromium prints.
+The EPUB contains these pages. For the PDF, Chromium prints them as one document, with the solutions
+at the end.
 """
 
 import shutil
@@ -22,20 +22,21 @@ from onions.site.sphinx_build import build_book
 
 NAME = "networks-are-like-onions"
 CONTENTS, COVER = "nav.xhtml", "_static/cover.svg"
-# For each element that an EPUB must declare for a page: the word in the package.
+# For each element, the property that EPUB 3's manifest requires for pages with this element.
 PROPERTIES = {"svg": "svg", "math": "mathml"}
-ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # of every file, so that the same site makes the same zip
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # of every file: equal sites make equal zips
 FOOTER = '<p style="width: 100%; font: 9px sans-serif; text-align: center" class="pageNumber"></p>'
 
 
 def make_bundle(project: Project, notify: Callable[[str], None]) -> list[Path]:
-    """Make the three files in ``_build/bundle`` and return their paths.
+    """Make the EPUB, the PDF and the zip in ``_build/bundle``; return their paths in this order.
 
-    Also renders the site. Calls `notify` before each step. Raises SiteError where a page is stale
-    or not well-formed, or where Sphinx warns; NoBrowser where there is no Chromium.
+    Also renders the site. Calls `notify` with a line before each step. Raises NoBrowser if Chromium
+    is missing or does not start, SiteError if a page is not well-formed or can't be built, and the
+    errors of `render`.
     """
     runs = [state.last_run["executed"][:10] for state in check_fresh(project)]
-    find_chromium()  # before the slow steps
+    find_chromium()  # fail before the slow steps
     notify("Rendering the site.")
     site = render(project).parent
     work = project.build / "offline"
@@ -45,11 +46,11 @@ def make_bundle(project: Project, notify: Callable[[str], None]) -> list[Path]:
         "html_static_path": [str(PACKAGE / "extension" / "downloads" / "static")],
         "epub_css_files": ["bundle.css"],
         "epub_cover": (COVER, "epub-cover.html"),
-        "template_bridge": "",  # no security policy, since no script runs
+        "template_bridge": "",  # omits the security policy, since no script runs
         "version": max(runs, default="never"),
     }
     if build_book(project, work, "epub", options) != 0:
-        raise SiteError("the pages could not be written (see above).")
+        raise SiteError("the pages could not be built. Correct the problems above.")
     folder = work / "epub"
     epub, pdf, site_zip = (work / f"{NAME}.{extension}" for extension in ("epub", "pdf", "zip"))
     package = _read(folder, "content.opf")
@@ -58,7 +59,7 @@ def make_bundle(project: Project, notify: Callable[[str], None]) -> list[Path]:
     _pack_epub(folder, package, pages, epub)
     notify("Printing the PDF.")
     _print_pdf(_join_pages(pages), folder / "book.xhtml", pdf)
-    notify("Zipping the site; its index.html opens in a browser, without a server or a network.")
+    notify("Zipping the site. Its index.html opens in a browser without a server or a network.")
     _zip_site(site, site_zip)
     target = project.build / "bundle"
     target.mkdir(exist_ok=True)
@@ -66,15 +67,17 @@ def make_bundle(project: Project, notify: Callable[[str], None]) -> list[Path]:
 
 
 def _read(folder: Path, name: str) -> Document:
-    """Parse a file of the EPUB. Raises SiteError where it is not well-formed."""
+    """Parse a file of the EPUB. Raises SiteError if it is not well-formed."""
     try:
         return parse(str(folder / name))  # noqa: S318, our own pages
     except ExpatError as error:
-        raise SiteError(f"{folder / name}: not XHTML, which an EPUB needs: {error}") from error
+        raise SiteError(
+            f"{folder / name}: not well-formed XHTML ({error}). Correct the page's HTML."
+        ) from error
 
 
 def _page_names(package: Document) -> list[str]:
-    """Return the pages' names in reading order: the title page, the contents, the chapters."""
+    """Return the pages' names in reading order: title page, contents, chapters."""
     items = package.getElementsByTagName("item")
     names = {item.getAttribute("id"): unquote(item.getAttribute("href")) for item in items}
     first, *others = package.getElementsByTagName("itemref")
@@ -83,19 +86,19 @@ def _page_names(package: Document) -> list[str]:
 
 
 def _pack_epub(folder: Path, package: Document, pages: dict[str, Document], target: Path) -> None:
-    """Zip the pages and the files that they show, and complete the package's list of them."""
+    """Zip the pages and the files that they link to, with a manifest of exactly these files."""
     [manifest] = package.getElementsByTagName("manifest")
     items = {unquote(i.getAttribute("href")): i for i in manifest.getElementsByTagName("item")}
     linked = {path for name, page in pages.items() for *_, path, _ in _links(page, name)}
     for name in items.keys() - pages.keys() - linked - {"toc.ncx"}:
-        manifest.removeChild(items.pop(name))  # a file that only a site's style sheets use
+        manifest.removeChild(items.pop(name))  # used only by the site's style sheets
     for name, page in pages.items():
         properties = [word for tag, word in PROPERTIES.items() if page.getElementsByTagName(tag)]
         if properties:
             items[name].setAttribute("properties", " ".join(properties))
     items[COVER].setAttribute("properties", "cover-image")
     with ZipFile(target, "w", ZIP_DEFLATED) as archive:
-        # The first file, as the format asks.
+        # EPUB requires this file to be first and uncompressed.
         archive.writestr("mimetype", "application/epub+zip", ZIP_STORED)
         archive.write(folder / "META-INF" / "container.xml", "META-INF/container.xml")
         archive.writestr("content.opf", package.toxml())
@@ -104,10 +107,7 @@ def _pack_epub(folder: Path, package: Document, pages: dict[str, Document], targ
 
 
 def _links(page: Document, name: str) -> Iterator[tuple[Element, str, str, str]]:
-    """Yield each link of a page within the book.
-
-    A link is its element, the name of the attribute, the path of its target, and the id there.
-    """
+    """Yield a page's links within the book: element, attribute, target path and target id."""
     for element in page.getElementsByTagName("*"):
         for attribute in ("href", "src"):
             parts = urlsplit(element.getAttribute(attribute))
@@ -117,8 +117,8 @@ def _links(page: Document, name: str) -> Iterator[tuple[Element, str, str, str]]
 
 
 def _join_pages(pages: dict[str, Document]) -> Document:
-    """Move all pages into the first one, with the solutions as the last chapter, and return it."""
-    book = next(iter(pages.values()))  # with the head that all pages have
+    """Move all pages into the first, with the solutions as the last chapter, and return it."""
+    book = next(iter(pages.values()))  # all pages have the same head
     chapters = []
     for name, page in pages.items():
         _make_ids_unique(page, name, pages)
@@ -132,7 +132,7 @@ def _join_pages(pages: dict[str, Document]) -> Document:
 
 
 def _make_ids_unique(page: Document, name: str, pages: dict[str, Document]) -> None:
-    """Prefix a page's ids with its name, and point its links at ids of the one document."""
+    """Prefix a page's ids with its name, and adapt its links to the prefixed ids."""
     for element, attribute, path, fragment in _links(page, name):
         element.setAttribute(attribute, f"#{_id(path, fragment)}" if path in pages else path)
     for element in page.getElementsByTagName("*"):
@@ -145,7 +145,7 @@ def _id(page: str, fragment: str = "") -> str:
 
 
 def _move_solutions(book: Document, chapters: list[Element]) -> Iterator[Element]:
-    """Remove the solutions from the chapters and yield them as a chapter, if there are any."""
+    """Move the solutions out of the chapters; yield a chapter of them if there are any."""
     parts = []
     for chapter in chapters:
         for part in chapter.getElementsByTagName("section"):
@@ -180,7 +180,7 @@ def _print_pdf(book: Document, page: Path, target: Path) -> None:
     page.write_text(book.toxml(), "utf-8")
     with launch_chromium() as browser:
         tab = browser.new_page(java_script_enabled=False)
-        tab.set_default_timeout(0)  # a slow machine causes no error
+        tab.set_default_timeout(0)  # no timeout on slow machines
         tab.goto(page.as_uri())
         tab.pdf(
             path=target,
@@ -194,7 +194,7 @@ def _print_pdf(book: Document, page: Path, target: Path) -> None:
 
 
 def _zip_site(site: Path, target: Path) -> None:
-    """Zip the site without its store, in a folder of the book's name."""
+    """Zip the site without its store, in a folder named after the book."""
     files = (path.relative_to(site) for path in site.rglob("*") if path.is_file())
     with ZipFile(target, "w") as archive:
         for path in sorted(path for path in files if path.parts[0] != SITE_STORE):

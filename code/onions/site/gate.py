@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from onions.book.page import Page
 from onions.book.project import Project
+from onions.images.sources import OFFICIAL
 from onions.site.render import SITE_STORE
 from onions.store.build import Build, StoreError
 from onions.store.entries import Store, claims
@@ -11,17 +12,17 @@ from onions.store.fingerprint import FingerprintCache
 
 
 def obstacles(project: Project, data: str) -> Iterator[str]:
-    """Yield each obstacle to publishing the site in ``_build/html``, as one line.
+    """Yield a message of one line for each obstacle to publishing the site in ``_build/html``.
 
-    This checks the executed notebooks in the site itself, so exactly what readers get. `data` is
-    the name of the data that the site must show; ``cifar10`` means the official files.
-    Raises PageError or LockError where a page's fingerprint can't be computed.
+    The gate checks the executed notebooks in the site, not those in ``_build/store``. `data` is the
+    name of the data that the site must show; ``cifar10`` requires the official files. Raises
+    PageError or LockError if a page's fingerprint can't be computed.
     """
     folder = project.build / "html" / SITE_STORE
     try:
         build = Build.read(folder)
-    except StoreError as error:
-        yield f"{folder.parent}: no site was rendered here ({error}). Run `onions render`."
+    except StoreError:
+        yield f"{folder.parent}: no site, or its build.json is damaged. Run `onions render`."
         return
     yield from _build_obstacles(build, data)
     fingerprints, store = FingerprintCache(project, build), Store(folder)
@@ -32,12 +33,16 @@ def obstacles(project: Project, data: str) -> Iterator[str]:
 
 def _build_obstacles(build: Build, data: str) -> Iterator[str]:
     if build.source.name != data or (data == "cifar10" and not build.source.official):
+        required = OFFICIAL if data == "cifar10" else "the stand-in"
         yield (
-            f"It shows {build.source.description}; it must show {data}, in its official files. "
-            f"Run `ONIONS_DATA={data} onions execute`."
+            f"The site shows {build.source.description}; it must show {required}. "
+            f"Run `ONIONS_DATA={data} onions execute`, then `onions render`."
         )
     if build.profile != "full":
-        yield f"Its trainings were cut short (profile {build.profile}). Run `onions execute`."
+        yield (
+            f"The trainings were cut short (profile {build.profile}). "
+            "Run `onions execute --profile full`, then `onions render`."
+        )
 
 
 def _page_obstacles(page: Page, fingerprint: str, store: Store) -> Iterator[str]:
@@ -47,9 +52,9 @@ def _page_obstacles(page: Page, fingerprint: str, store: Store) -> Iterator[str]
         yield str(error)
         return
     if entry is None:
-        yield f"{page.path}: the site does not show its present state. Execute and render."
+        yield f"{page.path}: stale on the site. Run `onions execute`, then `onions render`."
         return
     for _, claim in claims(entry):
         if claim["holds"] is not True:
             outcome = "does not hold" if claim["holds"] is False else "was not checked"
-            yield f"{page.path}: {outcome}: {claim['sentence']}"
+            yield f"{page.path}: a claim {outcome}: “{claim['sentence']}”"

@@ -1,7 +1,7 @@
-"""Render: from the store to the finished site, with Jupyter Book and execution off.
+"""Render the site from the store with Jupyter Book, with execution off.
 
-Nothing here needs TensorFlow, NumPy or a kernel. The new site replaces the last good one only when
-the build succeeded without a warning.
+Rendering needs no TensorFlow, NumPy or kernel. A new site replaces the last good site only if it
+builds without a warning.
 """
 
 import hashlib
@@ -21,21 +21,21 @@ from onions.store.build import BUILD_FILE, Build
 from onions.store.entries import Store
 from onions.store.status import PageState, page_states
 
-SITE_STORE = "store"  # the folder in the site with the executed notebooks that it shows
-WORK_FOLDER = "render"  # the folder in `_build` that Sphinx reuses from one build to the next
-# Variables of the environment that depend only on where a command was called.
+SITE_STORE = "store"  # the site's folder of executed notebooks
+WORK_FOLDER = "render"  # the folder in `_build` that Sphinx reuses between builds
+# Environment variables that depend only on where and how a command is called.
 IRRELEVANT_VARIABLES = {"_", "PWD", "OLDPWD", "SHLVL", "MAKELEVEL", "MAKEFLAGS", "MFLAGS"}
 
 
 class SiteError(Exception):
-    """The site can't be rendered. The last good site is unchanged."""
+    """The site can't be rendered; the last good site is unchanged."""
 
 
 def render(project: Project) -> Path:
     """Render the site into ``_build/html`` and return the path of its first page.
 
-    Does nothing where neither the site nor any of its inputs changed. Raises SiteError where a page
-    is stale, or Sphinx warns.
+    Does nothing if neither the site nor any of its inputs changed. Raises SiteError if Sphinx warns
+    or the site can't be written, and the errors of `check_fresh`.
     """
     store = Store(project.store)
     entries = [store.path(state.fingerprint) for state in check_fresh(project)]
@@ -48,10 +48,10 @@ def render(project: Project) -> Path:
         with incremental_folder(project, work):
             if build_book(project, work) != 0:
                 raise SiteError(
-                    "the site did not build (see above). The last good site is untouched."
+                    "the build failed. Correct the problems above. The last good site is unchanged."
                 )
         _publish(work / "html", target, entries)
-        if _hash_inputs(project, entries) == inputs:  # else something was edited meanwhile
+        if _hash_inputs(project, entries) == inputs:  # no edit during the build
             write_atomic(mark, f"{inputs}{_hash_folder(target)}")
     except OSError as error:
         raise SiteError(f"the site could not be written: {error}") from error
@@ -59,8 +59,10 @@ def render(project: Project) -> Path:
 
 
 def check_fresh(project: Project) -> list[PageState]:
-    """Return the pages that run. Raises SiteError, which names every stale page; StoreError where
-    nothing is executed; PageError or LockError where a fingerprint can't be computed.
+    """Return the state of every page with code, in the order of the table of contents.
+
+    Raises SiteError if a page is stale, StoreError if nothing is executed yet, and PageError or
+    LockError if a fingerprint can't be computed.
     """
     states = page_states(project, Build.read(project.store))
     stale = [state for state in states if not state.fresh]
@@ -71,9 +73,9 @@ def check_fresh(project: Project) -> list[PageState]:
 
 
 def _publish(built: Path, target: Path, entries: list[Path]) -> None:
-    """Replace the last good site by a copy of the built one, with the store's `entries`.
+    """Replace the last good site with a copy of the built site and the store's `entries`.
 
-    At every moment the last good site exists, or the new one, or both.
+    An interruption never loses the last good site; the next call restores it if necessary.
     """
     new, old = target.with_name("html.new"), target.with_name("html.old")
     if old.exists() and not target.exists():  # interrupted between the two renames below
@@ -81,7 +83,10 @@ def _publish(built: Path, target: Path, entries: list[Path]) -> None:
     shutil.rmtree(new, ignore_errors=True)
 
     def copy_or_link(source: str, copy: str) -> None:
-        """Copy a file; link to the published file where that is the same and never rewritten."""
+        """Hard-link the published file if it equals `source`, otherwise copy `source`.
+
+        Hard links are safe, since published files never change.
+        """
         published = target / Path(source).relative_to(built)
         if published.exists() and _size_and_time(published) == _size_and_time(Path(source)):
             link_or_copy(published, Path(copy))
@@ -93,7 +98,7 @@ def _publish(built: Path, target: Path, entries: list[Path]) -> None:
     (new / SITE_STORE).mkdir()
     for entry in dict.fromkeys(entries):  # pages with the same code share an entry
         link_or_copy(entry, new / SITE_STORE / entry.name)
-    (new / ".nojekyll").touch()  # else GitHub Pages leaves out _static
+    (new / ".nojekyll").touch()  # otherwise GitHub Pages leaves out _static
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
         target.replace(old)
@@ -102,7 +107,7 @@ def _publish(built: Path, target: Path, entries: list[Path]) -> None:
 
 
 def _hash_inputs(project: Project, entries: list[Path]) -> str:
-    """Return a hash of everything that the site can depend on.
+    """Return a hash of everything that can affect the site.
 
     Hashing too much costs a render; hashing too little leaves a stale page.
     """
@@ -113,7 +118,7 @@ def _hash_inputs(project: Project, entries: list[Path]) -> str:
     top = [(str(p), _size_and_time(p)) for p in sorted(project.root.iterdir()) if p.is_file()]
     folders = [_hash_folder(folder) for folder in (project.book, PACKAGE)]
     digest.update(repr([sys.version, top, folders, packages, _size_and_time(packages)]).encode())
-    for path in entries:  # by content, since every execution writes build.json again
+    for path in entries:  # hashed by content, since every execution rewrites build.json
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -131,7 +136,7 @@ def _hash_folder(folder: Path) -> str:
 
 
 def _size_and_time(path: Path) -> tuple[int, int]:
-    with suppress(FileNotFoundError):  # an editor's file may exist for a moment only
+    with suppress(FileNotFoundError):  # editors create and delete temporary files
         facts = path.stat()
         return facts.st_size, facts.st_mtime_ns
     return 0, 0

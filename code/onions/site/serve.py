@@ -1,7 +1,4 @@
-"""Serve a built site over HTTP on this machine, as GitHub Pages serves a project's site.
-
-`onions live`, the benchmarks and the tests use it.
-"""
+"""A local server that imitates GitHub Pages, for `onions live`, the benchmarks and the tests."""
 
 import gzip
 from collections.abc import Callable, Iterator
@@ -13,7 +10,7 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urlsplit
 
-# A project's site is never at the root of its host, so a link that begins with / leaves the site.
+# GitHub Pages serves a project below its name, so a link that begins with / leaves the site.
 BASE_PATH = "/onions/"
 TYPES = {
     ".css": "text/css; charset=utf-8",
@@ -32,10 +29,10 @@ COMPRESSED = {".css", ".html", ".ipynb", ".js", ".json", ".svg", ".txt", ".xml"}
 
 
 class SiteHandler(BaseHTTPRequestHandler):
-    """Serves the files of `folder` below `base_path`, and the site's own 404 page."""
+    """A request handler for the files of `folder` below `base_path`, with the site's 404 page."""
 
     protocol_version = "HTTP/1.1"  # connections stay open
-    disable_nagle_algorithm = True  # headers and body are two writes: without it, 40 ms each
+    disable_nagle_algorithm = True  # avoids 40 ms between headers and body
     caching = "max-age=600"
 
     def __init__(self, folder: Path, base_path: str, *arguments: object) -> None:
@@ -56,7 +53,7 @@ class SiteHandler(BaseHTTPRequestHandler):
             self.send_body(HTTPStatus.NOT_FOUND, page.read_bytes() if page.is_file() else b"")
 
     def find_file(self, path: str) -> Path | None:
-        """Return the file for a path; None if the folder has none."""
+        """Return the file for a path below `base_path`, or None if there is none."""
         file = (self.folder / path).resolve()
         if file.is_dir():
             file /= "index.html"
@@ -80,7 +77,7 @@ class SiteHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Log nothing, since the output is for the caller's measurements."""
+        """Log nothing; callers print their own output."""
 
 
 @contextmanager
@@ -91,10 +88,10 @@ def serve_folder(
     handler: Callable[..., SiteHandler] = SiteHandler,
     port: int = 0,
 ) -> Iterator[str]:
-    """Serve a folder below `base_path` until the block ends; yield its URL, which ends in a slash.
+    """Serve a folder below `base_path` during the block; yield its URL, with a slash at the end.
 
-    `port` 0 chooses a free port. Raises FileNotFoundError if the folder does not exist, and OSError
-    if the port is taken.
+    `base_path` begins and ends with a slash. `port` 0 chooses a free port. Raises FileNotFoundError
+    if the folder does not exist, and OSError if the port is taken.
     """
     handler_in_folder = partial(handler, folder.resolve(strict=True), base_path)
     with ThreadingHTTPServer(("127.0.0.1", port), handler_in_folder) as server:

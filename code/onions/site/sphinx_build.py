@@ -1,4 +1,4 @@
-"""Run Sphinx through Jupyter Book, with execution off. No other module knows Jupyter Book."""
+"""Run Sphinx through Jupyter Book, with execution off; no other module uses Jupyter Book."""
 
 import hashlib
 import importlib
@@ -12,7 +12,7 @@ from onions.base.files import write_atomic
 from onions.base.imports import PACKAGE, closure, module_name, source_path
 from onions.book.project import Project
 
-# The suffixes of the extension's files that decide, besides its modules, how a page looks.
+# The suffixes of the extension's templates and scripts, which affect how pages look.
 ASSET_SUFFIXES = (".html", ".js")
 
 
@@ -24,10 +24,10 @@ def build_book(
     *,
     strict: bool = True,
 ) -> int:
-    """Build the book into a folder of `work` that is named like Sphinx's `builder`.
+    """Build the book with Sphinx's `builder`, into the folder of that name in `work`.
 
-    `options` override the configuration in ``_config.yml``. Return Sphinx's status: 0 for success,
-    which with `strict` means a build without warnings.
+    `options` override ``_config.yml``. Return Sphinx's status, 0 for success. With `strict`, a
+    build with warnings fails.
     """
     from jupyter_book.sphinx import build_sphinx  # here, since it takes a second to import
 
@@ -54,17 +54,17 @@ def build_book(
 
 
 def import_everything() -> None:
-    """Import the modules that a build needs, so that the next build starts at once."""
+    """Import the modules that a build needs, to make the next build start faster."""
     for name in ("jupyter_book.sphinx", "onions.extension", "myst_nb.sphinx_ext", "furo"):
         importlib.import_module(name)
 
 
 @contextmanager
 def incremental_folder(project: Project, work: Path) -> Iterator[None]:
-    """Reuse the doctrees and pages of the last build in `work`, where that build succeeded.
+    """Keep the last build's doctrees and pages in `work` for the build in the block.
 
-    After a failed build, or a change of our code, start from an empty folder: Sphinx can't see such
-    a change, and a second build of a book with warnings would succeed.
+    Empty the folder if the last build failed, or our code, the settings or the commit changed:
+    Sphinx does not repeat the warnings of unchanged pages, and does not notice these changes.
     """
     mark, digest = work / "built-with", _hash_renderer(project)
     if not mark.exists() or mark.read_text("utf-8") != digest:
@@ -75,9 +75,9 @@ def incremental_folder(project: Project, work: Path) -> Iterator[None]:
 
 
 def renderer_sources() -> list[Path]:
-    """Return our files that decide how a page looks: the extension's, and all that they import.
+    """Return our files that affect how pages look: the extension's, and all that they import.
 
-    What only a page's kernel imports is part of the pages' fingerprints.
+    Modules that only a page's kernel imports are covered by the pages' fingerprints.
     """
     extension = PACKAGE / "extension"
     modules = {module_name(path) for path in extension.rglob("*.py")}
@@ -88,8 +88,8 @@ def renderer_sources() -> list[Path]:
 
 
 def _hash_renderer(project: Project) -> str:
-    """Return a hash of everything except the pages that decides how every page looks."""
-    # GITHUB_SHA is the commit that every page names. Sphinx itself notices changed options.
+    """Return a hash of everything that affects how all pages look."""
+    # Every page names the commit GITHUB_SHA. Sphinx itself notices changed `options`.
     digest = hashlib.sha256(os.environ.get("GITHUB_SHA", "").encode())
     settings = [project.config, project.toc, project.lock]
     for path in [*renderer_sources(), *settings]:

@@ -1,6 +1,6 @@
 """The store of executed pages.
 
-``fingerprint`` says what a run depends on, ``lockfile`` which packages it uses, ``entries`` keeps
-the runs and ``build`` the choices they share, ``status`` says which pages are stale, and ``plan``
-divides them among machines.
+``fingerprint`` hashes everything that a run depends on; ``lockfile`` reads the pinned packages.
+``entries`` stores the runs, and ``build`` the choices that they share. ``status`` finds the stale
+pages, and ``plan`` divides them into shards.
 """

@@ -13,16 +13,15 @@ BUILD_FILE = "build.json"
 
 
 class StoreError(Exception):
-    """A file of the store can't be read; the message names the file and the remedy."""
+    """A file of the store is missing or damaged; the message names the file and the remedy."""
 
 
 @dataclass(frozen=True)
 class Build:
-    """The resolved choices of an execution.
+    """The resolved choices of a build.
 
-    `source` is the data, `profile` ``full`` or ``smoke``, `python` the version of Python.
-    `seed_offset` is added to every seed that a page sets: 0 for the book, from 1 for reference
-    runs.
+    `source` is the data, `profile` is ``full`` or ``smoke``, and `python` is the Python version.
+    `seed_offset` is added to every seed that a page sets; it is 0 except in reference runs.
     """
 
     source: Source
@@ -36,21 +35,21 @@ class Build:
 
     @classmethod
     def read(cls, store: Path) -> "Build":
-        """Read ``build.json`` from a store's folder. Raises StoreError."""
+        """Read ``build.json`` from a store's folder. Raises StoreError if it can't be read."""
         path = store / BUILD_FILE
         try:
             facts = json.loads(path.read_text("utf-8"))
             return cls(**{**facts, "source": Source(**facts["source"])})
         except FileNotFoundError as error:
-            raise StoreError(f"{store}: nothing is executed yet. Run `onions execute`.") from error
+            raise StoreError(f"{store}: nothing executed yet. Run `onions execute`.") from error
         except (OSError, TypeError, KeyError, ValueError) as error:
             raise StoreError(f"{path}: damaged ({error}). Run `onions execute`.") from error
 
 
 def resolve_build(choice: str, profile: str, notify: Notify) -> Build:
-    """Return the build that an execution with these choices would be.
+    """Return the build for these choices, with the data resolved.
 
-    `choice` is the value of ``ONIONS_DATA``; `notify` gets a line about anything slow. Raises
-    DataError where the data is not available.
+    `choice` is the value of ``ONIONS_DATA``; `notify` receives progress lines. Raises DataError if
+    the data is not available.
     """
     return Build(resolve_source(choice, notify=notify), profile, platform.python_version())

@@ -1,8 +1,8 @@
 """The store's entries: executed notebooks, one file each, named by their fingerprint.
 
 An entry holds only code cells, with their sources, outputs and execution counts. Its metadata holds
-the facts of the run and a checksum of everything. Entries are written atomically. To merge two
-stores, copy their files into one folder.
+the facts of the run, and a checksum of cells and facts. To merge two stores, copy their files into
+one folder.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ class Store:
         return sorted(self.folder.glob("*.ipynb"))
 
     def read(self, fingerprint: str) -> NotebookNode | None:
-        """Return the entry, or None if there is none. Raises StoreError if it is damaged."""
+        """Return an entry; None if it does not exist. Raises StoreError if it can't be used."""
         path = self.path(fingerprint)
         try:
             text = path.read_text("utf-8")
@@ -51,11 +51,11 @@ class Store:
             notebook = nbformat.v4.reads(text)
             recorded = [notebook.metadata[KEY][n] for n in ("format", "fingerprint", "checksum")]
             checksum = _checksum(notebook)
-        except Exception as error:  # nbformat raises many kinds on damaged files
+        except Exception as error:  # nbformat raises many kinds of errors for damaged files
             raise StoreError(_damaged(path, error)) from error
         if recorded[0] != FORMAT:
-            raise StoreError(f"{path}: of another version of this store. Run `onions execute`.")
-        if recorded[1:] != [fingerprint, checksum]:  # else it is what `write` validated
+            raise StoreError(f"{path}: from another version of the store. Run `onions execute`.")
+        if recorded[1:] != [fingerprint, checksum]:  # if equal, `write` has validated this notebook
             raise StoreError(_damaged(path, "its checksum is wrong"))
         return notebook
 
@@ -68,10 +68,10 @@ class Store:
                 yield str(error)
             else:
                 if entry and fingerprint_of(entry.metadata[KEY]["components"]) != path.stem:
-                    yield _damaged(path, "it is not what its name says")
+                    yield _damaged(path, "its content does not match its fingerprint")
 
     def older_than(self, days: float) -> list[Path]:
-        """Return the entries executed at least `days` ago, and those without a readable date."""
+        """Return the files of entries that are at least `days` days old or unreadable."""
         limit = (datetime.now(UTC) - timedelta(days=days)).isoformat()
         dates = {facts["path"]: str(facts["executed"]) for facts in self.facts()}
         return [path for path in self.entries() if dates.get(path, "") <= limit]
@@ -79,9 +79,9 @@ class Store:
     def latest_runs(
         self, seed_offset: int = 0, exclude: Collection[str] = ()
     ) -> dict[str, dict[str, Any]]:
-        """Return the facts of every page's latest run with this seed offset, by page.
+        """Return the facts of every page's latest run with this seed offset, by page name.
 
-        Entries whose fingerprint is in `exclude` are skipped, as are unreadable ones.
+        Fingerprints in `exclude` are skipped, as are unreadable entries.
         """
         latest: dict[str, dict[str, Any]] = {}
         for facts in self.facts(exclude):
@@ -92,7 +92,7 @@ class Store:
         return latest
 
     def facts(self, exclude: Collection[str] = ()) -> Iterator[dict[str, Any]]:
-        """Yield the facts of each readable entry, with its `path`, except those in `exclude`."""
+        """Yield the facts and `path` of each readable entry; skip fingerprints in `exclude`."""
         for path in self.entries():
             with suppress(StoreError):
                 if path.stem not in exclude and (entry := self.read(path.stem)):
@@ -110,7 +110,12 @@ class Store:
         components: dict[str, str],
         **facts: Any,
     ) -> None:
-        """Write an executed notebook with the facts of its run, atomically."""
+        """Write an executed notebook with its run's facts.
+
+        `executed` is an ISO time in UTC, `seconds` the run's duration, `build` the fields of the
+        `Build`, and `components` the result of `onions.store.fingerprint.components`. Raises
+        OSError if the write fails.
+        """
         notebook.metadata[KEY] = {
             "format": FORMAT,
             "fingerprint": fingerprint,
@@ -136,12 +141,12 @@ def _damaged(path: Path, reason: object) -> str:
 
 
 def claims(notebook: NotebookNode) -> Iterator[tuple[int, Claim]]:
-    """Yield the claims of an executed notebook, each with its cell's index."""
+    """Yield ``(cell index, claim)`` for each claim of an executed notebook."""
     yield from _records(notebook, "claim")
 
 
 def measures(notebook: NotebookNode) -> Iterator[tuple[int, Measure]]:
-    """Yield the measures of an executed notebook, each with its cell's index."""
+    """Yield ``(cell index, measure)`` for each measure of an executed notebook."""
     yield from _records(notebook, "measure")
 
 
@@ -151,7 +156,7 @@ def measure_values(notebook: NotebookNode) -> dict[str, Value]:
 
 
 def trainings(notebook: NotebookNode) -> Iterator[tuple[int, Training]]:
-    """Yield the trained networks of an executed notebook, each with its cell's index."""
+    """Yield ``(cell index, training)`` for each trained network of an executed notebook."""
     yield from _records(notebook, "training")
 
 

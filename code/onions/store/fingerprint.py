@@ -1,8 +1,8 @@
 """The fingerprint of a page: a hash of everything that its outputs depend on, and of nothing else.
 
-A page runs again exactly when its fingerprint changes: never after a prose edit, never silently
-stale. Computing a fingerprint imports no heavy package, so a site can be rendered where only the
-documentation packages are installed.
+A page runs again exactly when its fingerprint changes: an edit of prose runs nothing, and no page
+is silently stale. Computing a fingerprint imports no heavy package, so rendering a site needs only
+the documentation packages.
 """
 
 import ast
@@ -25,9 +25,9 @@ from onions.store.build import Build
 from onions.store.lockfile import LockError, installed_versions, locked_versions
 
 KERNEL_MODULE = "onions.kernel"
-# The modules of ours that a page may import; anything else belongs to the build.
+# Our modules that a page may import; all others belong to the build.
 PAGE_MODULES = ("claims", "diagrams", "exports", "figures", "images")
-# The components that are neither cells, nor modules of ours, nor packages.
+# The components other than cells, our modules and packages.
 NON_PACKAGES = ("data", "profile", "seed offset", "python")
 CELL_PREFIXES = ("cell ", "export ")
 
@@ -36,7 +36,7 @@ class FingerprintCache:
     """The fingerprints of pages, cached in ``_build/fingerprints.json``.
 
     Reading a page takes 10 ms, and an edit leaves nearly all pages of a book unchanged. The key of
-    a cached fingerprint covers everything that it is computed from, our own code included.
+    a cached fingerprint is a hash of everything that determines it, including our own code.
     """
 
     def __init__(self, project: Project, build: Build):
@@ -47,7 +47,7 @@ class FingerprintCache:
         self._shared_inputs = self._hash_shared_inputs()
 
     def get(self, page: Page) -> str:
-        """Return a page's fingerprint; empty if it has no code. Raises PageError or LockError."""
+        """Return a page's fingerprint; "" if it has no code. Raises the errors of `components`."""
         key = _hash(self._shared_inputs, page.text)
         if key not in self._cached:
             page.check()
@@ -56,14 +56,14 @@ class FingerprintCache:
         return self._used[key]
 
     def save(self) -> None:
-        """Write the fingerprints that were asked for, and drop all others."""
-        if self._hash_shared_inputs() == self._shared_inputs:  # else a module changed meanwhile
+        """Write the fingerprints that `get` returned, and drop all others."""
+        if self._hash_shared_inputs() == self._shared_inputs:  # no module changed meanwhile
             text = json.dumps(self._used, sort_keys=True)
             with suppress(OSError):  # a missing cache only costs time
                 write_atomic(self._path, f"{_hash(text)}\n{text}")
 
     def _hash_shared_inputs(self) -> str:
-        """Return a hash of everything except the pages that can change a fingerprint."""
+        """Return a hash of everything that can change a fingerprint, except the pages."""
         modules = map(imports.module_name, sorted(imports.PACKAGE.rglob("*.py")))
         code = [imports.read_source(name) for name in modules]
         readers = installed_versions(("myst-nb", "markdown-it-py", "pyyaml"))
@@ -72,9 +72,9 @@ class FingerprintCache:
 
 
 def fingerprint(page: Page, project: Project, build: Build) -> str:
-    """Return the SHA-256 of everything that the page's outputs depend on, in hexadecimal.
+    """Return the SHA-256 of the page's components, in hexadecimal.
 
-    Raises PageError or LockError.
+    Raises the errors of `components`.
     """
     return fingerprint_of(components(page, project, build))
 
@@ -85,10 +85,11 @@ def fingerprint_of(parts: dict[str, str]) -> str:
 
 
 def components(page: Page, project: Project, build: Build) -> dict[str, str]:
-    """Return what the page's outputs depend on: a hash or a version by the component's name.
+    """Return everything that the page's outputs depend on: a hash or a version for each name.
 
-    Cells that export are numbered apart from the others, since they only read. A reference run, one
-    with a seed offset, leaves them out. Raises PageError or LockError.
+    Export cells change no result, so they are numbered separately, and reference runs, which have a
+    seed offset, omit them. Raises PageError if a cell is not Python or imports a module that pages
+    may not import, LockError if the lock can't be read or lacks a package.
     """
     exporting = [cell for cell in page.cells if TAG in cell.tags and not build.seed_offset]
     cells = [cell for cell in page.cells if TAG not in cell.tags]
@@ -97,14 +98,14 @@ def components(page: Page, project: Project, build: Build) -> dict[str, str]:
     for name in sorted(page_imports):
         if name.startswith("onions.") and name.split(".")[1] not in PAGE_MODULES:
             modules = ", ".join(f"onions.{module}" for module in PAGE_MODULES)
-            raise PageError(f"{page.path}: it imports {name}; pages may import {modules}")
+            raise PageError(f"{page.path}: imports {name}. Pages may import {modules}.")
     helpers = imports.closure(page_imports)
     used_modules = helpers | imports.closure({KERNEL_MODULE, build.source.module})
     for name in sorted(used_modules):
         path = imports.source_path(name).relative_to(imports.PACKAGE.parent)
         parts[path.as_posix()] = _hash(normalize(imports.read_source(name)))
-    # What `onions.kernel` imports inside a function only acts on what the page itself has imported,
-    # so it does not count again.
+    # Imports inside functions of the kernel's modules do not count: they act only on packages that
+    # the page has already imported.
     used = page_imports | imports.imported_by(helpers)
     used |= imports.imported_by(used_modules, nested=False)
     parts |= _used_versions(used, project, build)
@@ -117,7 +118,7 @@ def components(page: Page, project: Project, build: Build) -> dict[str, str]:
 
 
 def package_versions(parts: dict[str, str]) -> dict[str, str]:
-    """Return those of a page's components that are packages, with their versions."""
+    """Return the packages among a page's components, with their versions."""
     return {
         name: part
         for name, part in parts.items()
@@ -127,7 +128,7 @@ def package_versions(parts: dict[str, str]) -> dict[str, str]:
 
 
 def code_hash(parts: dict[str, str]) -> str:
-    """Return a hash of a page's cells, without those that export."""
+    """Return a hash of a page's cells, except export cells."""
     return fingerprint_of({name: part for name, part in parts.items() if name.startswith("cell ")})
 
 
@@ -157,8 +158,7 @@ def _trees(page: Page, cells: Iterable[CodeCell]) -> Iterator[ast.AST]:
         except SyntaxError as error:
             line = cell.line + (error.lineno or 1) - 1
             raise PageError(
-                f"{page.path}:{line}: {error.msg}. A cell holds plain Python, which also runs as "
-                "a script."
+                f"{page.path}:{line}: {error.msg}. Write plain Python: cells also run as a script."
             ) from error
 
 

@@ -1,4 +1,4 @@
-"""The pinned packages in ``requirements.lock``, and whether the environment has them."""
+"""The pinned packages in ``requirements.lock``, and a check of the installed versions."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -14,23 +14,23 @@ class LockError(Exception):
 
 
 class EnvironmentMismatch(Exception):
-    """The installed packages are not those of the lock file."""
+    """The installed packages differ from the lock file."""
 
 
 def locked_versions(lock: Path, python: str) -> dict[str, str]:
-    """Return the version of each package in a lock file, for a Python version as in 3.12.4.
+    """Return the version of each package that a lock file pins for a Python version, as in 3.12.4.
 
-    Raises LockError.
+    Raises LockError if the lock file can't be read.
     """
     try:
         text = lock.read_text("utf-8")
-    except OSError as error:
-        raise LockError(f"{lock}: can't be read ({error.strerror})") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockError(f"{lock}: can't be read ({error}). Run `make lock`.") from error
     try:
         return _parse_lock(text, python)
     except InvalidRequirement as error:
         reason = str(error).splitlines()[0]
-        raise LockError(f"{lock}: {reason}; run `make lock`") from error
+        raise LockError(f"{lock}: {reason}. Run `make lock`.") from error
 
 
 def installed_versions(names: Iterable[str]) -> dict[str, str]:
@@ -45,9 +45,9 @@ def installed_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def check_environment(lock: Path, python: str) -> None:
-    """Raise EnvironmentMismatch, which lists every installed version that is not the pinned one.
+    """Raise EnvironmentMismatch, which lists all differences, if installed versions differ.
 
-    Raises LockError where the lock file can't be read.
+    Raises LockError if the lock file can't be read.
     """
     pinned = locked_versions(lock, python)
     installed = installed_versions(pinned)
@@ -71,7 +71,7 @@ def _parse_lock(text: str, python: str) -> dict[str, str]:
     versions: dict[str, str] = {}
     for line in text.splitlines():
         if not line or line.startswith((" ", "#", "-")):
-            continue  # a hash or a comment
+            continue  # a hash, a comment or an option
         pin = Requirement(line.rstrip(" \\"))
         if pin.marker is None or pin.marker.evaluate(environment):
             versions[canonicalize_name(pin.name)] = str(pin.specifier).removeprefix("==")

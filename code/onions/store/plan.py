@@ -1,4 +1,4 @@
-"""The order in which pages run, and the shards that several machines run."""
+"""The order in which pages run, and their division into shards for several machines."""
 
 import json
 import re
@@ -13,7 +13,7 @@ PLAN_FILE = "plan.json"
 
 
 def expected_seconds(state: PageState) -> float:
-    """Return how long a page will take: as long as its last run in this profile, or a guess."""
+    """Return the duration of a page's last run in this profile, or a guess from its epochs."""
     if state.last_run and state.last_run["build"]["profile"] == state.build.profile:
         return float(state.last_run["seconds"])
     epochs = sum(
@@ -25,16 +25,15 @@ def expected_seconds(state: PageState) -> float:
 
 
 def longest_first(stale: Iterable[PageState]) -> list[PageState]:
-    """Return pages in the order to start them, so that no long one runs alone at the end."""
+    """Return pages with the longest first, so no long page runs alone at the end."""
     return sorted(stale, key=expected_seconds, reverse=True)
 
 
 def plan_shards(stale: list[PageState], count: int, store: Path) -> list[list[PageState]]:
-    """Divide stale pages among `count` machines, so that all take about as long.
+    """Divide stale pages into `count` shards that take about the same time.
 
-    The plan is kept in the store's folder and reused as long as it covers every stale page: a
-    machine that resumes after an interruption, with other run times known by then, still runs its
-    own pages.
+    The plan is saved in the folder `store`, and reused while it covers every stale page: a machine
+    that resumes after an interruption runs its own shard, even if the expected times have changed.
     """
     path = store / PLAN_FILE
     plan = _read_plan(path)

@@ -1,4 +1,4 @@
-"""Which pages are fresh, which are stale, and why."""
+"""The state of each page: fresh, or stale with reasons."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
+from onions.base.text import format_count
 from onions.book.page import Page
 from onions.book.project import Project
 from onions.claims import KEY
@@ -18,7 +19,10 @@ MAX_REASONS = 4
 
 @dataclass(frozen=True)
 class PageState:
-    """A page that runs: fresh, or stale for `reasons`; `last_run` has the facts of its last run."""
+    """A page with code: stale if it has `reasons`.
+
+    `last_run` holds the facts of its last run; it is empty if the store has none.
+    """
 
     page: Page
     build: Build
@@ -33,21 +37,21 @@ class PageState:
 
     @property
     def name(self) -> str:
-        """The page's name, with the seed of a reference run."""
+        """The page's name, with the seed offset of a reference run."""
         offset = self.build.seed_offset
         return f"{self.page.name} (seed +{offset})" if offset else self.page.name
 
 
 def page_states(project: Project, build: Build) -> list[PageState]:
-    """Return the state of every page that runs, in the order of the table of contents.
+    """Return the state of every page with code, in the order of the table of contents.
 
-    Raises PageError or LockError where a fingerprint can't be computed.
+    Raises PageError or LockError if a fingerprint can't be computed.
     """
     fingerprints, store = FingerprintCache(project, build), Store(project.store)
     pages = [(page, fingerprints.get(page)) for page in project.pages()]
     fingerprints.save()
     current = {fingerprint for _, fingerprint in pages}
-    # This reads all other entries, so it is called only when a page is stale.
+    # This reads all other entries, so it is called only if a page is stale.
     latest = cache(lambda: store.latest_runs(build.seed_offset, exclude=current))
     return [
         _page_state(PageState(page, build, fingerprint), project, store, latest)
@@ -57,27 +61,26 @@ def page_states(project: Project, build: Build) -> list[PageState]:
 
 
 def reference_states(project: Project, build: Build, seeds: int) -> list[PageState]:
-    """Return the states of the pages that ask for reference runs, for each of `seeds` offsets."""
+    """Return the states of pages with reference runs, for each seed offset from 1 to `seeds`."""
     builds = [replace(build, seed_offset=offset) for offset in range(1, seeds + 1)]
     states = [state for build in builds for state in page_states(project, build)]
     return [state for state in states if state.page.lesson.get("reference")]
 
 
 def age(last_run: dict[str, Any]) -> str:
-    """Return how long ago a run was, in words; an empty string where there was none."""
+    """Return the age of a run, as in ``2 days ago``; an empty string if `last_run` is empty."""
     if not last_run:
         return ""
     since = datetime.now(UTC) - datetime.fromisoformat(last_run["executed"])
     minutes = since // timedelta(minutes=1)
     for size, unit in ((60 * 24, "day"), (60, "hour"), (1, "minute")):
         if minutes >= size:
-            count = minutes // size
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+            return f"{format_count(minutes // size, unit)} ago"
     return "now"
 
 
 def component_changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """Describe each component that changed between two runs, those of every page first."""
+    """Describe each component that differs between two runs: first those of NON_PACKAGES."""
     packages = package_versions(before) | package_versions(after)
     changes = []
     for name in dict.fromkeys([*NON_PACKAGES, *after, *before]):
@@ -104,7 +107,7 @@ def _page_state(
     store: Store,
     latest: Callable[[], dict[str, dict[str, Any]]],
 ) -> PageState:
-    """Complete a page's state from its entry, or from its last run where it has none."""
+    """Complete a page's state from its entry; if it has none, from its last run."""
     page = state.page
     try:
         entry = store.read(state.fingerprint)

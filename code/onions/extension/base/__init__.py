@@ -1,3 +1,1 @@
-"""What the extension's rooms share: the render session, pending pages, the course, nodes, and what
-only the site or only the EPUB gets.
-"""
+"""Shared code of the extension: render session, pending pages, course, nodes, builders."""

@@ -1,7 +1,7 @@
-"""The two builders: one writes the site, one the EPUB. Only this module asks which one runs.
+"""Handlers for one of the two builders: the site's or the EPUB's.
 
-Sphinx creates its builder after it has set up the extensions, so a handler that only one builder
-needs is connected to its event in both, and is called in one.
+Sphinx creates its builder after it sets up the extensions. Each handler is therefore connected in
+both builds, and skipped in one. Only this module checks which builder runs.
 """
 
 from collections.abc import Callable
@@ -10,24 +10,24 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-# Conditions of Sphinx's `only` nodes, whose content one builder leaves out.
+# Expressions for Sphinx's `only` nodes. EPUB is also the name of Sphinx's builder.
 SITE, EPUB = "not epub", "epub"
 
 
 def connect_site(app: Sphinx, event: str, handler: Callable[..., Any], priority: int = 500) -> None:
-    """Connect a handler that is called only when the site is built."""
+    """Connect a handler that runs only when the site is built."""
     _connect(app, event, handler, priority, epub=False)
 
 
 def connect_epub(app: Sphinx, event: str, handler: Callable[..., Any], priority: int = 500) -> None:
-    """Connect a handler that is called only when the EPUB is built."""
+    """Connect a handler that runs only when the EPUB is built."""
     _connect(app, event, handler, priority, epub=True)
 
 
 def _connect(
     app: Sphinx, event: str, handler: Callable[..., Any], priority: int, *, epub: bool
 ) -> None:
-    skipped = () if event == "html-collect-pages" else None  # Sphinx iterates over those pages
+    skipped = () if event == "html-collect-pages" else None  # Sphinx iterates over the result
 
     @wraps(handler)
     def handle(app: Sphinx, *args: Any) -> Any:

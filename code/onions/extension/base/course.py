@@ -1,4 +1,4 @@
-"""The course: which pages belong to it, in which order, and when each begins in class."""
+"""The course: the required lesson pages in order, and the minutes of each in class."""
 
 from itertools import accumulate
 from typing import NamedTuple
@@ -7,9 +7,9 @@ from onions.book.project import Project
 
 
 class CoursePosition(NamedTuple):
-    """A page's place in the course: page `number` of `page_count`.
+    """A page's position in the course: page `number` of `page_count`, counted from 1.
 
-    In class it lasts from minute `start` to minute `end`, of `total` minutes.
+    In class, the page takes from minute `start` to minute `end` of `total`, counted from 0.
     """
 
     number: int
@@ -20,8 +20,8 @@ class CoursePosition(NamedTuple):
 
 
 def course_positions(project: Project) -> dict[str, CoursePosition]:
-    """Return the position of each page of the course, by name; optional pages have none."""
-    # Parsing a page takes time, and most pages of a large book are not lessons.
+    """Return the course positions by page name; optional pages have none."""
+    # Parsing is slow, and most pages of a large book are not lessons.
     pages = (page for page in project.pages() if "\nlesson:" in page.text)
     core = [page for page in pages if page.lesson and not page.lesson.get("optional")]
     minutes = [page.lesson["teaching"] + page.lesson["exercises"] for page in core]

@@ -8,11 +8,11 @@ from sphinx.environment import BuildEnvironment
 
 from onions.book.page import Page
 
-INSTRUCTOR_ONLY = "instructor-only"  # the class of everything that only the instructor view shows
+INSTRUCTOR_ONLY = "instructor-only"  # CSS class of parts that only the instructor view shows
 
 
 def page_link(env: BuildEnvironment, page: Page) -> nodes.Node:
-    """Return a link to a page; Sphinx resolves it and inserts the page's title."""
+    """Return a link to a page; Sphinx resolves it and inserts the title."""
     return addnodes.pending_xref(
         "",
         nodes.inline(text=page.title),
@@ -26,7 +26,7 @@ def page_link(env: BuildEnvironment, page: Page) -> nodes.Node:
 
 
 def table(headings: list[str], rows: list[list[Any]]) -> nodes.Node:
-    """Return a table. A cell is text or an inline node; a row's first cell is its heading."""
+    """Return a table of strings and inline nodes; the first cell of each row is its heading."""
     columns = (nodes.colspec(colwidth=1, stub=number == 0) for number in range(len(headings)))
     group = nodes.tgroup("", *columns, cols=len(headings))
     group += nodes.thead("", _row(headings))

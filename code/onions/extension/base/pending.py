@@ -1,7 +1,6 @@
-"""Pending pages: pages whose run is still to come, as `onions live` shows them.
+"""Pending pages: stale pages that `onions live` shows with the outputs of their last run.
 
-They have the outputs of their last run. A published site never has one: there, a stale page stops
-the build (`onions.extension.reading.reader`).
+A published site has none: there, a stale page stops the build (`RenderSession.entry`).
 """
 
 import re
@@ -18,15 +17,15 @@ from onions.claims import KEY, Value
 from onions.store.build import Build
 from onions.store.entries import measures
 
-TAG = "awaits-run"  # of a cell that was not part of the last run
+TAG = "awaits-run"  # marks a cell that the last run did not contain
 GLUED = re.compile(r"\{glue:text\}`(\w+)[^`]*`")
-UNKNOWN_NUMBER = "…"  # in place of a number that no run has measured
+UNKNOWN_NUMBER = "…"  # replaces a number that no run has measured
 
 
 class PlaceholderMeasures(dict[str, Value]):
-    """The measures of a pending page: those of its last run, and 1 for every other name.
+    """The measures of a pending page's last run; every other name has the value 1.
 
-    So every expression over measures has a value.
+    A quiz key can therefore use a measure that no run has recorded yet.
     """
 
     def __contains__(self, name: object) -> bool:
@@ -37,10 +36,10 @@ class PlaceholderMeasures(dict[str, Value]):
 
 
 def placeholder_entry(page: Page, last: NotebookNode | None, build: Build) -> NotebookNode:
-    """Return a substitute for the store entry of a pending page.
+    """Return a placeholder for the store entry of a pending page.
 
-    A cell has the outputs of the same cell in the `last` run, or of the cell that it replaced; a
-    new cell has none.
+    A cell gets the outputs of the same cell in the `last` run, or of the cell that it replaced. A
+    new cell gets none. If `last` is None, all cells are new.
     """
     sources = [cell.source for cell in page.cells]
     cells = [new_code_cell(source) for source in sources]
@@ -58,7 +57,7 @@ def placeholder_entry(page: Page, last: NotebookNode | None, build: Build) -> No
 
 
 def mark_pending(notebook: NotebookNode, entry: NotebookNode, last: NotebookNode | None) -> None:
-    """Tag the cells that the last run did not have, and replace numbers that no run measured."""
+    """Tag the cells that the last run did not contain, and replace numbers it did not measure."""
     last_sources = {cell.source for cell in last.cells} if last else set()
     names = {measure["name"] for _, measure in measures(entry)}
 

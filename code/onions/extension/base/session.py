@@ -1,6 +1,6 @@
-"""The render session: what the reader and the directives of one build share.
+"""The render session: state that the reader and the directives share during one build.
 
-A page's dependencies on other pages are noted here as it is read.
+This module also records each page's dependencies while Sphinx reads the page.
 """
 
 from dataclasses import dataclass, field
@@ -22,27 +22,27 @@ from onions.store.build import Build
 from onions.store.entries import Store
 from onions.store.fingerprint import FingerprintCache
 
-# Dependencies that are not pages: all lessons' front matter, and all pages' runs.
+# Dependencies on all pages: LESSONS on their front matter and directives, RUNS on their runs.
 LESSONS, RUNS = "lessons", "runs"
 
 
 class PageIsStale(Exception):
-    """A page's code changed since its last run."""
+    """The store has no entry for a page's fingerprint."""
 
 
 class CachedProject(Project):
-    """A project that reads each page once."""
+    """A project that reads each page only once."""
 
     @cached_property
     def _pages(self) -> dict[str, Page]:
         return {page.name: page for page in super().pages()}
 
     def pages(self) -> list[Page]:
-        """Return all pages in the order of the table of contents. Raises PageError."""
+        """Return all pages in the order of `_toc.yml`. Raises PageError if one can't be read."""
         return list(self._pages.values())
 
     def page(self, name: str) -> Page:
-        """Return one page by its name. Raises PageError."""
+        """Return the page with this name. Raises PageError if it can't be read."""
         cached = self.__dict__.get("_pages", {})
         return cached.get(name) or super().page(name)
 
@@ -51,9 +51,9 @@ class CachedProject(Project):
 class RenderSession:
     """The state of one build.
 
-    `pending` maps each pending page to the fingerprint of its last run, empty if it never ran.
-    `docname` is the page being read. `read` holds the pages that this build has read, and
-    `shows_runs` those that show other pages' runs.
+    `pending` maps the name of each pending page to the fingerprint of its last run, or to an empty
+    string if it never ran. `docname` is the name of the page being read. `read` contains the pages
+    read in this build, `shows_runs` the pages that show other pages' runs.
     """
 
     project: Project
@@ -70,13 +70,14 @@ class RenderSession:
 
     @cached_property
     def course(self) -> dict[str, CoursePosition]:
-        """The position of each page of the course."""
+        """The course positions, by page name."""
         return course_positions(self.project)
 
     def entry(self, page: Page) -> NotebookNode:
         """Return the page's executed notebook; callers must not change it.
 
-        Raises PageIsStale or StoreError.
+        For a pending page, return its placeholder (`onions.extension.base.pending`).
+        Raises PageIsStale if the store has no entry, and StoreError if the entry is damaged.
         """
         fingerprint = self.fingerprints.get(page)
         if fingerprint not in self._entries:
@@ -84,29 +85,27 @@ class RenderSession:
             if page.name in self.pending:
                 entry = pending.placeholder_entry(page, self.last_run(page), self.build)
             if entry is None:
-                raise PageIsStale(
-                    f"{page.path}: its code is not executed yet; run `onions execute`."
-                )
+                raise PageIsStale(f"{page.path}: the page is stale. Run `onions execute`.")
             self._entries[fingerprint] = entry
         return self._entries[fingerprint]
 
     def last_run(self, page: Page) -> NotebookNode | None:
-        """Return the last run of a pending page, None if it never ran. Raises StoreError."""
+        """Return a pending page's last run, None if it never ran. Raises StoreError if damaged."""
         return self.store.read(self.pending[page.name]) if self.pending[page.name] else None
 
     def hash_run(self, page: Page) -> str:
-        """Return a hash of the run that a page shows."""
+        """Return a hash of the store entry that a page shows."""
         path = self.store.path(self.pending.get(page.name) or self.fingerprints.get(page))
         return sha256(path.read_bytes() if path.exists() else b"").hexdigest()
 
 
-_session: RenderSession | None = None  # global, since MyST-NB passes only the text to a reader
+_session: RenderSession | None = None  # global because MyST-NB passes only the text to a reader
 
 
 def session() -> RenderSession:
-    """Return the session of the build in progress. Raises RuntimeError outside of a build."""
+    """Return the session of the build in progress. Raises RuntimeError outside a build."""
     if _session is None:
-        raise RuntimeError("a session starts when Sphinx starts a build")
+        raise RuntimeError("no Sphinx build is in progress")
     return _session
 
 
@@ -116,7 +115,7 @@ def run_key(page: str) -> str:
 
 
 def note_run_dependency(env: BuildEnvironment, *pages: str) -> None:
-    """Note that the page being read shows results of the runs of `pages`, by default of all."""
+    """Record that the page being read shows the runs of `pages`; without any, of all pages."""
     if {*pages} == {env.docname}:
         return  # every page depends on its own run
     session().shows_runs.add(env.docname)
@@ -125,12 +124,12 @@ def note_run_dependency(env: BuildEnvironment, *pages: str) -> None:
 
 
 def note_lesson_dependency(env: BuildEnvironment) -> None:
-    """Note that the page being read shows other pages' front matter or names of directives."""
+    """Record that the page being read depends on all pages' front matter and directives."""
     _note(env, LESSONS)
 
 
 def dependencies(env: BuildEnvironment) -> set[tuple[str, str]]:
-    """Return the noted dependencies: pairs of what a page depends on and the page."""
+    """Return the recorded dependencies, as pairs of dependency and dependent page."""
     noted: set[tuple[str, str]] = getattr(env, "onions_readers", set())
     return noted
 
@@ -160,7 +159,7 @@ def _note_docname(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Start a session with each build."""
+    """Start a session at the beginning of each build."""
     app.add_config_value("onions_pending", {}, "", [dict])
     app.connect("builder-inited", _start)
     app.connect("source-read", _note_docname)

@@ -1,4 +1,4 @@
-"""Downloads: notebooks and a script for each page, and the pages as the EPUB and the PDF need them.
+"""Downloads: notebooks and a script for each page, and the pages of the EPUB and the PDF.
 
-``onions.site.bundle`` makes the EPUB and the PDF of these pages, in the order of ``_toc.yml``.
+``onions.site.bundle`` combines these pages into the EPUB and the PDF, in the order of ``_toc.yml``.
 """

@@ -1,10 +1,10 @@
-"""The pages of the EPUB: nothing folds, asks or loads, and solutions end the chapter.
+"""The pages of the EPUB: they are static, and solutions are at the end of the chapter.
 
-A reader of EPUB files need not know ``<details>``, and in the PDF, which is made of these pages,
-nothing opens. A solution in its place would be read with its exercise, so it moves to the end.
+E-readers may not support ``<details>``, and the PDF, which is made from these pages, can't open it.
+A solution below its exercise would always be visible, so it moves to the end.
 
-One handler replaces every node that the site shows in another way, so no writer of HTML asks which
-builder runs.
+One handler replaces every node that the site shows differently. The functions that write HTML can
+therefore ignore the builder.
 """
 
 from typing import Any
@@ -29,7 +29,7 @@ class element(nodes.General, nodes.Element):
 def setup(app: Sphinx) -> None:
     """Register the node and the handlers."""
     app.add_node(element, html=(_open, _close))
-    # After the reasons of the quizzes have moved to the page's end.
+    # After the quizzes' reasons have moved to the end of the page.
     connect_epub(app, "doctree-resolved", _replace_nodes, priority=900)
     connect_epub(app, "html-page-context", _adapt_head)
 
@@ -39,7 +39,8 @@ def _replace_nodes(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     for node in list(doctree.findall(for_instructors)):
         node.parent.remove(node)
     _collect_solutions(doctree)
-    # In reverse, children before parents; through the parent, since MyST-NB's nodes don't name it.
+    # Reversed, to visit children before parents. The loop is over parents, because MyST-NB's nodes
+    # do not know theirs.
     for parent in reversed(list(doctree.findall(nodes.Element))):
         for node in parent.children:
             if replacement := _replacement(node):
@@ -48,7 +49,7 @@ def _replace_nodes(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def _collect_solutions(doctree: nodes.document) -> None:
-    """Move the solutions into a section that ends the page, and link the exercises to them."""
+    """Move the solutions to a section at the end of the page, and link the exercises to them."""
     solutions = list(doctree.findall(solution_node))
     if not solutions:
         return
@@ -83,13 +84,13 @@ def _replacement(node: nodes.Node) -> nodes.Element | None:
 
 
 def _box(title: str, name: str, node: nodes.Element) -> nodes.Element:
-    """Return an open box with the content of a part that folds on the site."""
+    """Return an open box with the content of a part that the site folds."""
     heading = nodes.title(text=title)
     return nodes.admonition("", heading, *node.children, classes=[name])
 
 
 def _quiz(node: quiz) -> nodes.Element:
-    """Return a question's text, its lettered choices if it has any, and a link to its answer."""
+    """Return a question's text, its lettered choices if any, and a link to its answer."""
     number = nodes.strong(text=f"Question {node['number']}", classes=["quiz-number"])
     text = nodes.paragraph("", "", number, nodes.Text(" "), *node[0].children)
     items = [nodes.list_item("", *part.children) for part in node.findall(choice)]
@@ -102,7 +103,7 @@ def _quiz(node: quiz) -> nodes.Element:
 def _adapt_head(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Name the language, and keep only our style sheets: the others are for a site."""
+    """Add the language, and keep only the style sheets for the EPUB."""
     language = f'lang="{app.config.language}"'
     context["html_tag"] = context["html_tag"].replace(">", f" {language} xml:{language}>")
     context["css_files"] = [

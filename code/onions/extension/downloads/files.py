@@ -1,6 +1,6 @@
 """The downloads of a page: a notebook to work in, a notebook with solutions, and a script.
 
-They need only the packages that the page imports, and check that those are installed.
+They require only the packages that the page imports, and check that these are installed.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from onions.claims import KEY
 
 FOLDER = "notebooks"
 SOLUTIONS = f"{FOLDER}/solutions"
-OLDEST = (3, 11)  # of Python; the packages' versions need it
+OLDEST = (3, 11)  # Python version that the pinned packages support
 CHECK = """\
 # Is everything here? These are the versions that made the outputs on the page.
 import sys
@@ -39,9 +39,9 @@ if missing:
 
 
 class Part(NamedTuple):
-    """A part of a page: a code cell as it ran, or Markdown text where `code` is None.
+    """A part of a page: an executed code cell, or Markdown `text` if `code` is None.
 
-    `solution` says whether the part belongs to a solution.
+    `solution` is True if the part belongs to a solution.
     """
 
     text: str
@@ -52,13 +52,13 @@ class Part(NamedTuple):
 def write_downloads(
     name: str, head: str, parts: list[Part], versions: dict[str, str], site: Path
 ) -> None:
-    """Write a page's three files into the site.
+    """Write a page's three files to the folder `site`.
 
     ``notebooks/<name>.ipynb`` has neither solutions nor outputs;
     ``notebooks/solutions/<name>.ipynb`` has both, and ``notebooks/<name>.py`` has the solutions.
 
-    Each begins with `head`, Markdown with the title, and a check of Python and of the packages in
-    `versions`, which maps pip's name of a package to its version.
+    Each begins with `head` (Markdown with the title) and a check of Python and of the packages in
+    `versions`, which maps PyPI names to versions.
     """
     all_parts = [Part(head), Part("", nbformat.v4.new_code_cell(_check(versions))), *parts]
     for path, text in {
@@ -76,7 +76,7 @@ def _check(versions: dict[str, str]) -> str:
 
 
 def _without_solutions(parts: list[Part]) -> Iterator[Part]:
-    """Yield the parts without outputs; of a solution, an empty cell for each of its code cells."""
+    """Yield the parts without outputs; a solution keeps only an empty cell per code cell."""
     for part in parts:
         if part.code:
             source = "" if part.solution else part.code.source
@@ -97,7 +97,7 @@ def _notebook(parts: Iterator[Part] | list[Part]) -> str:
 
 
 def _cell(part: Part, cell_id: str) -> NotebookNode:
-    """Return the part as a cell; every build gives it the same id."""
+    """Return the part as a cell with the id `cell_id`, which is the same in every build."""
     if not part.code:
         return nbformat.v4.new_markdown_cell(part.text, id=cell_id)
     outputs = [NotebookNode(output) for output in part.code.outputs]

@@ -1,4 +1,4 @@
-"""The links below a page's title: to open it in Colab, and to download a notebook or a script."""
+"""Links below a page's title: open it in Colab, or download a notebook or a script."""
 
 import ast
 from html import escape
@@ -17,13 +17,13 @@ from onions.extension.reading.reader import rendered_notebook
 from onions.store.lockfile import locked_versions
 
 GITHUB, COLAB = "https://github.com/", "https://colab.research.google.com/github/"
-# For each file, its name and what is in it.
+# The link text and description of each file.
 FILES = {
     f"{FOLDER}/{{}}.ipynb": ("Notebook to work in", "exercises to do, no outputs"),
     f"{SOLUTIONS}/{{}}.ipynb": ("Notebook with solutions", "and the outputs of this run"),
     f"{FOLDER}/{{}}.py": ("Python script", "with solutions; its cells run in an editor"),
 }
-# Packages that a package imports and does not require.
+# The package that each key imports without declaring it as a requirement.
 UNDECLARED = {"keras-tuner": "tensorboard"}
 
 
@@ -35,10 +35,10 @@ def setup(app: Sphinx) -> None:
 def _add_downloads(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    if doctree is None:  # a page that is not from a file, such as the search
+    if doctree is None:  # a page without a source file, such as the search
         return
     page = session().project.page(pagename)
-    if all(BUILD_ONLY in cell.tags for cell in page.cells):  # nothing that a reader could run
+    if all(BUILD_ONLY in cell.tags for cell in page.cells):  # no code that a reader could run
         for path in FILES:  # written before an edit removed the code
             Path(app.outdir, path.format(pagename)).unlink(missing_ok=True)
         return
@@ -50,7 +50,7 @@ def _add_downloads(
 
 
 def _versions(parts: list[Part]) -> dict[str, str]:
-    """Return the packages that the code needs, with the versions that it ran with."""
+    """Return the pinned version of each package that the code needs; "" if it is not pinned."""
     project, build = session().project, session().build
     needed = distributions(
         imported_names(ast.parse(part.code.source) for part in parts if part.code)
@@ -70,7 +70,7 @@ def _head(app: Sphinx, pagename: str, title: str) -> str:
 
 
 def _links(app: Sphinx, pagename: str) -> str:
-    """Return the links as HTML, with Colab only where the book's repository is on GitHub."""
+    """Return the links as HTML, with Colab only if the book's repository is on GitHub."""
     root = "../" * pagename.count("/")
     items = "".join(
         f'<li><a href="{root}{path.format(pagename)}" download>{name}</a>: {content}</li>'

@@ -1,7 +1,7 @@
 """A page's text as plain Markdown, without directives and roles.
 
-It is written from the doctree that Sphinx has resolved, so terms, titles, numbers and measures are
-those of the site. A node of an unknown type causes a warning, which fails the build.
+It is generated from the resolved doctree, so terms, titles, numbers and measures match the site. A
+node of an unknown type causes a warning, which fails the build.
 """
 
 import re
@@ -34,16 +34,16 @@ from onions.extension.teaching.tips import explanation
 
 LOGGER = logging.getLogger(__name__)
 MARKUP = re.compile(r"[\\*`$<]")  # characters with a meaning in Markdown
-# The compound is the list of pages below this one; the other nodes are only for the site.
+# A compound contains the page's toctree.
 OMITTED = (nodes.comment, nodes.target, nodes.compound, explanation)
 
 
 def markdown_parts(
     app: Sphinx, docname: str, doctree: nodes.document, cells: list[NotebookNode]
 ) -> Iterator[Part]:
-    """Yield the parts of a page below its title, with adjacent text in one part.
+    """Yield the parts of a page below its title; adjacent texts become one part.
 
-    `cells` are those of the notebook that Sphinx has read. Warns where a node has no Markdown.
+    `cells` are the cells of the notebook that Sphinx has read. Warns about unknown nodes.
     """
     parts = _MarkdownWriter(app, docname, cells).parts(doctree, level=0, solution=False)
     for (is_code, solution), group in groupby(parts, lambda part: (bool(part.code), part.solution)):
@@ -54,7 +54,7 @@ def markdown_parts(
 
 
 def page_url(app: Sphinx, docname: str) -> str:
-    """Return the web address of a page, or an empty string where the site's address is unknown."""
+    """Return the URL of a page; empty if the site's URL is unknown."""
     base = app.config.html_baseurl
     return urljoin(base, app.builder.get_target_uri(docname)) if base else ""
 
@@ -70,7 +70,7 @@ class _MarkdownWriter:
         self.sources = {citation.citation_id: citation.entry for citation in citations}
 
     def parts(self, parent: nodes.Element, level: int, solution: bool) -> Iterator[Part]:
-        """Yield the parts of a node that may contain code cells, at a level of its sections."""
+        """Yield the parts of a node that may contain code cells; `level` counts outer sections."""
         for node in parent.children:
             if isinstance(node, nodes.container) and node.get("nb_element") == "cell_code":
                 yield from self._code(node, solution)
@@ -93,7 +93,7 @@ class _MarkdownWriter:
                 inner_level = level + isinstance(node, nodes.section)
                 yield from self.parts(node, inner_level, solution)
             elif isinstance(node, nodes.title):
-                if level != 1 or not isinstance(parent, nodes.section):  # the page's own title
+                if level != 1 or not isinstance(parent, nodes.section):  # not the page's title
                     yield Part(self._title(node, level), solution=solution)
             else:
                 yield Part(self._block(node), solution=solution)
@@ -112,7 +112,6 @@ class _MarkdownWriter:
             yield Part(self._caption(figure), solution=solution)
 
     def _quiz(self, node: quiz) -> str:
-        """Return a question, and the answers to choose from with their letters."""
         lines = [f"- {part['letter']}) {self._inline(part)}" for part in node.findall(choice)]
         return "\n".join(
             (f"**Question {node['number']}.** {self._inline(node.children[0])}", "", *lines)
@@ -177,7 +176,7 @@ class _MarkdownWriter:
         return "\n".join((lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]))
 
     def _pointer(self, node: nodes.Element) -> str:
-        """Return a sentence that points to the site, where a node can't be shown elsewhere."""
+        """Return a sentence that points to the site, for a node that only the site can show."""
         page = f"[the page]({self.url})" if self.url else "the book's page"
         if isinstance(node, nodes.figure):
             return f"{self._caption(node)} (This figure is only on {page}.)"
@@ -202,7 +201,7 @@ class _MarkdownWriter:
                 return f"`{node.astext()}`"
             case nodes.math():
                 return f"${node.astext()}$"
-            case nodes.raw():  # HTML within a line, which Markdown takes as well
+            case nodes.raw():  # inline HTML, which Markdown allows
                 return str(node.astext())
             case nodes.reference():
                 return self._link(node)
@@ -227,8 +226,8 @@ class _MarkdownWriter:
         if not node.get("internal"):
             return f"[{text}]({target})"
         is_term = any("std-term" in inner["classes"] for inner in node.findall(nodes.inline))
-        if is_term or not (target and self.url):  # a word, or a link within this page
-            return text
+        if is_term or not (target and self.url):
+            return text  # a glossary term, a link within this page, or a site without a URL
         return f"[{text}]({urljoin(self.url, target)})"
 
     def _citation(self, node: nodes.inline) -> str:
@@ -246,7 +245,9 @@ class _MarkdownWriter:
     def _unknown(self, node: Any) -> str:
         name = type(node).__name__
         LOGGER.warning(
-            "no plain Markdown for %s; onions.extension.downloads.markdown", name, location=node
+            "no plain Markdown for %s. Add it to onions/extension/downloads/markdown.py.",
+            name,
+            location=node,
         )
         return str(node.astext())
 

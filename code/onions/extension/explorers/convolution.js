@@ -1,4 +1,4 @@
-// <onion-convolution>: a kernel slides over a picture; at each position, its products and their sum.
+// <onion-convolution>: slides a kernel over an image, and shows the products and their sum.
 
 import { conv2d, places, relu } from "./layers.js";
 import {
@@ -18,11 +18,11 @@ import {
   walk,
 } from "./shared.js";
 
-const SIDE = 3; // of every kernel
-const LIMIT = 99; // the largest absolute value of a weight that a reader types
-const CELL = 8; // canvas pixels per side of a picture's pixel
+const SIDE = 3; // of every kernel, in pixels
+const LIMIT = 99; // largest absolute weight that a reader can enter
+const CELL = 8; // side of an image pixel, in canvas pixels
 
-/** The handmade kernels, row by row. */
+/** The handmade kernels: nine weights each, row by row. */
 export const BY_HAND = {
   "horizontal edges": [-1, -1, -1, 0, 0, 0, 1, 1, 1],
   "vertical edges": [-1, 0, 1, -1, 0, 1, -1, 0, 1],
@@ -31,7 +31,7 @@ export const BY_HAND = {
 };
 const YOURS = "yours";
 
-/** Return the mean of an image's channels, [height, width, 1]; handmade kernels need one channel. */
+/** Return the mean of an image's channels, [height, width, 1]: handmade kernels use one channel. */
 export const grey = ({ shape: [height, width, channels], values }) => ({
   shape: [height, width, 1],
   values: Float32Array.from({ length: height * width }, (_, pixel) => {
@@ -40,15 +40,14 @@ export const grey = ({ shape: [height, width, channels], values }) => ({
   }),
 });
 
-/** Return the padding along one side of an image: the zeros before its first pixel, and after the
- *  last. */
+/** Return the padding along one side of an image: the numbers of zeros [before, after]. */
 export const margins = (side, { stride, padding }) => {
   const [count, before] = places(side, SIDE, stride, padding);
   return [before, Math.max((count - 1) * stride + SIDE - side - before, 0)];
 };
 
-/** Return the products whose sum is one number of the output: for each channel, a list of nine
- *  { pixel, weight, product, outside }, where `outside` is true for a pixel of the padding. */
+/** Return the products that add up to the output at a row and column, without the bias: for each
+ *  channel, nine { pixel, weight, product, outside }. `outside` is true for padding. */
 export const products = (image, kernel, row, column, { stride, padding }) => {
   const [height, width, channels] = image.shape;
   const [top] = margins(height, { stride, padding });
@@ -78,10 +77,10 @@ define("convolution", (panel, { images, labels, kernels, biases }) => {
   const mapCaption = make("figcaption");
   const tables = make("div", { className: "explorer-row" });
   const status = announcer();
-  let pixels; // the picture with its padding, ready to be drawn
+  let pixels; // a canvas with the enlarged image and its padding
 
   const recompute = () => {
-    const learned = Number(state.kernel); // the number of a learned kernel, NaN for a handmade one
+    const learned = Number(state.kernel); // index of a learned kernel; NaN for a handmade one
     const handmade = Number.isNaN(learned);
     image = handmade ? grey(pictures[state.image]) : pictures[state.image];
     kernel = handmade
@@ -138,7 +137,7 @@ define("convolution", (panel, { images, labels, kernels, biases }) => {
   const cells = typed.map((weight, i) => {
     const name = `Kernel, row ${Math.floor(i / SIDE) + 1}, column ${(i % SIDE) + 1}`;
     const cell = make("input", { type: "number", step: "any", min: -LIMIT, max: LIMIT, "aria-label": name });
-    cell.onchange = () => fill(); // shows the weight in use, which may differ from the text
+    cell.onchange = () => fill(); // shows the weight in use, which may differ from the input
     cell.oninput = () => {
       typed[i] = Math.max(-LIMIT, Math.min(cell.valueAsNumber || 0, LIMIT)); // an empty cell is 0
       kernelChooser.control.value = state.kernel = YOURS;
@@ -191,19 +190,19 @@ define("convolution", (panel, { images, labels, kernels, biases }) => {
   recompute();
 });
 
-/** Return a number with two decimals, and with a proper minus sign. */
+/** Format a number with two decimals and a true minus sign, but without a sign for zero. */
 const decimal = (value) => value.toFixed(2).replace(/^-(?=0\.00$)/, "").replace("-", "−");
 
-/** Return a number without decimals if it is whole, as most handmade weights are. */
+/** Format a number like `decimal`, but without decimals if it is whole. */
 const short = (value) => decimal(value).replace(".00", "");
 
-/** Return kernels [3, 3, channels, count] in the shape of maps, so that `oneMap` can take one. */
+/** Reshape kernels [3, 3, channels, count] into maps [9, channels, count] for `oneMap`. */
 const flat = ({ shape: [height, width, channels, count], values }) => ({
   shape: [height * width, channels, count],
   values,
 });
 
-/** Make a table of the nine products of one channel. */
+/** Create the table of one channel's nine products. */
 const table = (nine, channel, channels) => {
   const name = channels === 1 ? "Pixel × weight" : `${["Red", "Green", "Blue"][channel]}: pixel × weight`;
   const total = nine.reduce((sum, { product }) => sum + product, 0);
@@ -230,7 +229,7 @@ const table = (nine, channel, channels) => {
   );
 };
 
-/** Return a canvas with the enlarged picture and, in black, the zeros of its padding. */
+/** Return a canvas with the enlarged image and its zero padding in black. */
 const padded = (image, options) => {
   const [height, width] = image.shape;
   const small = document.createElement("canvas");
@@ -248,7 +247,7 @@ const padded = (image, options) => {
   return large;
 };
 
-/** Draw a picture with a frame around the window whose top left pixel is at a row and column. */
+/** Draw `pixels` with a frame around the window whose top left pixel is at `row` and `column`. */
 const frame = (canvas, pixels, row, column) => {
   [canvas.width, canvas.height] = [pixels.width, pixels.height];
   const context = canvas.getContext("2d");
@@ -262,7 +261,7 @@ const frame = (canvas, pixels, row, column) => {
   }
 };
 
-/** Mark one cell of a canvas that has one pixel for each cell. */
+/** Mark a cell of a canvas with one pixel per cell. */
 const mark = (canvas, row, column) => {
   const context = canvas.getContext("2d");
   context.fillStyle = "rgb(255 120 0)";

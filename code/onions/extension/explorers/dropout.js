@@ -3,12 +3,13 @@
 import { announcer, button, choice, define, make, slider } from "./shared.js";
 import { bars } from "./plots.js";
 
-/** Silence each value with probability `rate`, and divide the others by 1 − rate. `random` returns
- *  numbers from 0 to 1 (Srivastava et al., 2014; Keras scales in training as well). */
+/** Set each value to zero with probability `rate`, and divide the others by 1 − rate (Srivastava et
+ *  al., 2014; like Keras, this scales in training). `random` returns numbers from 0 to 1. */
 export const dropout = (values, rate, random) =>
   values.map((value) => (random() < rate ? 0 : value / (1 - rate)));
 
-/** Return a generator of random numbers from 0 to 1 (mulberry32); its seed makes steps repeatable. */
+/** Return a generator of random numbers from 0 to 1 (mulberry32). The same seed gives the
+ *  same numbers. */
 export const randomFrom = (seed) => () => {
   seed = (seed + 0x6d2b79f5) | 0;
   let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
@@ -24,7 +25,7 @@ define("dropout", (panel, { values: tensor }) => {
     out: "What it gives out in this step; × is silenced",
     mean: "The mean of what it gave out; a line marks what it got",
   };
-  const plots = {}; // an element for each row's plot
+  const plots = {}; // by row: the element that holds its plot
   const status = announcer();
   let rate = 0.2;
   let training = true;

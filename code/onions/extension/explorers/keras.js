@@ -1,11 +1,11 @@
-// What Keras makes of a list of layers: shapes, parameters, errors; and the code that builds them.
-// A layer is an object of its kind and settings: { kind: "Dense", units: 10, activation: "none" }.
+// Keras' shapes, parameters and errors for a list of layers, and Python code for the network.
+// A layer is an object with a kind and settings: { kind: "Dense", units: 10, activation: "none" }.
 
 import { places } from "./layers.js";
 
 export const INPUT = [32, 32, 3];
 
-/** The kinds of layers, with the settings of a new layer. */
+/** The kinds of layers, with the initial settings of a new layer. */
 export const KINDS = {
   Conv2D: { filters: 32, size: 3, padding: "valid", stride: 1, activation: "relu" },
   MaxPooling2D: { size: 2 },
@@ -14,11 +14,11 @@ export const KINDS = {
   Dense: { units: 32, activation: "relu" },
 };
 
-/** Make a layer: `layer("Dense", { units: 10 })`. */
+/** Create a layer: `layer("Dense", { units: 10 })`. */
 export const layer = (kind, settings = {}) => ({ kind, ...KINDS[kind], ...settings });
 
-/** Return a row { shape, parameters } for each layer; a shape lacks the batch axis. The layer at
- *  which Keras stops also has { error: { keras, plain } }; from there on, shapes are null. */
+/** Return { shape, parameters } for each layer; shapes omit the batch axis. The layer that Keras
+ *  rejects also has { error: { keras, plain } }; its shape and all later shapes are null. */
 export const summary = (layers) => {
   let shape = INPUT;
   return layers.map((layer, index) => {
@@ -83,11 +83,11 @@ const parametersOf = ({ kind, size, filters, units }, shape) => {
   return kind === "Dense" ? channels * units + units : 0;
 };
 
-// Keras' names of the layers that slide over maps. The second of a kind is conv2d_1, and so on.
+// Keras' names for the layers that slide over maps. Keras numbers them: conv2d, conv2d_1, …
 const NAMES = { Conv2D: "conv2d", MaxPooling2D: "max_pooling2d" };
 
-/** Return a layer's error in Keras' words (as far as they help) and in plain ones, or null.
- *  `sameKind` is the number of layers of its kind above it. */
+/** Return a layer's error as { keras, plain }: Keras' message, shortened, and an explanation. Return
+ *  null if Keras accepts the layer. `sameKind` is the number of layers of its kind above it. */
 const errorOf = (layer, shape, sameKind) => {
   const name = NAMES[layer.kind];
   if (!name) return null;
@@ -122,7 +122,7 @@ const sizeError = ({ kind, size, filters }, shape) => {
   };
 };
 
-/** The lesson's networks: their layers by name. */
+/** The lesson's networks: a list of layers for each name. */
 export const NETWORKS = (() => {
   const [conv, pool, flat] = [layer("Conv2D"), layer("MaxPooling2D"), layer("Flatten")];
   const end = [flat, layer("Dense"), layer("Dense", { units: 10, activation: "none" })];

@@ -1,5 +1,4 @@
-// The computations of the lesson's layers, as in Keras: `tests/extension/test_layers.py` compares
-// the two.
+// The lesson's layers, computed as in Keras; `tests/extension/test_layers.py` compares the two.
 //
 // A tensor is { shape, values }: `values` is a Float32Array in row-major order. An image has the
 // shape [height, width, channels], kernels have [height, width, channels, number of kernels].
@@ -7,19 +6,20 @@
 /** Return a tensor of zeros. */
 export const zeros = (shape) => ({ shape, values: new Float32Array(shape.reduce((a, b) => a * b, 1)) });
 
-/** Return the number of places of a window along one side of an image, and the number of padding
- *  zeros before that side. Throws a RangeError if the window does not fit; Keras fails as well. */
+/** Return [count, before] for one side of an image: the number of window positions, and of padding
+ *  zeros before the first pixel. Throws a RangeError if an unpadded window does not fit. */
 export const places = (side, window, stride, padding) => {
   if (padding === "same") {
     const count = Math.ceil(side / stride);
     const zerosInAll = Math.max((count - 1) * stride + window - side, 0);
     return [count, Math.floor(zerosInAll / 2)];
   }
-  if (side < window) throw new RangeError(`a window of ${window} does not fit into ${side}`);
+  if (side < window) throw new RangeError(`a window of ${window} does not fit into a side of ${side}`);
   return [Math.floor((side - window) / stride) + 1, 0];
 };
 
-/** Slide kernels over an image, as Conv2D does; `bias` has one number for each kernel. */
+/** Convolve an image with kernels, as Conv2D does. Return [rows, columns, kernels]. `bias` has one
+ *  number for each kernel; without a bias, it is null. */
 export const conv2d = (image, kernel, bias, { stride = 1, padding = "valid" } = {}) => {
   const [height, width, channels] = image.shape;
   const [kh, kw, , kernels] = kernel.shape;
@@ -32,13 +32,13 @@ export const conv2d = (image, kernel, bias, { stride = 1, padding = "valid" } = 
       if (bias) sums.set(bias.values);
       for (let i = 0; i < kh; i++) {
         const y = row * stride + i - top;
-        if (y < 0 || y >= height) continue; // a zero of the padding
+        if (y < 0 || y >= height) continue; // padding
         for (let j = 0; j < kw; j++) {
           const x = column * stride + j - left;
           if (x < 0 || x >= width) continue;
           for (let channel = 0; channel < channels; channel++) {
             const value = image.values[(y * width + x) * channels + channel];
-            if (value === 0) continue; // saves time: after a ReLU, half of the values are 0
+            if (value === 0) continue; // saves time: after ReLU, about half of the values are 0
             const weights = ((i * kw + j) * channels + channel) * kernels;
             for (let k = 0; k < kernels; k++) sums[k] += value * kernel.values[weights + k];
           }
@@ -58,7 +58,7 @@ export const pool2d = (maps, kind, { size = 2, stride = size, padding = "valid" 
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       for (let channel = 0; channel < channels; channel++) {
-        let [largest, sum, count] = [-Infinity, 0, 0]; // padding counts for none of them
+        let [largest, sum, count] = [-Infinity, 0, 0]; // all of them ignore the padding
         for (let i = 0; i < size; i++) {
           for (let j = 0; j < size; j++) {
             const [y, x] = [row * stride + i - top, column * stride + j - left];
@@ -76,7 +76,7 @@ export const pool2d = (maps, kind, { size = 2, stride = size, padding = "valid" 
   return output;
 };
 
-/** Multiply by a matrix [inputs, units] and add a bias, as Dense does. */
+/** Multiply a vector by a matrix [inputs, units] and add a bias, as Dense does. */
 export const dense = (input, kernel, bias) => {
   const [inputs, units] = kernel.shape;
   const output = { shape: [units], values: Float32Array.from(bias.values) };

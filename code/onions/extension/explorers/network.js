@@ -1,5 +1,4 @@
-// <onion-network>: the reader builds a network from layers, and sees its shapes, parameters, errors
-// (as in Keras) and code.
+// <onion-network>: builds a network from layers; shows its shapes, parameters, errors and code.
 
 import { code, INPUT, KINDS, layer, NETWORKS, summary } from "./keras.js";
 import { announcer, button, choice, define, make } from "./shared.js";
@@ -8,10 +7,10 @@ const CLASSES = 10;
 const START = "with pooling";
 const OWN = "your own network";
 
-// The settings of each kind of layer, by name: the label, and the values to choose from.
 const squares = (from, to) => range(from, to).map((n) => [n, `${n} × ${n}`]);
 const range = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
-const WHOLE = { min: 1, max: 999 }; // any whole number
+const WHOLE = { min: 1, max: 999 }; // any whole number in this range
+// The settings of each kind of layer, by name: [label, values to choose from].
 const SETTINGS = {
   Conv2D: {
     filters: ["Kernels", WHOLE],
@@ -32,9 +31,9 @@ const counted = (number, noun) => `${number.toLocaleString("en")} ${noun}${numbe
 export const shapeText = (shape) =>
   shape.length > 1 ? shape.join(" × ") : counted(shape[0], "number");
 
-/** Return a layer's settings as text, without those that are Keras' defaults. */
+/** Return a layer's settings as text, without Keras' defaults. */
 export const settingsText = ({ kind, filters, size, padding, stride, activation, rate, units }) => {
-  const square = `${size}\u00a0×\u00a0${size}`; // the spaces allow no line break
+  const square = `${size}\u00a0×\u00a0${size}`; // non-breaking spaces
   const parts = {
     Conv2D: () => [
       counted(filters, "kernel"),
@@ -50,15 +49,15 @@ export const settingsText = ({ kind, filters, size, padding, stride, activation,
   return [...parts, activation !== "none" && activation].filter(Boolean).join(", ");
 };
 
-/** Return a hint about a layer that Keras accepts but that may not do what the reader means, or "".
- *  `before` is the shape of its input. */
+/** Return a hint about a layer that Keras accepts but the reader may not intend, or "". `before` is
+ *  the shape of its input. */
 export const hintOf = ({ kind }, before) =>
   kind === "Dense" && before.length > 1
     ? `Keras allows this: at each of the ${before[0]} × ${before[1]} places, the same Dense layer ` +
       `takes the ${counted(before[2], "number")} of that place. To join all places, put Flatten above it.`
     : "";
 
-/** Return a network's parameters and output in two sentences, or the error at which Keras stops. */
+/** Describe a network: its parameters and output, or Keras' error. `rows` is its `summary`. */
 export const verdict = (layers, rows) => {
   const failed = rows.findIndex((row) => row.error);
   if (failed >= 0) {
@@ -75,7 +74,7 @@ export const verdict = (layers, rows) => {
 };
 
 define("network", (panel) => {
-  let rows = []; // the rows of the list: each is a layer with its elements
+  let rows = []; // the rows of the list, as `rowOf` returns them
   const list = make("ol", { className: "network-layers", role: "list" });
   const status = announcer();
   const text = make("code");
@@ -93,7 +92,7 @@ define("network", (panel) => {
     text.textContent = code(layers);
     status.say(verdict(layers, lines));
   };
-  /** Offer to put a new layer below any of these layers or the input; choose a position. */
+  /** List the input and the layers as positions for a new layer, and select one. */
   const offerPositions = (layers, position) => {
     const names = ["Input", ...layers.map(({ kind }, index) => `${index + 1}. ${kind}`)];
     after.control.replaceChildren(...names.map((text, value) => make("option", { value }, text)));
@@ -105,7 +104,7 @@ define("network", (panel) => {
   };
   const arrange = (arranged) => {
     rows = arranged;
-    list.replaceChildren(input, ...rows.map((row) => row.element)); // the focus gets lost
+    list.replaceChildren(input, ...rows.map((row) => row.element)); // loses the focus
     changed();
   };
 
@@ -155,7 +154,7 @@ define("network", (panel) => {
   load(START);
 });
 
-/** Make a layer's row in the list: its kind and settings, shape, parameters, and buttons. */
+/** Create a layer's row in the list: its kind and settings, shape, parameters, and buttons. */
 const rowOf = (layer, { changed, move, remove }) => {
   const settings = make("span");
   const fields = make("div", { className: "network-settings", hidden: true });
@@ -215,7 +214,7 @@ const toggle = (opener, fields) => {
   opener.setAttribute("aria-expanded", !fields.hidden);
 };
 
-/** Make the field for one setting: a list of values, or any whole number. */
+/** Create the field for one setting: a select, or a number field if `values` is WHOLE. */
 const setting = (label, values, value, onchange) => {
   if (values === WHOLE) return numberField(label, value, onchange);
   const parse = typeof value === "number" ? Number : String;
@@ -230,10 +229,10 @@ const numberField = (label, value, onchange) => {
   return make("label", { className: "explorer-field" }, label, control);
 };
 
-/** Make the box for the code, with a button that copies it. */
+/** Create the box for the code, with a button that copies it. */
 const codeBox = (text) => {
   const name = { role: "region", "aria-label": "Code of this network" };
-  const box = make("pre", { ...name, tabIndex: 0 }, text); // focusable, so that the keyboard scrolls it
+  const box = make("pre", { ...name, tabIndex: 0 }, text); // focusable, so the keyboard can scroll it
   const result = make("span", { role: "status" });
   const copy = button("Copy the code", async () => {
     try {

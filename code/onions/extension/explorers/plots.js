@@ -1,8 +1,7 @@
-// Small plots as SVG, in the colours of the page: bars, and curves by epoch.
+// Small SVG plots in the page's colours: bars, and curves by epoch.
 
 const SVG = "http://www.w3.org/2000/svg";
 
-// Make an SVG element with attributes and children.
 const svg = (tag, attributes = {}, ...children) => {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
@@ -10,8 +9,8 @@ const svg = (tag, attributes = {}, ...children) => {
   return element;
 };
 
-/** Draw numbers as bars from 0 to `top`. `name` is the plot's name for screen readers; `silenced`
- *  bars get a cross; `marks` are numbers at which a bar gets a line. */
+/** Return a bar chart from 0 to `top`. `name` is its label for screen readers. Bar i gets a cross if
+ *  `silenced[i]`, and a line at the value `marks[i]` if there is one. */
 export const bars = (values, { top, name, silenced = [], marks = [] }) => {
   const [width, height] = [20 * values.length, 56];
   const y = (value) => height - 1 - (Math.min(value, top) / top) * (height - 2);
@@ -25,8 +24,8 @@ export const bars = (values, { top, name, silenced = [], marks = [] }) => {
   return plot;
 };
 
-/** Draw curves by epoch, faint after `epoch`. `lines` are { values, kind }, where `kind` is the
- *  classes of a curve; `range` is the lowest and the highest number that the plot shows. */
+/** Return a plot of curves from epoch 1 to `epochs`, faint after `epoch`. `lines` are
+ *  { values, kind }; `kind` is a curve's CSS classes. `range` is the [lowest, highest] value shown. */
 export const curves = (lines, { epoch, epochs, range: [low, high], name }) => {
   const [width, height, left] = [320, 170, 34];
   const x = (number) => left + ((number - 1) / Math.max(epochs - 1, 1)) * (width - left - 8);

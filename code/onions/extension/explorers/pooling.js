@@ -1,5 +1,5 @@
-// <onion-pooling>: a feature map before and after pooling, and how much both change when the image
-// is shifted.
+// <onion-pooling>: shows a feature map before and after pooling, and how much both change when the
+// image shifts.
 
 import { conv2d, pool2d, relu } from "./layers.js";
 import {
@@ -17,7 +17,7 @@ import {
   walk,
 } from "./shared.js";
 
-/** Return how much maps change, as a share of their mean value, like relative_change on the page. */
+/** Return the mean change of maps as a share of their mean, like relative_change on the page. */
 export const relativeChange = (before, after) => {
   let [change, sum] = [0, 0];
   for (let i = 0; i < before.values.length; i++) {
@@ -27,7 +27,7 @@ export const relativeChange = (before, after) => {
   return change / sum;
 };
 
-/** Return columns `from` to `to` of an image [height, width, channels]. */
+/** Return the columns from `from` to `to` − 1 of an image [height, width, channels]. */
 export const columns = ({ shape: [height, width, channels], values }, from, to) => ({
   shape: [height, to - from, channels],
   values: Float32Array.from({ length: height * (to - from) * channels }, (_, i) => {
@@ -72,7 +72,7 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
   const show = (row, column) => {
     Object.assign(state, { row, column });
     const [before, after] = [oneMap(maps, state.map), oneMap(pooled, state.map)];
-    const range = extent(before.values); // the same greys for both
+    const range = extent(before.values); // one scale of greys for both maps
     draw(pictures.map, before, range);
     draw(pictures.pooled, after, range);
     highlight(pictures.map, row * state.stride, column * state.stride, state.size);
@@ -114,7 +114,7 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
   recompute();
 });
 
-/** Highlight a square of cells on a canvas that has one pixel for each cell. */
+/** Highlight a square of cells on a canvas with one pixel per cell. */
 const highlight = (canvas, row, column, size) => {
   const context = canvas.getContext("2d");
   context.fillStyle = "rgb(255 120 0 / 60%)";

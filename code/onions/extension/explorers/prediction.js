@@ -1,5 +1,5 @@
-// <onion-prediction>: the page's network predicts in the browser. It shows the prediction, the maps
-// of the layers, and how a grey square over the picture changes both.
+// <onion-prediction>: runs the page's network in the browser. It shows the prediction, the layers'
+// maps, and how a grey square over the image changes both.
 
 import { conv2d, dense, pool2d, relu, softmax, zeros } from "./layers.js";
 import {
@@ -20,31 +20,31 @@ import {
 } from "./shared.js";
 
 const GREY = 0.5; // the value of the square's pixels
-const STEP = 2; // pixels from one tried place of the square to the next
+const STEP = 2; // pixels between the positions of the square that `tryAll` tries
 
 const KINDS = {
   Conv2D: ({ weights: [kernel, bias], strides: [stride], padding }, maps) =>
     conv2d(maps, kernel, bias, { stride, padding }),
   MaxPooling2D: ({ pool_size: [size], strides: [stride], padding }, maps) =>
     pool2d(maps, "max", { size, stride, padding }),
-  Dropout: (_, input) => input, // it does nothing at prediction
+  Dropout: (_, input) => input, // inactive at prediction
   Flatten: (_, { values }) => ({ shape: [values.length], values }),
   Dense: ({ weights: [kernel, bias] }, input) => dense(input, kernel, bias),
 };
 const ACTIVATIONS = { linear: (output) => output, relu };
 
-/** Return the output of each layer for an image; the last are the logits. A layer is { kind,
- *  activation, weights, … }, with Keras' names. Throws a RangeError for an unknown layer. */
+/** Return the output of each layer for an image; the last output is the logits. A layer is { kind,
+ *  activation, weights, … }, as in Keras. Throws a RangeError if kind or activation is unknown. */
 export const forward = (layers, image) => {
   let output = image;
   return layers.map((layer) => {
     const [compute, activate] = [KINDS[layer.kind], ACTIVATIONS[layer.activation ?? "linear"]];
-    if (!compute || !activate) throw new RangeError(`no layer ${layer.kind}, ${layer.activation} here`);
+    if (!compute || !activate) throw new RangeError(`layer ${layer.kind} with activation ${layer.activation} is not supported`);
     return (output = activate(compute(layer, output)));
   });
 };
 
-/** Return an image with a grey square around a pixel; the square ends at the image's border. */
+/** Return an image with a grey square of `size` pixels around a pixel, clipped at the border. */
 export const cover = ({ shape: [height, width, channels], values }, { row, column, size }) => {
   const covered = values.slice();
   const [top, left] = [row - Math.floor(size / 2), column - Math.floor(size / 2)];
@@ -61,7 +61,7 @@ define("prediction", (panel, { layers: network, images, labels, classes }) => {
   let image; // without a square
   let uploaded; // the reader's own image
   let without; // the prediction for the image without a square
-  let trial; // an object for the latest trial of every place, undefined while there is none
+  let trial; // identifies the latest trial of every position; undefined if there is none
 
   const predict = (pixels) => {
     const outputs = forward(network, pixels);
@@ -112,7 +112,7 @@ define("prediction", (panel, { layers: network, images, labels, classes }) => {
     let changed = 0;
     for (let y = 0; y < side; y++) {
       placesText.textContent = `trying row ${y + 1} of ${side}`;
-      await new Promise(requestAnimationFrame); // so that the page stays responsive
+      await new Promise(requestAnimationFrame); // keeps the page responsive
       if (trial !== thisTrial) return;
       for (let x = 0; x < side; x++) {
         const { shares, answer } = predict(cover(image, { row: y * STEP, column: x * STEP, size: state.size }));
@@ -175,7 +175,7 @@ define("prediction", (panel, { layers: network, images, labels, classes }) => {
   chooser.control.onchange();
 });
 
-/** Make the table of answers: `show(prediction, without)` fills in both predictions, and sets the
+/** Create the table of answers. `show(prediction, without)` fills in both predictions, and sets the
  *  class with the largest logit in bold. */
 const answersTable = (classes) => {
   const headings = ["class", "logit", "certainty", "without square"];
@@ -201,7 +201,7 @@ const answersTable = (classes) => {
   return Object.assign(table, { show });
 };
 
-/** Show each map of a layer in `container`, with its own scale of greys, like the page's figure. */
+/** Draw each map of a layer in `container`, in its own scale of greys, like the page's figure. */
 const showMaps = (container, output, name) => {
   const count = output.shape[2];
   while (container.children.length > count) container.lastChild.remove();

@@ -1,4 +1,4 @@
-// <onion-replay>: replays two trainings by epoch: curves, kernels, accuracy by class.
+// <onion-replay>: replays two trainings epoch by epoch: curves, kernels, accuracy by class.
 
 import { announcer, button, choice, define, make, part, slider } from "./shared.js";
 import { curves as plot } from "./plots.js";
@@ -6,7 +6,7 @@ import { curves as plot } from "./plots.js";
 const METRICS = { accuracy: "accuracy", loss: "loss" };
 const TILES_PER_ROW = 8;
 
-/** Return one epoch's kernels [kernels, height, width, 3] as one image of tiles, a pixel apart. */
+/** Return kernels [kernels, height, width, 3] of bytes as an ImageData of tiles, one pixel apart. */
 export const tiles = ({ shape: [count, height, width], values }) => {
   const rows = Math.ceil(count / TILES_PER_ROW);
   const image = new ImageData(TILES_PER_ROW * (width + 1) - 1, rows * (height + 1) - 1);

@@ -1,8 +1,8 @@
-// What all explorers share: the custom element, loading of exports, labelled controls, drawing on
-// canvases, and a cell that the pointer and the arrow keys move.
+// Shared by all explorers: the custom element, exports, labelled controls, canvases, and a cell
+// that the pointer and the arrow keys move.
 
-/** Define `<onion-name>`. `build(panel, values)` fills the panel once the export has loaded. The
- *  panel then replaces the static figure on the screen, but not on paper. */
+/** Define the element `<onion-NAME>`. `build(panel, values)` fills the panel once the export has
+ *  loaded. The panel then replaces the static figure on screen; print keeps the figure. */
 export const define = (name, build) => {
   const Element = class extends HTMLElement {
     async connectedCallback() {
@@ -10,7 +10,7 @@ export const define = (name, build) => {
       this.started = true;
       const panel = make("div", { className: "explorer-panel" });
       try {
-        // Without an export, the await lets the explorer's module run to its end first.
+        // Without an export, `await` delays `build` until the explorer's module has run to its end.
         const values = await (this.dataset.export ? load(this.dataset.export) : {});
         await build(panel, values);
         this.append(panel);
@@ -23,14 +23,14 @@ export const define = (name, build) => {
   customElements.define(`onion-${name}`, Element);
 };
 
-/** Fetch an export (`onions.exports`), with its arrays as tensors { shape, values, dtype }. */
+/** Fetch and unpack an export (see `onions.exports`). Throws an Error if the status is not 2xx. */
 export const load = async (url) => {
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  if (!response.ok) throw new Error(`${url}: HTTP ${response.status}`);
   return unpack(await response.json());
 };
 
-/** Turn the arrays of an export into tensors. Half-precision numbers become Float32Arrays. */
+/** Turn an export's arrays into tensors { shape, dtype, values }; float16 becomes a Float32Array. */
 export const unpack = (value) => {
   if (Array.isArray(value)) return value.map(unpack);
   if (value === null || typeof value !== "object") return value;
@@ -47,7 +47,7 @@ export const unpack = (value) => {
   return { shape: value.shape, dtype: value.dtype, values: read[value.dtype](buffer) };
 };
 
-/** Return the number that 16 bits encode (IEEE 754 half precision). */
+/** Decode 16 bits as a half-precision number (IEEE 754). Exports contain finite numbers only. */
 const fromHalf = (bits) => {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;
@@ -55,16 +55,17 @@ const fromHalf = (bits) => {
   return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -24 * fraction);
 };
 
-/** Return one of a tensor's parts along its first axis, as a view. */
+/** Return the part at index `number` of a tensor's first axis, as a view. */
 export const part = ({ shape: [count, ...shape], values }, number) => {
   const size = values.length / count;
   return { shape, values: values.subarray(number * size, (number + 1) * size) };
 };
 
-/** Return an image [height, width, channels] of bytes as numbers from 0 to 1. */
+/** Scale an image [height, width, channels] from bytes to numbers from 0 to 1. */
 export const normalised = ({ shape, values }) => ({ shape, values: Float32Array.from(values, (v) => v / 255) });
 
-/** Make an element with properties and children. A property with a dash is an attribute. */
+/** Create an element. `role`, `for` and names with a dash set attributes; other names set
+ *  properties. */
 export const make = (tag, properties = {}, ...children) => {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -76,13 +77,14 @@ export const make = (tag, properties = {}, ...children) => {
 };
 
 let serial = 0;
+/** Create a labelled field: a paragraph, whose property `control` is the given control. */
 const labelled = (label, control) => {
   control.id = `explorer-control-${(serial += 1)}`;
   const field = make("p", { className: "explorer-field" }, make("label", { for: control.id }, label), control);
   return Object.assign(field, { control });
 };
 
-/** Make a select element: `options` are texts, or pairs of value and text. */
+/** Create a labelled select of texts, or of [value, text] pairs. `onchange` gets a string. */
 export const choice = (label, options, onchange) => {
   const control = make("select", { onchange: () => onchange(control.value) });
   for (const option of options) {
@@ -92,11 +94,11 @@ export const choice = (label, options, onchange) => {
   return labelled(label, control);
 };
 
-/** Make a slider that shows its value, as `format` returns it. */
+/** Create a labelled slider that shows its value as `format` returns it. */
 export const slider = (label, { min, max, step = 1, value, format = String }, onchange) => {
   const control = make("input", { type: "range", min, max, step, value });
   const field = labelled(label, control);
-  // Hidden from screen readers, to which the slider itself gives the value.
+  // Hidden from screen readers, which read the slider's aria-valuetext.
   const valueText = make("span", { className: "explorer-value", "aria-hidden": true });
   const show = () => {
     valueText.textContent = format(control.valueAsNumber);
@@ -108,7 +110,7 @@ export const slider = (label, { min, max, step = 1, value, format = String }, on
   };
   show();
   field.append(valueText);
-  /** Set the slider by code. */
+  /** Set the slider's value, and call `onchange`. */
   field.set = (number) => {
     control.value = number;
     control.oninput();
@@ -116,31 +118,31 @@ export const slider = (label, { min, max, step = 1, value, format = String }, on
   return field;
 };
 
-/** Make a checkbox. */
+/** Create a labelled checkbox. `onchange` gets a boolean. */
 export const tick = (label, checked, onchange) => {
   const control = make("input", { type: "checkbox", checked });
   control.onchange = () => onchange(control.checked);
   return labelled(label, control);
 };
 
-/** Make a button. */
+/** Create a button. */
 export const button = (label, onclick) => make("button", { type: "button", onclick }, label);
 
-/** Make a status, whose text a screen reader announces when it changes: `say(text)`. */
+/** Create a status line. `say(text)` sets its text, which screen readers announce. */
 export const announcer = () => {
   const status = make("p", { className: "explorer-says", role: "status" });
   return Object.assign(status, { say: (text) => (status.textContent = text) });
 };
 
-/** Make a canvas for an image of numbers. `name` is its name for screen readers. */
+/** Create a canvas `side` CSS pixels wide. `name` is its label for screen readers. */
 export const picture = (name, side = 150) => {
   const canvas = make("canvas", { role: "img", "aria-label": name, className: "explorer-picture" });
   canvas.style.width = `${side}px`;
   return canvas;
 };
 
-/** Draw an image [height, width, 3] of numbers from 0 to 1, or one map [height, width, 1] in greys.
- *  `range` is [low, high], what is black and what is white; the default is the map's own extent. */
+/** Draw an image [height, width, 3] of numbers from 0 to 1, or a map [height, width, 1] in greys. A
+ *  map is black at `range[0]` and white at `range[1]`; the default range is its extent. */
 export const draw = (canvas, { shape: [height, width, channels], values }, range) => {
   const pixels = new ImageData(width, height);
   const [low, high] = channels === 3 ? [0, 1] : (range ?? extent(values));
@@ -155,21 +157,21 @@ export const draw = (canvas, { shape: [height, width, channels], values }, range
   canvas.getContext("2d").putImageData(pixels, 0, 0);
 };
 
-/** Return the lowest and the highest number. */
+/** Return [lowest, highest]. */
 export const extent = (values) => {
   let [low, high] = [Infinity, -Infinity];
   for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
   return [low, high];
 };
 
-/** Return one feature map of [height, width, maps] as [height, width, 1]. */
+/** Return the map at index `number` of [height, width, maps] as [height, width, 1]. */
 export const oneMap = ({ shape: [height, width, maps], values }, number) => ({
   shape: [height, width, 1],
   values: Float32Array.from({ length: height * width }, (_, pixel) => values[pixel * maps + number]),
 });
 
-/** Let the pointer and the arrow keys choose a cell of a canvas: `onmove(row, column)`. The canvas
- *  has one pixel for each cell. Return a function that goes to a cell. */
+/** Call `onmove(row, column)` when the pointer or the arrow keys choose a cell of a canvas with one
+ *  pixel per cell. Return `go(row, column)`, which moves to the nearest cell on the canvas. */
 export const walk = (canvas, onmove) => {
   let [row, column] = [0, 0];
   const go = (y, x) => {
@@ -178,7 +180,7 @@ export const walk = (canvas, onmove) => {
     onmove(row, column);
   };
   canvas.tabIndex = 0;
-  canvas.setAttribute("role", "application"); // so that screen readers pass the arrow keys on
+  canvas.setAttribute("role", "application"); // makes screen readers pass on the arrow keys
   const point = (event) => {
     const box = canvas.getBoundingClientRect();
     const [y, x] = [(event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width];
@@ -189,14 +191,14 @@ export const walk = (canvas, onmove) => {
   canvas.addEventListener("keydown", (event) => {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (!step) return;
-    event.preventDefault(); // the page would scroll
+    event.preventDefault(); // keeps the page from scrolling
     go(row + step[0], column + step[1]);
   });
   return go;
 };
 
-/** Make a field for a reader's own image, which never leaves the browser. `onimage(tensor)` gets
- *  its middle square as [side, side, 3], with numbers from 0 to 1. */
+/** Create a file field for a reader's own image, which never leaves the browser. `onimage(tensor)`
+ *  gets the central square, scaled to [side, side, 3], as numbers from 0 to 1. */
 export const ownImage = (onimage, side = 32) => {
   const control = make("input", { type: "file", accept: "image/*" });
   const field = labelled("Your own picture (it stays in this browser)", control);

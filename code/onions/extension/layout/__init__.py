@@ -1,5 +1,5 @@
-"""What surrounds the text of every page.
+"""Everything around the text of a page.
 
-Banner, footer, search, metadata, the page for wrong URLs, styles and scripts, images, the security
-policy, and repairs of the HTML. Templates of whole pages are in ``extension/templates``.
+Banner, footer, search, metadata, 404 page, styles and scripts, images, security policy and fixes of
+the HTML. Templates of whole pages are in ``extension/templates``.
 """

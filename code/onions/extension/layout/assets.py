@@ -1,7 +1,7 @@
-"""Merge all style sheets into one file and all scripts into another.
+"""One merged file of all style sheets, and one of all scripts.
 
-Sphinx, its extensions and the theme each bring their own. On a phone, a request takes longer than
-loading the bytes that it asks for.
+Sphinx, its extensions and the theme each add files. On a phone, requesting a file takes longer than
+transferring its bytes.
 """
 
 from hashlib import sha256
@@ -15,17 +15,17 @@ from sphinx.errors import ExtensionError
 from onions.extension.base.builder import connect_site
 from onions.extension.base.session import session
 
-# By the name of a list in a page's template context: the merged file, and the separator in it.
+# The merged file, and its separator, for each list of assets in a page's template context.
 MERGED = {"css_files": ("book.css", "\n"), "script_files": ("book.js", "\n;\n")}
-# The attributes of an element that a merged file can do without; sphinx-design sets the last.
+# Attributes that a merged file does not need; sphinx-design sets the last.
 IGNORED_ATTRIBUTES = {"rel", "type", "data-sd-tabs-storage-prefix"}
 
 
 def setup(app: Sphinx) -> None:
-    """Link every page to the merged files, and write them when all their parts are written."""
+    """Link every page to the merged files, and write them at the end of the build."""
     app.add_config_value("onions_static", "", "html", [str])
     app.connect("config-inited", _hash_static)
-    merged: dict[str, list[str]] = {}  # the paths of the parts, by the same names as in MERGED
+    merged: dict[str, list[str]] = {}  # paths of the parts, by key of MERGED
 
     def name(
         app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
@@ -35,7 +35,7 @@ def setup(app: Sphinx) -> None:
             assets = sorted(context[kind], key=lambda asset: asset.priority)
             paths = [_mergeable_path(asset) for asset in assets]
             if merged.setdefault(kind, paths) != paths:
-                raise ExtensionError(f"{pagename}: its {kind} differ from other pages': {paths}")
+                raise ExtensionError(f"{pagename}: its {kind} differ from other pages: {paths}")
             context[kind] = [f"_static/{merged_file}?v={_version(app, paths)}"]
 
     def write(app: Sphinx, error: Exception | None) -> None:
@@ -49,28 +49,27 @@ def setup(app: Sphinx) -> None:
 
 
 def _hash_static(app: Sphinx, config: Config) -> None:
-    # Every page names the merged files by a hash. As a configuration value, the hash of the static
-    # files makes Sphinx write every page again when one of them changes.
+    # Every page links to the merged files with a hash. The hash of the static files is a
+    # configuration value, so Sphinx writes every page again when one of them changes.
     static = sorted(path for path in (app.srcdir / "_static").rglob("*") if path.is_file())
     config.onions_static = sha256(b"".join(path.read_bytes() for path in static)).hexdigest()
 
 
 def _mergeable_path(asset: Any) -> str:
-    """Return an asset's path. Raises ExtensionError if the asset would not work when merged."""
+    """Return an asset's path. Raises ExtensionError if it can't be merged."""
     if (
         not str(asset.filename).startswith("_static/")
         or asset.attributes.keys() - IGNORED_ATTRIBUTES
     ):
-        files = " or ".join(merged_file for merged_file, _ in MERGED.values())
-        raise ExtensionError(f"{asset!r} can't be merged into {files}")
+        raise ExtensionError(f"{asset!r} can't be merged: it has attributes or is not in _static/")
     return str(asset.filename)
 
 
 def _version(app: Sphinx, paths: list[str]) -> str:
-    """Return a hash that changes with a merged file, so that a browser loads it again.
+    """Return a hash that makes browsers reload a merged file when it changes.
 
-    Some of the parts are written only after all pages, so the hash is that of their sources:
-    ``book/_static``, the packages and the configuration.
+    Some parts are written only after all pages, so the hash covers their sources instead:
+    ``book/_static``, the lock file and the configuration.
     """
     project = session().project
     sources = [project.lock, project.config]

@@ -1,4 +1,4 @@
-"""The banner of a build that shows the stand-in, or that cut its trainings short."""
+"""The banner of a build that uses the stand-in or cuts its trainings short."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def setup(app: Sphinx) -> None:
 
 
 def banner(build: Build) -> str:
-    """Return what every page must say about this build, as HTML; empty for a published site."""
+    """Return the banner of a build as HTML; empty for a full build with CIFAR-10."""
     lines = []
     if build.source.name == "sketches":
         lines.append(

@@ -1,4 +1,4 @@
-"""The footer of every page: when its text changed, its run, its build, where to edit and report."""
+"""The footer of every page: last change, run, build, and links to edit or report a problem."""
 
 from datetime import date
 from typing import Any
@@ -14,12 +14,12 @@ from onions.extension.base.session import session
 from onions.images.sources import Source
 from onions.store.fingerprint import package_versions
 
-# The packages whose versions can change the results of a training, with their display names.
+# Display names of the packages whose versions can change the results of a training.
 NAMES = {"tensorflow": "TensorFlow", "keras": "Keras"}
 
 
 def setup(app: Sphinx) -> None:
-    """Add what the footer shows to every page's template context."""
+    """Add the footer's values to every page's template context."""
     connect_site(app, "html-page-context", _add)
 
 
@@ -42,7 +42,7 @@ def _add(
 
 
 def _last_change(page: Page) -> str:
-    """Return when a page's text last changed; empty if that is not known."""
+    """Return when a page's text last changed; empty if that is unknown."""
     date_changed = session().git.last_changed.get(page.name, "")
     if date_changed == UNCOMMITTED:
         return "Text has changes that are not committed"
@@ -50,7 +50,7 @@ def _last_change(page: Page) -> str:
 
 
 def _last_run(page: Page) -> str:
-    """Return when a page ran, with which data and packages; empty for a page without code."""
+    """Return the date, data and packages of a page's run; empty for a page without code."""
     if not page.cells:
         return ""
     facts = session().entry(page).metadata[KEY]

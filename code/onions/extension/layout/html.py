@@ -1,4 +1,4 @@
-"""The HTML that Sphinx, pandas and Furo write: formulas as MathML, accessibility repairs."""
+"""Fixes of the HTML from Sphinx, pandas and Furo: MathML for formulas, accessibility."""
 
 import re
 from html import escape
@@ -17,25 +17,25 @@ TEMPLATES = Path(__file__).parents[1] / "templates"
 # Replacements in parts of a page's template context.
 HTML_FIXES = {
     "body": {
-        # Wide parts scroll, so the keyboard must reach them.
+        # Wide parts scroll, so they must be reachable by keyboard.
         "<pre>": '<pre tabindex="0">',
         '<div class="table-wrapper': '<div tabindex="0" class="table-wrapper',
         '<div class="output text_html': '<div tabindex="0" class="output text_html',
-        "<th></th>": "<td></td>",  # the corner of a pandas table is no heading
+        "<th></th>": "<td></td>",  # the corner of a pandas table is not a heading
         'role="doc-biblioentry"': 'role="listitem"',  # the role is deprecated
         '<table border="1" class="dataframe">': '<table class="dataframe">',  # obsolete attribute
     },
     "furo_navigation_tree": {'role="heading"': 'role="heading" aria-level="2"'},
 }
-# HTML allows no style element above a table, where pandas writes it; site.css styles tables.
+# pandas writes a style element where HTML does not allow it; site.css styles the tables.
 PANDAS_STYLE = re.compile("<style scoped>.*?</style>\n?", re.DOTALL)
 
 
 def setup(app: Sphinx) -> None:
-    """Register our templates, the renderer of formulas, and the repairs."""
+    """Register the templates, the formula renderer and the fixes."""
     app.connect("config-inited", _add_templates)
     app.connect("builder-inited", _choose_dark_code, priority=100)
-    app.connect("html-page-context", _fix_html, priority=900)  # after Furo's navigation is made
+    app.connect("html-page-context", _fix_html, priority=900)  # after Furo has added its navigation
     app.add_html_math_renderer("mathml", (_inline_math, None), (_block_math, None))
 
 
@@ -44,7 +44,7 @@ def _add_templates(app: Sphinx, config: Config) -> None:
 
 
 def _choose_dark_code(app: Sphinx) -> None:
-    # In _config.yml it would cause a warning: Furo adds this option only when it is loaded.
+    # In _config.yml, this option would cause a warning: Furo defines it only when it is loaded.
     app.config.pygments_dark_style = "a11y-high-contrast-dark"
 
 
@@ -74,5 +74,5 @@ def _mathml(node: nodes.Element, *, as_block: bool) -> str:
     try:
         return str(latex2mathml.tex2mathml(node.astext(), as_block=as_block))
     except (MathError, SyntaxError) as error:
-        LOGGER.warning("this formula can't be shown: %s", error, location=node)
+        LOGGER.warning("can't convert this formula to MathML: %s", error, location=node)
         return f"<code>{escape(node.astext())}</code>"

@@ -1,6 +1,6 @@
-"""Images on the site: PNG becomes lossless WebP, which has the same pixels in a third fewer bytes.
+"""Images on the site: PNG becomes lossless WebP, which is a third smaller.
 
-Every image gets its width and height, so that the text below does not move when it loads.
+Every image gets its width and height, so the text below it does not move when it loads.
 """
 
 import re
@@ -20,23 +20,23 @@ from onions.extension.base.builder import connect_site
 def setup(app: Sphinx) -> None:
     """Convert the site's images to WebP, and write them with their sizes.
 
-    The EPUB keeps PNG, which every e-reader shows, and its images never arrive late.
+    The EPUB keeps PNG, which every e-reader supports, and needs no sizes.
     """
-    # Before Sphinx notes which images a page has.
+    # Before Sphinx collects the images of the page.
     connect_site(app, "doctree-read", _convert_to_webp, priority=400)
     connect_site(app, "builder-inited", _write_sizes)
     app.connect("build-finished", _delete_old_images)
 
 
 def _convert_to_webp(app: Sphinx, doctree: nodes.document) -> None:
-    """Replace every PNG that a run drew by a WebP, which loads sooner.
+    """Replace every PNG that a run drew with a WebP.
 
-    The store and the notebooks keep the PNG, which every program opens.
+    The store and the notebooks keep the PNG, which every program can open.
     """
     for node in doctree.findall(nodes.image):
         png = Path(app.env.relfn2path(node["uri"], app.env.docname)[1])
         if png.suffix == ".png" and OUTPUT_FOLDER in png.parts:
-            webp = png.with_suffix(".webp")  # its name is a hash of its content
+            webp = png.with_suffix(".webp")  # the name is a hash of the content
             if not webp.exists():
                 with Image.open(png) as image:
                     image.save(webp, lossless=True, method=6)
@@ -49,7 +49,7 @@ def _write_sizes(app: Sphinx) -> None:
 
 
 def _delete_old_images(app: Sphinx, error: Exception | None) -> None:
-    """Delete the images of earlier runs, which Sphinx would keep."""
+    """Delete images of earlier runs, which Sphinx would keep."""
     if error:
         return
     used = {name for _, name in app.env.images.values()}
@@ -61,30 +61,30 @@ def _delete_old_images(app: Sphinx, error: Exception | None) -> None:
 def image_size(path: Path) -> tuple[int, int]:
     """Return the width and height of an image in CSS pixels.
 
-    Raises ValueError for an SVG with neither a size nor a viewBox, and OSError for a file that is
-    not an image.
+    Raises ValueError for an SVG with neither a size nor a viewBox, ParseError for an SVG whose XML
+    is damaged, and OSError for any other file that is not an image.
     """
     if path.suffix != ".svg":
         with Image.open(path) as image:
             return image.size
     with path.open("rb") as file:
-        _, root = next(ElementTree.iterparse(file, ["start"]))  # noqa: S314, a file of ours
+        _, root = next(ElementTree.iterparse(file, ["start"]))  # noqa: S314, a trusted file
     size = (_pixels(root.get("width")), _pixels(root.get("height")))
     view_box = [float(number) for number in root.get("viewBox", "").replace(",", " ").split()][2:]
     width, height = size if all(size) else view_box or (0, 0)
     if not (width and height):
-        raise ValueError(f"{path}: an SVG needs a width and a height, or a viewBox")
+        raise ValueError(f"{path}: the SVG has no size. Add a width and a height, or a viewBox.")
     return round(width), round(height)
 
 
 def _pixels(length: str | None) -> float:
-    """Return an SVG length in CSS pixels; 0 if it is missing or a percentage."""
+    """Return an SVG length in CSS pixels; 0 if missing or in a unit other than px and pt."""
     match = re.fullmatch(r"([\d.]+)(px|pt|)", length or "")
     return float(match[1]) * (4 / 3 if match[2] == "pt" else 1) if match else 0
 
 
 def _with_size(translator: Any, node: nodes.image) -> None:
-    picture = Path(translator.builder.srcdir, node["uri"])  # before writing makes this a URL
+    picture = Path(translator.builder.srcdir, node["uri"])  # visit_image replaces it with a URL
     HTML5Translator.visit_image(translator, node)
     if picture.is_file():
         width, height = image_size(picture)

@@ -1,8 +1,8 @@
 """Metadata for search engines and link previews: descriptions, Open Graph, ``sitemap.xml``.
 
-No library fits. sphinx-sitemap lists only the pages that a build wrote, so just one after an edit,
-and it warns when the site has no URL. sphinxext-opengraph takes a page's first words for its
-description; in this book, these are its minutes.
+No library fits. sphinx-sitemap lists only the pages that the current build wrote, and warns if the
+site has no URL. sphinxext-opengraph describes a page by its first words: on lesson pages, by the
+reading time.
 """
 
 from html import escape
@@ -17,7 +17,7 @@ from onions.base.git import UNCOMMITTED
 from onions.extension.base.builder import connect_site
 from onions.extension.base.session import session
 
-MAX_LENGTH = 200  # of a description, in characters; a preview shows no more
+MAX_LENGTH = 200  # of a description, in characters; previews cut longer texts
 CARD = "_static/card.png"  # the image of a preview, 1200 by 630 pixels
 
 
@@ -28,7 +28,10 @@ def setup(app: Sphinx) -> None:
 
 
 def description(objectives: list[str], doctree: nodes.document) -> str:
-    """Return a page's description: its objectives or, without any, its first paragraph."""
+    """Return a page's description: its objectives or, if there are none, its first paragraph.
+
+    It is cut to `MAX_LENGTH`, and empty if there is neither.
+    """
     if objectives:
         text = f"After this page you can {'; '.join(objectives)}."
     else:
@@ -74,7 +77,7 @@ def _tag(attribute: str, name: str, content: str | None) -> str:
 
 
 def _write_sitemap(app: Sphinx, error: Exception | None) -> None:
-    """Write the list of all pages; a site without a URL has none."""
+    """Write the sitemap of all pages; a site without a URL has none."""
     base = app.config.html_baseurl
     if error or not base:
         return

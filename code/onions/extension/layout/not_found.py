@@ -1,8 +1,8 @@
 """``404.html``, which GitHub Pages serves for every URL without a file.
 
 A browser resolves relative links against that URL, so the links of this page begin with the site's
-base path. sphinx-notfound-page does the same, but needs a base URL in every build; here a build
-without one keeps the relative links.
+base path. sphinx-notfound-page does the same but requires a base URL; here, a build without one
+keeps relative links.
 """
 
 import re
@@ -17,12 +17,12 @@ from onions.extension.base.builder import connect_site
 from onions.extension.base.session import session
 
 NAME = "404"
-# An attribute with a relative URL that leads to another file: no host, no fragment of this page.
+# An attribute with a relative URL: not an absolute path, a fragment or a URL with a scheme.
 RELATIVE = re.compile(r'((?:href|src|action|data-content_root)=")(?!/|#|[a-z]+:)(?:\./)?')
 
 
 def setup(app: Sphinx) -> None:
-    """Add the page."""
+    """Add the 404 page."""
     connect_site(app, "html-collect-pages", _name)
     connect_site(app, "html-page-context", _hide)
     connect_site(app, "build-finished", _begin_at_the_root)
@@ -38,7 +38,7 @@ def _hide(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
     if pagename == NAME:
-        context["pageurl"] = None  # so that the page has no canonical link
+        context["pageurl"] = None  # no canonical link
 
 
 def _begin_at_the_root(app: Sphinx, error: Exception | None) -> None:

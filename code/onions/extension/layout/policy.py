@@ -1,4 +1,4 @@
-"""The Content-Security-Policy of every page: what a browser may load and run there."""
+"""The Content-Security-Policy of every page: what a browser may load and run."""
 
 import re
 from base64 import b64encode
@@ -11,19 +11,19 @@ from jinja2 import FileSystemBytecodeCache
 from sphinx.builders import Builder
 from sphinx.jinja2glue import BuiltinTemplateLoader
 
-# A policy does not apply to what comes before it, so only the charset may.
+# A policy does not apply to elements before it, so only the charset precedes it.
 HEAD_START = re.compile(r"<head>\s*(?:<meta charset=[^>]*>)?")
-DATA_TYPES = ("application/json", "application/ld+json")  # a script of such a type never runs
+DATA_TYPES = ("application/json", "application/ld+json")  # scripts of these types never run
 
 
 class Templates(BuiltinTemplateLoader):
-    """Sphinx's templates, with a policy in every page that they render.
+    """A variant of Sphinx's template loader that adds a policy to every page.
 
-    A policy has the hashes of the scripts in the finished page, and Sphinx has no event that late.
+    A policy contains hashes of the finished page's scripts, and Sphinx has no event that late.
     """
 
     def init(self, builder: Builder, *args: Any, **kwargs: Any) -> None:
-        """Cache compiled templates beside the doctrees, which saves a fifth of an edit's build."""
+        """Cache compiled templates beside the doctrees; a build after an edit is a fifth faster."""
         super().init(builder, *args, **kwargs)
         cache = Path(builder.doctreedir, "templates")
         cache.mkdir(exist_ok=True)
@@ -39,7 +39,7 @@ def with_policy(html: str) -> str:
     start = HEAD_START.search(html)
     if not start:
         return html
-    # A meta element works on GitHub Pages, which allows no headers, and in a local file.
+    # A meta element works where headers can't be set: on GitHub Pages and in local files.
     meta = f'<meta http-equiv="Content-Security-Policy" content="{policy(html)}">'
     return f"{html[: start.end()]}\n    {meta}{html[start.end() :]}"
 
@@ -47,16 +47,16 @@ def with_policy(html: str) -> str:
 def policy(html: str) -> str:
     """Return the policy of a page: it allows the site's own files and the page's inline scripts.
 
-    A script that gets into the page later, as through a link to the search, does not run.
+    Scripts that are injected later, for example by a crafted search link, do not run.
     """
-    # For a page opened as a local file, Chromium takes 'self' to mean every file.
+    # In Chromium, 'self' allows a page that is opened as a local file to load any other local file.
     directives = {
         "default-src": ["'none'"],
         "script-src": ["'self'", *dict.fromkeys(map(_hash, inline_scripts(html)))],
-        "style-src": ["'self'", "'unsafe-inline'"],  # Furo, plots, tables have style attributes
+        "style-src": ["'self'", "'unsafe-inline'"],  # Furo, plots and tables use inline styles
         "img-src": ["'self'", "data:"],  # Furo's icons are in its stylesheet
         "connect-src": ["'self'"],  # explorers load exports; Lighthouse loads robots.txt
-        "form-action": ["'self'"],  # the search; forms that ask for a number send nothing
+        "form-action": ["'self'"],  # the search; the number forms send nothing
         "base-uri": ["'none'"],
     }
     return "; ".join(f"{name} {' '.join(sources)}" for name, sources in directives.items())

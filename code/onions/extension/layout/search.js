@@ -1,5 +1,5 @@
-// Searches the sections of the book. search-texts.js holds them: [page, [[id, title, text], …]].
-// Nothing is fetched, so the search also works from a local file. Results are only set as text.
+// Searches the book's sections. search-texts.js defines them: [[url, [[id, title, text], …]], …].
+// Nothing is fetched, so the search works from local files. Results are inserted as text, not HTML.
 (() => {
   const MAX_RESULTS = 30;
   const EXCERPT_LENGTH = 240; // in characters
@@ -17,8 +17,8 @@
   const phrase = pattern(stems.join("[\\p{L}\\p{N}_]*[^\\p{L}\\p{N}]+"));
   const count = (text, form) => (text.match(form) ?? []).length;
 
-  // Sections rank by how many of the words they have, then by score: words that form the phrase
-  // count most, then words in the title.
+  // Only the sections with the most query words are shown, sorted by score. The whole phrase scores
+  // highest, then words in the title.
   const rate = (page, title, text) => {
     const section = `${title} ${text}`;
     if (!count(section, anyWord)) return null;
@@ -77,6 +77,6 @@
   document.querySelectorAll('input[name="q"]').forEach((box) => (box.value = query));
   document.getElementById("search-results").append(...results.slice(0, MAX_RESULTS).map(listItem));
   document.title = `${query}: ${document.title}`;
-  // A delay, since a screen reader does not announce a status that changes while the page loads.
+  // Delayed because screen readers do not announce a status that changes during page load.
   setTimeout(() => (document.querySelector(".search-summary").textContent = summary), 100);
 })();

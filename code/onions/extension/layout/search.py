@@ -1,8 +1,8 @@
 """The search: the texts of all sections, in a script that the search page loads.
 
-Sphinx's own search finds pages, not sections, and lists the titles of solutions. Its excerpts show
-the content of solutions, and it fetches them from the pages, which browsers refuse for local files.
-This search leaves out everything that folds, and fetches nothing.
+Sphinx's own search finds pages, not sections, and shows titles and texts of solutions. It fetches
+its excerpts from the pages, which browsers refuse for local files. This search omits folded parts
+and fetches nothing.
 """
 
 import json
@@ -25,7 +25,7 @@ SCRIPT = Path(__file__).with_name("search.js")
 
 @dataclass
 class Section:
-    """A part of a page that has an anchor: its id, which is empty for the page itself, and text."""
+    """A page, section or glossary term, with its anchor `id`, which is empty for a page."""
 
     id: str
     title: str = ""
@@ -33,7 +33,7 @@ class Section:
 
 
 def collect_sections(doctree: nodes.document) -> list[Section]:
-    """Return a page's sections and glossary terms, without parts that fold and cell outputs."""
+    """Return a page's sections and glossary terms, without folded parts and cell outputs."""
     page = Section("")
     sections = [page]
     for node in doctree.children:
@@ -68,14 +68,14 @@ def _is_output(node: nodes.Node) -> bool:
 
 
 def _text(node: nodes.Node) -> str:
-    """Return a node's text in one line."""
+    """Return a node's text on one line."""
     return " ".join(node.astext().split())
 
 
 def setup(app: Sphinx) -> None:
     """Replace Sphinx's search."""
     app.connect("builder-inited", _switch_off)
-    # Sections are kept with their numbers, and their own ids.
+    # Late, because Sphinx must first resolve numbers, and `folding` must remove repeated ids.
     connect_site(app, "doctree-resolved", _keep, priority=900)
     connect_site(app, "html-collect-pages", _write)
 
@@ -85,7 +85,7 @@ def _switch_off(app: Sphinx) -> None:
 
 
 def _keep(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Save a page's sections beside its doctree, for builds in which it does not change."""
+    """Save a page's sections beside its doctree, for builds that do not write the page again."""
     sections = [asdict(section) for section in collect_sections(doctree)]
     _sections_path(app, docname).write_text(json.dumps(sections), "utf-8")
 
@@ -95,7 +95,7 @@ def _sections_path(app: Sphinx, docname: str) -> Path:
 
 
 def _write(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Write the two scripts, and yield the search page, which loads them."""
+    """Write the two scripts, and yield the search page that loads them."""
     pages = []
     for page in session().project.pages():
         sections = json.loads(_sections_path(app, page.name).read_text("utf-8"))

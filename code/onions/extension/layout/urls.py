@@ -1,7 +1,7 @@
-"""The URLs of the site and of its repository, for all links to them.
+"""The URLs of the site and its repository.
 
-On GitHub's runners the environment names the repository, so the site of a fork links to the fork.
-``_config.yml`` overrides it, for a custom domain or another server.
+On GitHub's runners, the environment names the repository, so a fork's site links to the fork.
+``_config.yml`` overrides it, for example for a custom domain or another server.
 """
 
 import os
@@ -9,7 +9,7 @@ import os
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-# The values that `_config.yml` may set. An empty one comes from the environment, where that has it.
+# Values that `_config.yml` may set. Empty ones are filled in from the environment, if possible.
 VALUES = {
     "onions_repository": "",  # the repository's URL on GitHub, without a slash at its end
     "onions_branch": "main",  # the branch that holds the pages
@@ -18,7 +18,7 @@ VALUES = {
 
 
 def setup(app: Sphinx) -> None:
-    """Register the values, and fill in those that `_config.yml` leaves empty."""
+    """Register the values, and fill in the empty ones."""
     for name, default in VALUES.items():
         app.add_config_value(name, default, "html", [str])
     app.connect("config-inited", _complete, priority=100)  # before other extensions read them
@@ -31,7 +31,7 @@ def _complete(app: Sphinx, config: Config) -> None:
         owner, _, name = repository.partition("/")
         config.onions_repository = config.onions_repository or f"{server}/{repository}"
         site_url = f"https://{owner.lower()}.github.io/"
-        if name.lower() != f"{owner}.github.io".lower():  # the repository of the owner's own site
+        if name.lower() != f"{owner}.github.io".lower():  # the owner's own site has no folder
             site_url += f"{name}/"
         config.html_baseurl = config.html_baseurl or site_url
     if config.html_baseurl:

@@ -1,1 +1,1 @@
-"""How Sphinx reads a page: its cells with the store's outputs, and when it must be read again."""
+"""Reading pages with the store's outputs, and finding pages that Sphinx must read again."""

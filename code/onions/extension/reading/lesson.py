@@ -11,9 +11,9 @@ from onions.extension.base.nodes import INSTRUCTOR_ONLY
 
 
 def add_lesson_boxes(page: Page, position: CoursePosition | None) -> NotebookNode:
-    """Return the page's notebook with an opening box below the title, and key points at the end.
+    """Return the page's notebook, with an opening box below the title, and key points at the end.
 
-    A page that is not a lesson stays as it is.
+    A page that is not a lesson gets neither. Changes the page's notebook in place.
     """
     notebook, facts = page.notebook, page.lesson
     notebook.metadata.pop("lesson", None)
@@ -36,7 +36,7 @@ def add_lesson_boxes(page: Page, position: CoursePosition | None) -> NotebookNod
 
 
 def _find_title(page: Page) -> tuple[int, int]:
-    """Return the index of the cell with the title, and of the title's line in the cell."""
+    """Return the index of the title's cell, and of the title's line in that cell."""
     for index, cell in enumerate(page.notebook.cells):
         for line, text in enumerate(cell.source.splitlines()):
             if cell.cell_type == "markdown" and text == f"# {page.title}":

@@ -1,4 +1,4 @@
-"""Which pages Sphinx must read again: those that show something that changed since the last build.
+"""Outdated pages: Sphinx must read them again because something that they show has changed.
 
 Sphinx itself compares only the pages' files. This module also compares the runs that a page shows,
 other pages' front matter, the bibliography, the glossary and the build's settings.
@@ -13,7 +13,7 @@ from sphinx.environment import BuildEnvironment
 from onions.book.prose import GLOSSARY
 from onions.extension.base.session import LESSONS, RUNS, dependencies, run_key, session
 
-# Inputs that are not pages; their names must not be names of pages.
+# Inputs that are not pages. No page may have one of these names.
 BUILD, COURSE, SOURCES = "build", "course", "sources"
 DIRECTIVE = re.compile(r"^(?:```+|:::+)\{([\w-]+)\}", re.M)
 OPTIONS = re.compile(r"^```+\{code-cell\}.*\n---\n(.*?)^---$", re.M | re.S)
@@ -27,7 +27,6 @@ def setup(app: Sphinx) -> None:
 def _outdated(
     app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]
 ) -> set[str]:
-    """Return the pages that must be read again."""
     state = _state(app)
     last_state = getattr(env, "onions_states", {})
     env.onions_states = state  # type: ignore[attr-defined]
@@ -35,17 +34,17 @@ def _outdated(
     different |= {page for name, page in dependencies(env) if {name, BUILD} & different}
     objects = env.get_domain("std").get_objects()
     glossaries = {docname for _, _, kind, docname, _, _ in objects if kind == "term"}
-    # Every page can show these, in its tips and in its header.
+    # Any page can show these in its tips or its header.
     if (glossaries | {GLOSSARY, SOURCES, COURSE}) & different:
         different |= env.found_docs
     return different & set(env.found_docs)
 
 
 def _state(app: Sphinx) -> dict[str, str]:
-    """Return what pages show, by page and by input."""
+    """Return each page's and each other input's state, as text to compare between builds."""
     pages = session().project.pages()
     runs = {page.name: session().hash_run(page) for page in pages}
-    # A commit can change the date of a page's last change, and not its text.
+    # A commit can change the date of a page's last change without changing its text.
     dates, pending = session().git.last_changed, session().pending
     state = {
         page.name: f"{runs[page.name]} {page.name in pending} {dates.get(page.name)} {page.text}"
@@ -54,10 +53,10 @@ def _state(app: Sphinx) -> dict[str, str]:
     bibliographies = (
         Path(app.srcdir, name).read_text("utf-8") for name in app.config.bibtex_bibfiles
     )
-    # By a regular expression, since reading every page of a large book takes time.
+    # A regular expression, because parsing every page of a large book is slow.
     titles = [re.search("^# .*$", page.text, re.M) for page in pages]
     course = repr((session().course, [title and title[0] for title in titles]))
-    # A page that shows another's run also shows its figures' alt texts, which are cell options.
+    # A page that shows another page's run also shows alt texts from that page's cell options.
     shown_runs = {run_key(p.name): f"{runs[p.name]} {OPTIONS.findall(p.text)}" for p in pages}
     lessons = [(page.lesson, sorted({*DIRECTIVE.findall(page.text)})) for page in pages]
     inputs = {

@@ -1,4 +1,4 @@
-"""The reader that MyST-NB calls for every page: the page's cells with the store's outputs."""
+"""The reader that MyST-NB calls for each page: it adds the store's outputs to the cells."""
 
 import re
 from copy import deepcopy
@@ -19,7 +19,7 @@ COMMENT = re.compile(r"^%.*$", re.M)
 
 
 def read(text: str) -> NotebookNode:
-    """Read a page; MyST-NB calls this through ``nb_custom_formats``."""
+    """Return the page's notebook; MyST-NB calls this through ``nb_custom_formats``."""
     page = Page(session().docname, session().project.book / f"{session().docname}.md", text)
     if page.cells and page.name not in session().pending:
         _check_names(page)
@@ -27,11 +27,11 @@ def read(text: str) -> NotebookNode:
 
 
 def rendered_notebook(page: Page) -> NotebookNode:
-    """Return the page's cells with the store's outputs, and the boxes of a lesson.
+    """Return the page's notebook with the store's outputs and, on a lesson page, its boxes.
 
-    Raises as `RenderSession.entry` does.
+    Raises the same errors as `RenderSession.entry`.
     """
-    page = replace(page)  # a copy, since its notebook changes
+    page = replace(page)  # a copy, because its notebook is changed below
     if page.cells:
         page.notebook.metadata["language_info"] = {"name": "python"}  # for syntax highlighting
         executed_cells = iter(deepcopy(session().entry(page).cells))
@@ -45,7 +45,7 @@ def rendered_notebook(page: Page) -> NotebookNode:
 
 
 def _check_names(page: Page) -> None:
-    """Warn of each glued name that the page's run did not measure, and suggest a similar one."""
+    """Warn about each glued name that the page's run did not measure; suggest a similar name."""
     names = measure_values(session().entry(page))
     texts = [cell.source for cell in page.notebook.cells if cell.cell_type == "markdown"]
     for match in GLUED.finditer(COMMENT.sub("", "\n".join(texts))):

@@ -1,4 +1,4 @@
-"""The directive that shows what a page's fingerprint was computed from."""
+"""The directive that shows the components of a page's fingerprint."""
 
 import re
 from typing import Any
@@ -7,6 +7,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from onions.base.text import format_count
 from onions.book.project import select_pages
 from onions.claims import KEY
 from onions.extension.base.nodes import table
@@ -17,7 +18,7 @@ SHOWN_DIGITS = 12  # of a hash
 
 
 class DependsOn(SphinxDirective):
-    """``{depends-on} page``: what the page's fingerprint was computed from when it last ran."""
+    """``{depends-on} page``: the components of the page's fingerprint in its last run."""
 
     required_arguments = 1
 
@@ -33,7 +34,7 @@ class DependsOn(SphinxDirective):
 
 
 def group_components(components: dict[str, str]) -> dict[str, str]:
-    """Return a text for each kind of component of a fingerprint; code in it is in backticks."""
+    """Return a text for each kind of component, with code in backticks."""
     packages = package_versions(components)
     modules = [f"``{name}``" for name in components if name.endswith(".py")]
     groups = {
@@ -52,7 +53,7 @@ def group_components(components: dict[str, str]) -> dict[str, str]:
 
 def _count_cells(components: dict[str, str], prefix: str) -> str:
     count = sum(name.startswith(prefix) for name in components)
-    return f"{count} cell{'s' * (count != 1)}"
+    return format_count(count, "cell")
 
 
 def _shorten_hashes(text: str) -> str:
@@ -60,7 +61,7 @@ def _shorten_hashes(text: str) -> str:
 
 
 def _with_code(text: str) -> nodes.inline:
-    """Return a node with the text, its parts between backticks as code."""
+    """Return the text as a node that shows the parts in backticks as code."""
     inline = nodes.inline()
     for number, part in enumerate(re.split("`+", text)):
         inline += nodes.literal(text=part) if number % 2 else nodes.Text(part)

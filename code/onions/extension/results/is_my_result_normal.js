@@ -1,6 +1,6 @@
 // Compares a reader's number with the reference runs, and marks it in the table's plot.
-// The table has all numbers, so nothing is lost without this script.
-const SLACK = 0.5; // RANGE_SLACK of onions/book/reference.py
+// Without this script, the table still shows all numbers.
+const SLACK = 0.5; // equals RANGE_SLACK in onions/book/reference.py
 
 function verdict(value, values) {
   const [low, high] = [values[0], values[values.length - 1]];

@@ -19,9 +19,9 @@ from onions.extension.base.session import note_run_dependency, session
 from onions.store.entries import measure_values, trainings
 
 HERE = Path(__file__).parent
-WIDTH, HEIGHT = 320, 210  # of a plot of curves, in the units of its SVG
-LEFT, RIGHT, TOP, BOTTOM = 44, 312, 12, 176  # the box of its curves
-STRIP_WIDTH = 200  # of a strip plot
+WIDTH, HEIGHT = 320, 210  # of a curve plot, in SVG units
+LEFT, RIGHT, TOP, BOTTOM = 44, 312, 12, 176  # of the box around its curves
+STRIP_WIDTH = 200  # of a strip plot, in CSS pixels
 LABELS = {
     "accuracy": "training accuracy",
     "val_accuracy": "validation accuracy",
@@ -31,13 +31,13 @@ LABELS = {
 
 
 class Held(SphinxRole):
-    """``{held}`a < b```: in how many reference runs the measure `a` was smaller than `b`.
+    """``{held}`a < b```: the number of reference runs in which the measure `a` was below `b`.
 
-    For measures of another page: ``{held}`page: a < b```.
+    ``{held}`page: a < b``` compares measures of another page.
     """
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        """Return the number of runs as text: "in 7 of 10 runs"."""
+        """Return the number as text, as in "in 7 of 10 runs"."""
         self.env.note_dependency(str(session().reference.path))
         page, _, comparison = self.text.rpartition(":")
         data = session().build.source.name
@@ -45,21 +45,22 @@ class Held(SphinxRole):
             session().reference.values(data, page or self.env.docname, measure.strip())
             for measure in comparison.split("<")
         ]
-        if len(sides) != 2 or not all(sides):
-            error = self.inliner.reporter.error(
-                f"no reference run with {data} measured both sides of: {self.text}",
-                line=self.lineno,
-            )
-            return [], [error]
+        problem = ""
+        if len(sides) != 2:
+            problem = f"{self.text}: not a comparison. Write two measures, as in a < b."
+        elif not all(sides):
+            problem = f"no reference run with {data} measured both sides of: {self.text}"
+        if problem:
+            return [], [self.inliner.reporter.error(problem, line=self.lineno)]
         held = [left < right for left, right in zip(*sides, strict=True)]
         return [nodes.Text(f"in {sum(held)} of {len(held)} runs")], []
 
 
 class ReferenceCurves(SphinxDirective):
-    """``{reference-curves} training``: this run's curves over those of the reference runs.
+    """``{reference-curves} training``: this run's curves over the band of the reference runs.
 
-    `training` is the name that ``trained()`` gave the training; the content is the caption.
-    ``:metrics:`` names the curves; the default is ``val_accuracy val_loss``.
+    `training` is the name passed to ``trained()``. The content is the caption. ``:metrics:`` names
+    the curves; the default is ``val_accuracy val_loss``.
     """
 
     required_arguments = 1
@@ -74,12 +75,14 @@ class ReferenceCurves(SphinxDirective):
         recorded = (training for _, training in trainings(session().entry(page)))
         curves = next((t["curves"] for t in recorded if t["name"] == name), None)
         if curves is None:
-            raise self.error(f"this page trains no network named {name}")
+            raise self.error(f"no cell of this page records a training named {name}")
         plots = []
         for metric in self.options.get("metrics", "val_accuracy val_loss").split():
             band = session().reference.band(session().build.source.name, page.name, name, metric)
             if band is None or metric not in curves:
-                raise self.error(f"no reference run has the curve {metric} of {name}")
+                raise self.error(
+                    f"the curve {metric} of {name} is missing in this run or the reference runs"
+                )
             plots.append(_plot(LABELS.get(metric, metric), curves[metric], band))
         html = render_template(HERE, "reference_curves.html", plots=plots)
         caption, _ = self.state.inline_text(" ".join(self.content), self.lineno)
@@ -91,14 +94,14 @@ class ReferenceCurves(SphinxDirective):
 class IsMyResultNormal(SphinxDirective):
     """``{is-my-result-normal}``: measures of the reference runs, and a form for a reader's number.
 
-    Each line of the content is ``page measure: label``. The default is every measure that differs
-    between the runs.
+    Each line of the content is ``page measure: label``. Without content, the table has every
+    measure that differs between the runs.
     """
 
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        """Return the table with strip plots and, on the site, the form, which needs JavaScript."""
+        """Return the table with strip plots and, on the site, the form."""
         self.env.note_dependency(str(session().reference.path))
         selected = self._selected_measures()
         pages = {page for page, _, _ in selected}
@@ -110,7 +113,10 @@ class IsMyResultNormal(SphinxDirective):
             for page, measure, label in selected
         ]
         if not rows:
-            raise self.error(f"no reference runs with {session().build.source.name}")
+            data = session().build.source.name
+            raise self.error(
+                f"no measure varies among reference runs with {data}. Run `onions reference`."
+            )
         number = self.env.new_serialno("normal")
         script = (HERE / "is_my_result_normal.js").read_text("utf-8")
         variants: list[nodes.Node] = []
@@ -129,7 +135,7 @@ class IsMyResultNormal(SphinxDirective):
         return variants
 
     def _selected_measures(self) -> list[tuple[str, str, str]]:
-        """Return page, measure and label of each row."""
+        """Return the page, measure and label of each row."""
         if self.content:
             lines = [line.partition(":") for line in self.content if line.strip()]
             parsed = [(names.split(), label.strip()) for names, _, label in lines]
@@ -145,10 +151,12 @@ class IsMyResultNormal(SphinxDirective):
         return selected
 
     def _row(self, page: str, measure: str, label: str, value: Value | None) -> dict[str, Any]:
-        """Return what the template needs for a row; `value` is the measure's in this build."""
+        """Return the template's values for a row; `value` is this build's, None if missing."""
         spread = session().reference.spread(session().build.source.name, page, measure)
         if spread is None or not isinstance(value, int | float):
-            raise self.error(f"no reference run measured {measure} on {page} as a number")
+            raise self.error(
+                f"{page}: {measure} is missing or not a number, in this build or the reference runs"
+            )
         return _strip_plot(spread, value) | {"label": label}
 
 
@@ -160,16 +168,13 @@ def setup(app: Sphinx) -> None:
 
 
 def _strip_plot(spread: Spread, value: float) -> dict[str, Any]:
-    """Return a row's numbers as text, and the x coordinates of its dots.
-
-    `value` is this build's.
-    """
+    """Return a row's numbers as text, and the x coordinates of its dots and of this build."""
     values = spread.values
     margin = 1.2 * RANGE_SLACK * (values[-1] - values[0]) or 1
     first, last = values[0] - margin, values[-1] + margin
 
     def x(number: float) -> float:
-        share = min(max((number - first) / (last - first), 0), 1)  # far outside: at the edge
+        share = min(max((number - first) / (last - first), 0), 1)  # draw far outliers at the edge
         return round(8 + share * (STRIP_WIDTH - 16), 1)
 
     return {
@@ -186,12 +191,12 @@ def _strip_plot(spread: Spread, value: float) -> dict[str, Any]:
 
 
 def _short(value: float) -> str:
-    """Return a number with three digits, or whole from 100 on."""
+    """Format a number with three significant digits; from 100 on, as an integer."""
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _plot(label: str, curve: list[float], band: Band) -> dict[str, Any]:
-    """Return what the template needs to draw a curve of this build, its band and the axes."""
+    """Return the template's values for this build's curve, the band and the axes."""
     epochs = max(len(curve), len(band.median))
     low, high = min(*curve, *band.low), max(*curve, *band.high)
     ticks = _ticks(low, high)
@@ -227,7 +232,7 @@ def _plot(label: str, curve: list[float], band: Band) -> dict[str, Any]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Return evenly spaced round numbers that cover the range from `low` to `high`."""
+    """Return evenly spaced round numbers that cover `low` to `high`."""
     min_step = (high - low or 1) / 4
     power = 10.0 ** math.floor(math.log10(min_step))
     step = next(digit * power for digit in (1, 2, 5, 10) if digit * power >= min_step)

@@ -1,4 +1,4 @@
-"""Directives that show what the runs of all pages measured, claimed and drew."""
+"""Directives that show measures, claims, trainings and figures of all pages' runs."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +19,7 @@ from onions.store.fingerprint import package_versions
 
 
 class Claims(SphinxDirective):
-    """``{claims}``: every claim of the book, whether it held, and the measures it depends on."""
+    """``{claims}``: every claim of the book, whether it held, and its measures."""
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
@@ -47,12 +47,13 @@ class Measures(SphinxDirective):
 
 
 class Models(SphinxDirective):
-    """``{models}``: every network that the lesson trained, with its size, time and accuracies,
-    and a sentence that says which is best and which is largest.
+    """``{models}``: every trained network with its size, time and accuracies.
+
+    A sentence below the table names the best and the largest network.
     """
 
     def run(self) -> list[nodes.Node]:
-        """Return the table and the sentence, in the order of the pages."""
+        """Return the table, in page order, and the sentence."""
         rows: list[list[Any]] = []
         recorded: list[Training] = []
         for page, entry in _executed(self):
@@ -66,7 +67,7 @@ class Models(SphinxDirective):
                 row = [training["name"], *accuracies, size, epochs, seconds]
                 rows.append([*row, page_link(self.env, page)])
         if not recorded:
-            raise self.error("no page of this book records a training; see trained()")
+            raise self.error("no page of this book records a training. Call trained() on one.")
         headings = ["Network", "Training accuracy", "Validation accuracy", "Parameters", "Epochs"]
         headings += ["Seconds", "Page"]
         return [table(headings, rows), nodes.paragraph(text=_best_and_largest(recorded))]
@@ -83,7 +84,7 @@ def _best_and_largest(trainings: list[Training]) -> str:
 
 
 class Versions(SphinxDirective):
-    """``{versions}``: the packages that the pages use, with the versions that they ran with."""
+    """``{versions}``: the packages that the pages use, with their versions in the runs."""
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
@@ -95,7 +96,7 @@ class Versions(SphinxDirective):
 
 
 class Runs(SphinxDirective):
-    """``{runs}``: when each page ran, for how long and on which device; and the total seconds."""
+    """``{runs}``: when, how long and on which device each page ran; and the total seconds."""
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
@@ -113,7 +114,7 @@ class Runs(SphinxDirective):
 
 
 class Cost(SphinxDirective):
-    """``{cost}``: how many minutes the runs of all pages took, and how many the longest."""
+    """``{cost}``: the run time of all pages and of the longest page, in minutes."""
 
     def run(self) -> list[nodes.Node]:
         """Return the sentences."""
@@ -130,7 +131,7 @@ class Cost(SphinxDirective):
 
 
 class DataUsed(SphinxDirective):
-    """``{data-used}``: a sentence that says which images this build was made with."""
+    """``{data-used}``: a sentence that names the images of this build."""
 
     def run(self) -> list[nodes.Node]:
         """Return the sentence."""
@@ -140,9 +141,10 @@ class DataUsed(SphinxDirective):
 
 
 class RunFigure(SphinxDirective):
-    """``{run-figure} page name``: a figure that the run of a page drew, this one or another.
+    """``{run-figure} page name``: a figure drawn by the run of this page or another page.
 
-    `name` is the cell's ``mystnb: figure: name``; the text below becomes the caption.
+    `name` is the cell's ``mystnb: figure: name``. The content is the caption. ``:alt:`` replaces
+    the cell's alt text.
     """
 
     required_arguments = 2
@@ -159,7 +161,7 @@ class RunFigure(SphinxDirective):
                     figure = cell.metadata.get("mystnb", {}).get("figure", {})
                     if figure.get("name") == figure_name:
                         return [self._figure(cell.metadata, executed)]
-        raise self.error(f"no cell of the page {page_name} has a figure named {figure_name}")
+        raise self.error(f"the page {page_name} has no figure named {figure_name}")
 
     def _figure(self, metadata: dict[str, Any], executed: NotebookNode) -> nodes.Node:
         options = {"image": {**metadata["mystnb"].get("image", {}), **self.options}}
@@ -171,7 +173,7 @@ class RunFigure(SphinxDirective):
                     data = MimeData(mime_type, content, cell_metadata={"mystnb": options})
                     figure += renderer.render_image(data)
         if not figure.children:
-            raise self.error("this cell drew nothing")
+            raise self.error(f"the cell of the figure {self.arguments[1]} drew nothing")
         inline, _ = self.state.inline_text(" ".join(self.content), self.lineno)
         if self.content:
             figure += nodes.caption("", "", *inline)
@@ -179,7 +181,7 @@ class RunFigure(SphinxDirective):
 
 
 def _executed(directive: SphinxDirective) -> Iterator[tuple[Page, NotebookNode]]:
-    """Yield every page that runs, with its entry in the store."""
+    """Yield each page that has code, with its store entry."""
     note_run_dependency(directive.env)
     for page in session().project.pages():
         if page.cells:
@@ -187,7 +189,7 @@ def _executed(directive: SphinxDirective) -> Iterator[tuple[Page, NotebookNode]]
 
 
 def _short(value: Value) -> str:
-    """Return a value for readers: a float with four digits, an integer with its thousands apart."""
+    """Format a value: four significant digits for a float, thousands separators for an integer."""
     if isinstance(value, float):
         return f"{value:.4g}"
     return str(value) if isinstance(value, bool | str) else f"{value:,}"

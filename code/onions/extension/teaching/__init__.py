@@ -1,4 +1,4 @@
-"""Aids to learning: quizzes, explorers, folded parts, tips, instructors' notes, the schedule.
+"""Teaching aids: quizzes, explorers, folded parts, tips, instructors' notes, the schedule.
 
-``collected`` shows the exercises, quizzes, notes and key points of all pages together.
+Each directive of ``collected`` copies the exercises, quizzes, notes or key points of all pages.
 """

@@ -1,7 +1,7 @@
 """Directives that collect parts of all pages: key points, exercises, quizzes, instructors' notes.
 
 Key points come from the pages' front matter. The other parts are copied from the pages' doctrees,
-which are complete only when all pages have been read.
+which are complete only after Sphinx has read all pages.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,14 +27,14 @@ from onions.extension.teaching.quizzes import mix_quizzes
 ALL_QUIZZES = "all-quizzes"
 PROGRESS = """<div class="quiz-progress needs-js"><output>0 of {} right so far.</output>
 <button type="button">Start again</button></div>"""
-COPY_CLASS = "gathered"  # the CSS class of the box around each copy
+COPY_CLASS = "gathered"  # CSS class of the box around each copy
 
 
 class KeyPoints(SphinxDirective):
-    """``{key-points}``: the key points of every lesson page, below its title."""
+    """``{key-points}``: the key points of each lesson page, below its title."""
 
     def run(self) -> list[nodes.Node]:
-        """Return a section for each page."""
+        """Return a section for each lesson page."""
         note_lesson_dependency(self.env)
         return [
             _section(self, page, *self._key_points(page))
@@ -50,19 +50,20 @@ class KeyPoints(SphinxDirective):
 
 
 class copies(nodes.General, nodes.Element):
-    """A placeholder for copies: those of the directive `directive`, from the page `page`.
+    """A placeholder for the parts that the directive `directive` copies from the page `page`.
 
-    The quizzes come from all pages, so there `page` is missing.
+    It has no `page` for quizzes, which come from all pages.
     """
 
 
 class Copies(SphinxDirective):
-    """``{all-exercises}`` and ``{instructor-notes}``: these parts of all pages, page by page;
-    ``{all-quizzes}``: the quizzes of all pages, mixed.
+    """``{all-exercises}``, ``{instructor-notes}``, ``{all-quizzes}``: copies from all pages.
+
+    Quizzes are shuffled; the other parts are in page order.
     """
 
     def run(self) -> list[nodes.Node]:
-        """Return the placeholders: in a section for each page, or one for all quizzes."""
+        """Return one placeholder for all quizzes, or a section with a placeholder for each page."""
         note_lesson_dependency(self.env)
         collecting: set[str] = getattr(self.env, "onions_collecting_pages", set())
         collecting = collecting | {self.env.docname}
@@ -77,7 +78,7 @@ class Copies(SphinxDirective):
 
 
 class InsertCopies(SphinxPostTransform):
-    """Replace the placeholders by the copies, before the links in them are resolved."""
+    """Replaces placeholders with copies before Sphinx resolves the links in them."""
 
     default_priority = 1
 
@@ -93,7 +94,7 @@ class InsertCopies(SphinxPostTransform):
         return (self._adopt(part, page) for part in parts)
 
     def _quizzes(self) -> Iterator[nodes.Node]:
-        """Yield the quizzes, each with a link to its page, and how many are answered."""
+        """Yield all quizzes, each with a link to its page, then the reader's progress."""
         pages: dict[str, Page] = {}
         quizzes: list[quiz] = []
         for page in session().project.pages():
@@ -111,8 +112,8 @@ class InsertCopies(SphinxPostTransform):
     def _adopt(self, copy: nodes.Element, page: str) -> nodes.Node:
         """Adapt a copy from another page to this page.
 
-        Its links start here, and its ids stay there. An element that has a number there, as a
-        figure has, shows the same number here.
+        Its links become relative to this page, and it loses its ids. Numbered elements, such as
+        figures, get new ids and keep their numbers.
         """
         numbered_type = self.env.get_domain("std").get_enumerable_node_type
         all_numbers = self.env.toc_fignumbers
@@ -130,10 +131,10 @@ class InsertCopies(SphinxPostTransform):
 
 
 class PartType(NamedTuple):
-    """A type of part that is copied page by page.
+    """A type of part that is copied in page order.
 
-    `opening` is how such a part begins in a page's text; `copy_parts` yields copies of all that a
-    doctree has.
+    `opening` is the text with which such a part begins; `copy_parts` yields copies of all such
+    parts of a doctree.
     """
 
     opening: str
@@ -155,12 +156,12 @@ def _section(directive: SphinxDirective, page: Page, *content: nodes.Node) -> no
     """Return a section about a page, with a title that links to it."""
     title = nodes.title("", "", page_link(directive.env, page))
     section = nodes.section("", title, *content, names=[page.name])
-    directive.state.document.note_implicit_target(section)  # which gives it an id
+    directive.state.document.note_implicit_target(section)  # assigns an id
     return section
 
 
 def _copy_exercises(doctree: nodes.document) -> Iterator[nodes.Element]:
-    """Yield the text of each exercise, below its number and title, which link to it."""
+    """Yield each exercise without its hints, below its number and title, which link to it."""
     for exercise in doctree.findall(is_exercise_node):
         name = exercise[0][-1].astext().replace("{", "{{").replace("}", "}}")
         title = nodes.inline(text=f"Exercise {{number}}: {name}")  # Sphinx fills in the number
@@ -171,14 +172,13 @@ def _copy_exercises(doctree: nodes.document) -> Iterator[nodes.Element]:
 
 
 def _copy_notes(doctree: nodes.document) -> Iterator[nodes.Element]:
-    """Yield a page's notes for instructors."""
     for note in doctree.findall(instructor_note):
         content = [part.deepcopy() for part in note]
         yield nodes.container("", *content, classes=[COPY_CLASS])
 
 
 def _note_parts(app: Sphinx, doctree: nodes.document) -> None:
-    """Note the text of all parts of a page that other pages copy, once it is read."""
+    """Record the text of all parts that other pages copy from this page."""
     env = app.env
     parts = [part for part_type in PART_TYPES.values() for part in part_type.copy_parts(doctree)]
     text = "".join(part.pformat() for part in [*parts, *doctree.findall(quiz)])
@@ -187,7 +187,7 @@ def _note_parts(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def _outdated_copies(app: Sphinx, env: BuildEnvironment) -> set[str]:
-    """Return the pages with copies where any copied part has changed; Sphinx writes them again."""
+    """Return all pages with copies if any copied part has changed; Sphinx writes them again."""
     noted: dict[str, str] = getattr(env, "onions_copied_parts", {})
     parts = {name: noted.get(name) for name in env.found_docs}
     written = getattr(env, "onions_copied_parts_written", None)

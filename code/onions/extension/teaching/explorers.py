@@ -1,8 +1,8 @@
-"""Explorers: figures that move. Each is a custom element with a module of its own.
+"""Explorers: interactive figures. Each is a custom element with its own JavaScript module.
 
-A page loads the module when a reader comes near; until then, and without JavaScript, a static
-figure is in its place. The modules are in ``extension/explorers``. They show data that the page's
-run exported (`onions.exports`), from a small file of the site.
+A page loads the module when the reader scrolls near the explorer. Until then, and without
+JavaScript, it shows a static figure. The modules are in ``extension/explorers``. They load small
+files with data that runs exported (`onions.exports`).
 """
 
 import json
@@ -21,20 +21,24 @@ from onions.extension.base.builder import connect_site
 from onions.extension.base.session import note_run_dependency, session
 
 EXPLORERS = Path(__file__).parents[1] / "explorers"
-NAMES = sorted(path.stem for path in EXPLORERS.glob("*.js"))
+NAMES = sorted(  # the other modules are helpers
+    path.stem
+    for path in EXPLORERS.glob("*.js")
+    if f'\ndefine("{path.stem}"' in path.read_text("utf-8")
+)
 IMPORT = re.compile(r'(?<=from "\./)(\w+\.js)(?=")')
 
 
 class explorer(nodes.General, nodes.Element):
-    """The static figure of an explorer, with what its module needs: `name`, `title`, `export`."""
+    """An explorer's static figure, with the explorer's `name`, `title` and `export` names."""
 
 
 class Explorer(SphinxDirective):
-    """``{explorer} name``: an explorer, with a title that says what to do with it.
+    """``{explorer} name``: an explorer; its ``:title:`` tells readers what to do with it.
 
-    ``:export:`` lists exports of this page's run or, as ``page:name``, of another page's; the
-    module gets the values of all together. The content is the figure that takes the explorer's
-    place without JavaScript, on paper and in an EPUB; it has the same message.
+    ``:export:`` lists exports of this page's run or, as ``page:name``, of another page's run. The
+    module gets all their values in one object. The content is a figure with the same message, which
+    replaces the explorer without JavaScript, on paper and in an EPUB.
     """
 
     required_arguments = 1
@@ -45,12 +49,12 @@ class Explorer(SphinxDirective):
     }
 
     def run(self) -> list[nodes.Node]:
-        """Return the node. A missing module, title, export or content stops the build."""
+        """Return the node. A missing module, title, export or figure stops the build."""
         name = self.arguments[0]
-        if not (EXPLORERS / f"{name}.js").exists():
-            raise self.error(f"there is no explorer {name}; there are {', '.join(NAMES)}")
+        if name not in NAMES:
+            raise self.error(f"unknown explorer {name}. Choose one of: {', '.join(NAMES)}.")
         if "title" not in self.options:
-            raise self.error(f"the explorer {name} has no :title:, which says what to do with it")
+            raise self.error(f"the explorer {name} has no :title:. Say what to do with it.")
         self.assert_has_content()
         exports = self.options.get("export", "").split()
         pages = [export.partition(":")[0] for export in exports if ":" in export]
@@ -63,7 +67,7 @@ class Explorer(SphinxDirective):
         node = explorer(name=name, title=self.options["title"], export=exports)
         self.state.nested_parse(self.content, self.content_offset, node)
         if not node.next_node(nodes.image):
-            raise self.error(f"the explorer {name} needs a figure for readers without JavaScript")
+            raise self.error(f"the explorer {name} needs a figure for readers without JavaScript.")
         return [node]
 
 
@@ -75,33 +79,30 @@ def setup(app: Sphinx) -> None:
 
 
 def collect_exports(docname: str, exports: list[str]) -> str:
-    """Return the data of a page's explorer as JSON: the values of one or more exports.
+    """Return the values of `exports` as one JSON object, for an explorer on the page `docname`.
 
-    Each of `exports` is the name of an export of this page, or ``page:name``. Raises LookupError,
-    whose message says what to do, where there is no such page or export.
+    Each of `exports` is the name of an export of that page, or ``page:name``. Raises LookupError
+    if a page or an export does not exist, or if two exports have a value of the same name.
     """
     page_names = {page.name for page in session().project.pages()}
     values: dict[str, Any] = {}
     for export in exports:
         page, _, name = export.rpartition(":")
         if page and page not in page_names:
-            raise LookupError(f":export: {export} names no page; write page:name")
+            raise LookupError(f":export: {export}: there is no page {page}")
         if (new_values := page_exports(page or docname).get(name)) is None:
             raise LookupError(
-                f"no cell of {page or 'this page'} exports {name}; call export({name!r}, …) of "
-                "onions.exports in a cell tagged remove-cell, build-only and export"
+                f"no cell of {page or 'this page'} exports {name}. Call onions.exports.export("
+                f"{name!r}, …) in a cell with the tags remove-cell, build-only and export."
             )
         if repeated := ", ".join(sorted(values.keys() & new_values)):
-            raise LookupError(f":export: gives {repeated} twice; rename the values of one")
+            raise LookupError(f":export: {repeated}: exported twice. Rename it in one export.")
         values |= new_values
     return json.dumps(values, separators=(",", ":"))
 
 
 def page_exports(docname: str) -> dict[str, dict[str, Any]]:
-    """Return the values that a page's run exported, by the export's name.
-
-    Arrays are packed as in `onions.exports`.
-    """
+    """Return the values that a page's run exported, by export name; arrays are in base64."""
     page = session().project.page(docname)
     outputs = (output for cell in session().entry(page).cells for output in cell.outputs)
     records = (output.get("data", {}).get(MIME) for output in outputs)
@@ -109,9 +110,9 @@ def page_exports(docname: str) -> dict[str, dict[str, Any]]:
 
 
 def _copy_modules(app: Sphinx) -> None:
-    """Copy the modules to the site.
+    """Copy the modules to the site, and add a version to the URLs of their imports.
 
-    Each imports the others by address and version, so that a browser never mixes two versions.
+    The version keeps a browser from mixing modules of two builds.
     """
     target = Path(app.outdir, "_static", "explorers")
     target.mkdir(parents=True, exist_ok=True)
@@ -136,7 +137,7 @@ def _close(translator: Any, node: explorer) -> None:
 
 
 def _write_exports(builder: Any, exports: list[str]) -> str:
-    """Write an explorer's data into the site and return its address there, with its version."""
+    """Write an explorer's data to the site, and return the file's path with a version."""
     name = re.sub(r"\W+", "-", "-".join(exports))
     address = f"_exports/{builder.current_docname}/{name}.json"
     text = collect_exports(builder.current_docname, exports)

@@ -1,7 +1,6 @@
-"""Folded parts: solutions, hints, hidden cells and the answers to quizzes as native ``<details>``,
-which need no JavaScript.
+"""Folded parts: solutions, hints, hidden cells and quiz answers, as ``<details>`` elements.
 
-It also removes the id that all exercises share.
+These elements work without JavaScript. This module also removes the ids that exercises share.
 """
 
 from html import escape
@@ -27,12 +26,12 @@ def setup(app: Sphinx) -> None:
 
 
 def folds(node: nodes.Node) -> bool:
-    """Tell whether a part of a page is hidden until a reader opens it."""
+    """Return whether a part of a page is folded until a reader opens it."""
     return isinstance(node, solution_node | nodes.hint | HideCodeCellNode | reasons)
 
 
 def _drop_repeated_ids(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Remove the id that sphinx-exercise gives to the content of every exercise alike."""
+    """Remove the ids that sphinx-exercise repeats for every exercise and solution."""
     for section in doctree.findall(nodes.section):
         if section["ids"] in (["exercise-content"], ["solution-content"]):
             section["ids"] = []
@@ -41,7 +40,7 @@ def _drop_repeated_ids(app: Sphinx, doctree: nodes.document, docname: str) -> No
 def _add_button(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Put a button that opens all folded parts below the page's title."""
+    """Add, below the page's title, a button that opens all folded parts."""
     if "<details" in context.get("body", ""):
         button = '<button type="button" class="open-all">Open all that is folded</button>'
         title_end = f'</h1>\n<p class="needs-js">{button}</p>'
@@ -52,7 +51,8 @@ def _open_solution(translator: Any, node: nodes.Element) -> None:
     title = node.next_node(nodes.title)
     summary = title.astext() if title else "Solution"
     if title:
-        title.parent.remove(title)  # its link would be a control inside a control
+        # The title contains a link, which must not be inside a summary, itself a control.
+        title.parent.remove(title)
     _open(translator, node, "solution", summary)
 
 

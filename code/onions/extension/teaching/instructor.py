@@ -1,7 +1,7 @@
-"""The instructor view: notes between the lines for instructors.
+"""The instructor view: notes for instructors in the text of the pages.
 
-Every page has them, and shows them when its address ends in ``?instructor``, which a switch in the
-sidebar adds. Without JavaScript they are readable on the page that has ``{instructor-notes}``.
+A page shows its notes if its URL ends with ``?instructor``, which a switch in the sidebar adds.
+Without JavaScript, all notes are readable on the page that has ``{instructor-notes}``.
 """
 
 from typing import Any
@@ -14,11 +14,11 @@ from onions.extension.base.nodes import INSTRUCTOR_ONLY
 
 
 class instructor_note(nodes.General, nodes.Element):
-    """A note; its first paragraph is its title, with the minutes that the note takes."""
+    """A note; its first paragraph is its title, which may state the minutes."""
 
 
 class Instructor(SphinxDirective):
-    """``{instructor} 5``: a note for instructors; the number is the minutes it takes."""
+    """``{instructor} 5``: a note for instructors that takes 5 minutes; the number is optional."""
 
     optional_arguments = 1
     has_content = True
@@ -28,7 +28,7 @@ class Instructor(SphinxDirective):
         heading = "For instructors"
         if self.arguments:
             if not self.arguments[0].isdecimal():
-                raise self.error(f"{self.arguments[0]} is no number of minutes")
+                raise self.error(f"{self.arguments[0]} is not a whole number of minutes")
             heading += f", {self.arguments[0]} min"
         title = nodes.paragraph(text=heading, classes=["admonition-title"])
         note = instructor_note("", title)
@@ -43,7 +43,7 @@ def setup(app: Sphinx) -> None:
 
 
 def for_instructors(node: nodes.Node) -> bool:
-    """Tell whether only the instructor view shows a part of a page."""
+    """Return whether a part of a page is visible only in the instructor view."""
     classes = node.get("classes", ()) if isinstance(node, nodes.Element) else ()
     return isinstance(node, instructor_note) or INSTRUCTOR_ONLY in classes
 

@@ -1,6 +1,6 @@
-"""Keys of quizzes: expressions over the measures of a page's run that say which answer is right.
+"""Quiz keys: expressions that determine the right answer from the measures of a page's run.
 
-Where the page and its run disagree, the build fails with a message that says what the run shows.
+If a key and the run disagree, the build fails with a message that says what the run shows.
 """
 
 import ast
@@ -29,39 +29,38 @@ OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
 
 
 class QuizKeyError(Exception):
-    """A key can't be computed, or the run makes another answer right."""
+    """A malformed quiz, a key that can't be evaluated, or a key that the run contradicts."""
 
 
 def evaluate(expression: str, measures: Mapping[str, Value]) -> Value:
-    """Return the value of an expression.
+    """Return the value of an expression over `measures`.
 
-    It may have names of measures, numbers, strings, arithmetic, comparisons, ``and``, ``or`` and
-    ``not``. Raises QuizKeyError for anything else, and where it names no measure.
+    It may contain names of measures, numbers, strings, arithmetic, comparisons, ``and``, ``or`` and
+    ``not``. Raises QuizKeyError if it contains anything else, uses no measure or can't be computed.
     """
     try:
         tree = ast.parse(expression.strip(), mode="eval")
         value = _evaluate(tree.body, measures)
     except SyntaxError as error:
-        raise QuizKeyError(f"`{expression}` is no expression: {error.msg}") from error
+        raise QuizKeyError(f"`{expression}` is not a valid expression: {error.msg}") from error
     except (TypeError, ArithmeticError) as error:
         raise QuizKeyError(f"`{expression}` can't be computed: {error}") from error
     if not _measure_names(tree):
-        raise QuizKeyError(f"`{expression}` names no measure of the run, so it proves nothing")
+        raise QuizKeyError(f"`{expression}` uses no measure. Compute it from the run's measures.")
     return value
 
 
 def check_choices(
     answers: Sequence[str], conditions: Sequence[str], measures: Mapping[str, Value], checked: bool
 ) -> None:
-    """Raise QuizKeyError unless the first condition, and no other, is true of this run.
+    """Raise QuizKeyError unless the first condition is true in this run and all others are false.
 
-    Where `checked` is false, as after a run that was cut short, each condition only has to be true
-    or false.
+    If `checked` is False, as for a run that was cut short, each condition only has to be a bool.
     """
     truths = [evaluate(condition, measures) for condition in conditions]
     for condition, truth in zip(conditions, truths, strict=True):
         if not isinstance(truth, bool):
-            raise QuizKeyError(f"`{condition}` is {truth}, not true or false; compare it")
+            raise QuizKeyError(f"`{condition}` is {truth}, not true or false. Write a comparison.")
     right = [index for index, truth in enumerate(truths) if truth]
     if right == [0] or not checked:
         return
@@ -71,34 +70,36 @@ def check_choices(
     numbers = ", ".join(f"{name} = {measures[name]!r}" for name in sorted(names))
     if not right:
         raise QuizKeyError(
-            f"no answer is right in this run, where {numbers}; correct the conditions"
+            f"no answer is right in this run, where {numbers}. Correct the conditions."
         )
     if len(right) > 1:
-        both = " and ".join(f"“{answers[index]}”" for index in right)
-        raise QuizKeyError(f"{both} are both right in this run, where {numbers}; one may be")
+        texts = " and ".join(f"“{answers[index]}”" for index in right)
+        raise QuizKeyError(
+            f"{texts} are right in this run, where {numbers}. Only the first may be."
+        )
     raise QuizKeyError(
-        f"the run makes “{answers[right[0]]}” right, where {numbers}. Put that answer first, and "
-        "write all reasons anew"
+        f"“{answers[right[0]]}”, not the first answer, is right in this run, where {numbers}. Put "
+        "that answer first, and rewrite all reasons."
     )
 
 
 def check_numbers(
     expressions: Sequence[str], tolerance: float, measures: Mapping[str, Value], checked: bool
 ) -> list[float]:
-    """Return the values; the first is right, the others are known mistakes.
+    """Return the values of the expressions: the right number, then known mistakes.
 
-    Raises QuizKeyError where a value is no number or, if `checked`, where the tolerance covers two
-    of them.
+    Raises QuizKeyError if a value is not a number, or if `checked` is True and the tolerance ranges
+    of two values overlap.
     """
     values: list[float] = []
     for expression in expressions:
         value = evaluate(expression, measures)
         if isinstance(value, bool | str):
             raise QuizKeyError(f"`{expression}` is {value}, not a number")
-        # Otherwise a reader's number could be both right and wrong.
+        # If ranges overlapped, a reader's number could be both right and wrong.
         if checked and any(abs(value - other) <= 2 * tolerance for other in values):
             raise QuizKeyError(
-                f"`{expression}` is {value:,}, within the tolerance of another entry"
+                f"`{expression}` is {value:,}, too close to another answer for this tolerance"
             )
         values.append(value)
     return values
@@ -112,7 +113,7 @@ def _evaluate(node: ast.expr, measures: Mapping[str, Value]) -> Any:
             return measures[name]
         case ast.Name(id=name):
             known = ", ".join(measures) or "none"
-            raise QuizKeyError(f"{name} is no measure of this page; there are: {known}")
+            raise QuizKeyError(f"{name} is not a measure of this page. Its measures are: {known}")
         case ast.BinOp() if type(node.op) in OPERATORS:
             left, right = _evaluate(node.left, measures), _evaluate(node.right, measures)
             return OPERATORS[type(node.op)](left, right)
@@ -126,8 +127,8 @@ def _evaluate(node: ast.expr, measures: Mapping[str, Value]) -> Any:
             pairs = zip(node.ops, values, values[1:], strict=False)
             return all(OPERATORS[type(op)](left, right) for op, left, right in pairs)
     raise QuizKeyError(
-        f"`{ast.unparse(node)}` can't stand in a key: only measures, numbers, strings, arithmetic, "
-        "comparisons, and, or, not"
+        f"`{ast.unparse(node)}` is not allowed in a key. Use only measures, numbers, strings, "
+        "arithmetic, comparisons, and, or, not."
     )
 
 

@@ -1,6 +1,6 @@
-"""The nodes of quizzes, and their HTML on the site: a form.
+"""The nodes of quizzes, and the HTML form that shows them on the site.
 
-In an EPUB, `onions.extension.downloads.epub` replaces the form by plain text.
+In an EPUB, `onions.extension.downloads.epub` replaces the form with plain text.
 """
 
 from typing import Any
@@ -9,16 +9,16 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 ANSWERS_TITLE = "Answers to the questions"
-# By whether the answer is a number.
+# The keys say whether the answer is a number.
 HINTS = {True: "Enter a number.", False: "Choose an answer."}
 RIGHT, WRONG = "✓ Right.", "✗ Not quite."
 
 
 class quiz(nodes.General, nodes.Element):
-    """A question and its choices; also its reasons, until its page is resolved.
+    """A question with its choices and, until Sphinx resolves the page, its reasons.
 
-    `name` is the quiz's name. `tolerance` is a number where the answer is one, else None. A
-    resolved page has set `number`, which counts its quizzes.
+    `name` identifies the quiz. `tolerance` is None unless the answer is a number. On a resolved
+    page, `number` is the quiz's position among the page's quizzes, from 1.
     """
 
 
@@ -31,9 +31,9 @@ class choice(nodes.TextElement):
 
 
 class reason(nodes.TextElement):
-    """Why an answer is `right` or not; `answer` is its letter, or its number as a text.
+    """The reason why an answer is `right` or wrong.
 
-    The reason of a number also has it as `value`.
+    `answer` is the letter of the answer, or its number as text. A number is also in `value`.
     """
 
 
@@ -55,14 +55,14 @@ def setup(app: Sphinx) -> None:
 
 
 def verdict(node: reason) -> str:
-    """Return whether an answer is right, as a sign and words."""
+    """Return whether an answer is right, as a symbol and words."""
     return RIGHT if node["right"] else WRONG
 
 
 def _open_quiz(translator: Any, node: quiz) -> None:
     attributes = {"data-quiz": node["name"]}
     if "review" in node:
-        attributes["data-quiz"] = f"review/{node['name']}"  # which is answered anew
+        attributes["data-quiz"] = f"review/{node['name']}"  # stores the reader's answer separately
     if node["tolerance"] is not None:
         attributes["data-tolerance"] = f"{node['tolerance']:g}"
     form = translator.starttag(node, "form", CLASS="quiz", autocomplete="off", **attributes)

@@ -1,9 +1,8 @@
-"""Quizzes: questions to the reader, whose right answer follows from the measures of the page's run.
+"""Quizzes: questions whose right answer follows from the measures of the page's run.
 
-Where the run makes another answer right, the page does not build
-(`onions.extension.teaching.quiz_keys`). Without JavaScript, a quiz lists its answers, and the
-reasons of all answers are at the page's end. With it (``book/_static/reading.js``), a reader sees
-the reason of the chosen answer at once.
+If the run makes another answer right, the build fails (`onions.extension.teaching.quiz_keys`).
+Without JavaScript, a quiz lists its answers, and the reasons are at the end of the page. With
+JavaScript (``book/_static/reading.js``), the chosen answer's reason appears at once.
 """
 
 from collections.abc import Iterator
@@ -34,11 +33,11 @@ LINKS = (nodes.reference, addnodes.pending_xref)
 
 
 class Quiz(SphinxDirective):
-    """``{quiz} name``: a question, and below it a definition list of its answers.
+    """``{quiz} name``: a question, then a definition list of its answers.
 
-    The term is an answer to choose; its definition has a condition in backticks, then the reason.
-    The first answer is the right one. With ``:tolerance:``, the reader enters a number: each term
-    is an expression in backticks, the first is right, and the others are known mistakes.
+    A term is an answer to choose; its definition is a condition in backticks, then the reason. The
+    first answer is right. With ``:tolerance:``, the reader enters a number: each term is an
+    expression in backticks; the first is right, and the others are known mistakes.
     """
 
     required_arguments = 1
@@ -61,7 +60,7 @@ class Quiz(SphinxDirective):
         return [quiz("", text, *parts, name=name, tolerance=tolerance)]
 
     def _parse(self) -> tuple[list[nodes.Node], list[tuple[nodes.term, nodes.paragraph]]]:
-        """Return the question's text, and for each answer its term and its definition."""
+        """Return the question's text, and each answer's term and definition."""
         content = nodes.container()
         self.state.nested_parse(self.content, self.content_offset, content)
         match content.children:
@@ -69,11 +68,11 @@ class Quiz(SphinxDirective):
                 pass
             case _:
                 raise QuizKeyError(
-                    "write the question as one paragraph, and below it a definition list of two or "
-                    "more answers: the answer, and on the next line “: `condition` Its reason.”"
+                    "malformed content. Write the question as one paragraph, then a definition "
+                    "list of two or more answers, each with “: `condition` Its reason.” below it."
                 )
         if any(isinstance(node, LINKS) for node in content.findall()):
-            raise QuizKeyError("a quiz has no links: the reader would leave it")
+            raise QuizKeyError("a quiz can't contain links. Remove them.")
         entries = []
         for item in items.findall(nodes.definition_list_item):
             match item.children:
@@ -81,20 +80,20 @@ class Quiz(SphinxDirective):
                     entries.append((term, body))
                 case _:
                     answer = item.children[0].astext()
-                    raise QuizKeyError(f"“{answer}” needs one paragraph that gives its reason")
+                    raise QuizKeyError(f"“{answer}” needs exactly one paragraph for its reason")
         return list(text.children), entries
 
     def _choices(
         self, name: str, entries: list[tuple[nodes.term, nodes.paragraph]]
     ) -> Iterator[nodes.Node]:
-        """Check the conditions, and yield choices and reasons in an order that the name decides."""
+        """Check the conditions; yield choices and reasons in an order derived from `name`."""
         conditions = []
         for term, definition in entries:
             condition, *rest = definition.children
             if not isinstance(condition, nodes.literal):
-                raise QuizKeyError(f"“{term.astext()}” has no condition; begin its reason with one")
+                raise QuizKeyError(f"“{term.astext()}” has no condition. Begin its reason with one")
             if not "".join(node.astext() for node in rest).strip():
-                raise QuizKeyError(f"“{term.astext()}” has no reason; write it after the condition")
+                raise QuizKeyError(f"“{term.astext()}” has no reason. Write it after the condition")
             conditions.append(condition.astext())
         texts = [term.astext() for term, _ in entries]
         check_choices(texts, conditions, self._measures(), checked=not self._was_cut_short())
@@ -108,7 +107,7 @@ class Quiz(SphinxDirective):
     def _numbers(
         self, entries: list[tuple[nodes.term, nodes.paragraph]], tolerance: float
     ) -> Iterator[nodes.Node]:
-        """Compute the numbers, and yield their reasons."""
+        """Check the numbers, and yield their reasons."""
         for term, _ in entries:
             if len(term) != 1 or not isinstance(term[0], nodes.literal):
                 raise QuizKeyError(f"“{term.astext()}” must be an expression in backticks")
@@ -126,10 +125,10 @@ class Quiz(SphinxDirective):
             tolerance = float(self.options["tolerance"])
         except ValueError as error:
             raise QuizKeyError(
-                f"{self.options['tolerance']} is no tolerance; 0 is exact"
+                f"the tolerance {self.options['tolerance']} is not a number"
             ) from error
         if not 0 <= tolerance < float("inf"):
-            raise QuizKeyError("a tolerance is 0 or more")
+            raise QuizKeyError("the tolerance must be 0 or more, and finite")
         return tolerance
 
     def _measures(self) -> dict[str, Any]:
@@ -138,9 +137,9 @@ class Quiz(SphinxDirective):
         return PlaceholderMeasures(measured) if page.name in session().pending else measured
 
     def _was_cut_short(self) -> bool:
-        """Tell whether this page's trainings were cut short.
+        """Return whether this page is pending or its trainings were cut short.
 
-        Its claims and keys are then not checked, and the first answer counts as the right one.
+        Its keys are then not checked, and its first answers count as right.
         """
         page = session().project.page(self.env.docname)
         if page.name in session().pending:
@@ -157,12 +156,12 @@ def setup(app: Sphinx) -> None:
 
 
 def mix_quizzes(quizzes: list[quiz]) -> list[quiz]:
-    """Return quizzes of several pages in an order that depends only on their names."""
+    """Return the quizzes, shuffled by a hash of their names."""
     return sorted(quizzes, key=lambda node: _hash(node["name"]))
 
 
 def _move_reasons(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Number the quizzes of a page, and move their reasons to its end."""
+    """Number the quizzes of a page, and move their reasons to the end of the page."""
     groups: list[nodes.Node] = []
     for number, node in enumerate(list(doctree.findall(quiz)), 1):
         node["ids"], node["number"] = [f"quiz-{node['name']}"], number
@@ -176,7 +175,6 @@ def _move_reasons(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def _after_condition(definition: nodes.paragraph) -> list[nodes.Node]:
-    """Return a reason without the condition before it."""
     _, first, *rest = definition.children
     if isinstance(first, nodes.Text):
         first = nodes.Text(first.lstrip())

@@ -6,17 +6,18 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from onions.base.text import format_count
 from onions.extension.base.builder import connect_site
 from onions.extension.base.course import CoursePosition
 from onions.extension.base.nodes import page_link, table
 from onions.extension.base.session import note_lesson_dependency, session
 
-# The outline of an onion (as in book/_static/onion.svg), with its heart at 0, 0.
+# The outline of an onion, as in book/_static/onion.svg. Inner layers shrink towards 0, 0.
 LAYER = "M0-410C20-300 240-230 240-30S130 190 0 190-240 110-240-30-20-300 0-410Z"
 
 
 class CourseTime(SphinxDirective):
-    """``{course-time}``: how long the course takes, and how many pages it has."""
+    """``{course-time}``: the length of the course in minutes and in pages."""
 
     def run(self) -> list[nodes.Node]:
         """Return the sentences."""
@@ -27,14 +28,12 @@ class CourseTime(SphinxDirective):
         time = nodes.strong(text=f"{total} minutes")
         text = f" on {len(positions)} pages, exercises included."
         if optional := lesson_count - len(positions):
-            text += f" If you like it, {optional} more page{'s' if optional > 1 else ''}."
+            text += f" If you like it, {format_count(optional, 'more page')}."
         return [nodes.paragraph("", "", time, nodes.Text(text))]
 
 
 class Schedule(SphinxDirective):
-    """``{schedule}``: the lesson pages with their first objective, their minutes and the sum; then
-    the optional pages.
-    """
+    """``{schedule}``: required pages with objective, minutes and totals; then optional pages."""
 
     def run(self) -> list[nodes.Node]:
         """Return the tables."""
@@ -71,7 +70,7 @@ def setup(app: Sphinx) -> None:
 def _show_position(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
-    """Show a page's position in the course above its title, in words and as an onion's layers."""
+    """Show a page's position in the course above its title, in words and as onion layers."""
     if position := session().course.get(pagename):
         words = f"Page {position.number} of {position.page_count}"
         line = f'<p class="stage">{_onion(position)} {words}</p>'
@@ -79,7 +78,7 @@ def _show_position(
 
 
 def _onion(position: CoursePosition) -> str:
-    """Return an onion with a layer for each page, as SVG; those up to this page are filled."""
+    """Return an onion as SVG, with one layer per page; the layers up to this page are filled."""
     layers = ""
     for layer in range(position.page_count):
         css_class = "peeled" if layer < position.number else "whole"

@@ -1,6 +1,6 @@
-"""Tips: the meaning of a term or a citation, shown while a reader hovers, focuses or taps it.
+"""Tips: explanations of terms and citations, shown on hover, focus or tap.
 
-The link itself leads to the glossary or the bibliography, so nothing is lost where no tip shows.
+The link leads to the glossary or the bibliography, so readers do not depend on the tip.
 """
 
 from collections.abc import Iterator
@@ -27,11 +27,11 @@ def _add_tips(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     number = 0
     for link in list(doctree.findall(nodes.reference)):
         _, _, anchor = link.get("refuri", "").partition("#")
-        text = link.attributes.pop("reftitle", "")  # of a citation; only a mouse would show it
+        text = link.attributes.pop("reftitle", "")  # of a citation; browsers show it only on hover
         leads_elsewhere = link.get("internal") and link.get("refuri") != f"#{anchor}"
         if leads_elsewhere and anchor.startswith("term-"):
             definitions = definitions or dict(_definitions(app))
-            text = definitions.get(anchor, text)  # a heading may begin with “term”, too
+            text = definitions.get(anchor, text)  # a heading's anchor may also begin with term-
         if text:
             number += 1
             tip = explanation("", text, ids=[f"tip-{number}"])
@@ -39,7 +39,7 @@ def _add_tips(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def _definitions(app: Sphinx) -> Iterator[tuple[str, str]]:
-    """Yield the anchor of every term in a glossary with its explanation."""
+    """Yield each glossary term's anchor and explanation."""
     objects = app.env.get_domain("std").get_objects()
     for docname in {page for _, _, object_type, page, _, _ in objects if object_type == "term"}:
         for item in app.env.get_doctree(docname).findall(nodes.definition_list_item):
