@@ -120,10 +120,19 @@ class Page:
         raise PageError(f"{self.path}: the page has no title. Add a line that starts with '# '.")
 
 
+def parse_cell(cell: CodeCell) -> ast.Module:
+    """Return a cell's syntax tree. Raises SyntaxError, whose line is that in the ``.md`` file."""
+    try:
+        return ast.parse(cell.source)
+    except SyntaxError as error:
+        error.lineno = cell.line + (error.lineno or 1) - 1
+        raise
+
+
 def claimed_sentences(cell: CodeCell) -> Iterator[tuple[int, str]]:
     """Yield the line number (from 1) in the ``.md`` file and the text of each claim in a cell."""
     try:
-        tree = ast.parse(cell.source)
+        tree = parse_cell(cell)
     except SyntaxError:
         return  # computing the fingerprint reports it
     for node in ast.walk(tree):

@@ -4,14 +4,13 @@ Each rule is a function that yields findings. Its docstring is the rule's only d
 demand, the reason and the fix. ``onions check --explain`` prints it.
 """
 
-import ast
 import re
 from collections.abc import Callable, Iterator
 from statistics import median
 from typing import NamedTuple
 
 from onions.book.edits import Edit, add_tag, replace_minutes, replace_term
-from onions.book.page import RUN_TAGS, CodeCell, Page, claimed_sentences
+from onions.book.page import RUN_TAGS, CodeCell, Page, claimed_sentences, parse_cell
 from onions.book.project import Project
 from onions.book.prose import (
     ASIDE,
@@ -63,9 +62,9 @@ def _cells_are_python(page: Page) -> Iterator[Finding]:
     """
     for cell in page.cells:
         try:
-            ast.parse(cell.source)
+            parse_cell(cell)
         except SyntaxError as error:
-            yield Finding(cell.line + (error.lineno or 1) - 1, error.msg)
+            yield Finding(error.lineno or cell.line, error.msg)
 
 
 def _own_code_is_hidden(page: Page) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from typing import Any
 from onions.base import imports
 from onions.base.files import write_atomic
 from onions.base.syntax import normalize
-from onions.book.page import RUN_TAGS, CodeCell, Page, PageError
+from onions.book.page import RUN_TAGS, CodeCell, Page, PageError, parse_cell
 from onions.book.project import Project
 from onions.exports import TAG
 from onions.store.build import Build
@@ -154,11 +154,11 @@ def _used_versions(names: set[str], project: Project, build: Build) -> dict[str,
 def _trees(page: Page, cells: Iterable[CodeCell]) -> Iterator[ast.AST]:
     for cell in cells:
         try:
-            yield ast.parse(cell.source)
+            yield parse_cell(cell)
         except SyntaxError as error:
-            line = cell.line + (error.lineno or 1) - 1
             raise PageError(
-                f"{page.path}:{line}: {error.msg}. Write plain Python: cells also run as a script."
+                f"{page.path}:{error.lineno}: {error.msg}. Write plain Python: cells also run as a "
+                "script."
             ) from error
 
 
