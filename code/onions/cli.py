@@ -20,10 +20,14 @@ from onions.images.batches import DataError
 from onions.store.build import StoreError
 from onions.store.lockfile import EnvironmentMismatch, LockError
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; how a machine stops a process
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)  # like Ctrl-C, so that no kernel is left behind
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # as in the background jobs of a script
+            signal.signal(number, _interrupt)
     try:
         return int(onions.main(arguments, prog_name="onions", standalone_mode=False) or 0)
     except click.ClickException as error:
@@ -38,6 +42,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:
+    """Interrupt the command. Ignore later signals, so that it can stop its kernels undisturbed."""
+    for other in STOP_SIGNALS:
+        signal.signal(other, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -64,6 +64,7 @@ class LiveSession:
     preview: Preview | None = None  # the last good preview; a failed preview if there is none
     error: str = ""  # of the last preview, empty if it succeeded
     last_runs: dict[str, str] = field(default_factory=dict)  # fingerprints by page
+    read: set[str] = field(default_factory=set)  # pages that Sphinx read since the last report
     warnings: dict[str, list[str]] = field(default_factory=dict)  # by page
     failed: dict[str, str] = field(default_factory=dict)  # error messages by fingerprint
     running: dict[str, PageProcess] = field(default_factory=dict)  # by page
@@ -150,6 +151,9 @@ class LiveSession:
 
     def _on_previewed(self, preview: Preview) -> None:
         seconds, self.rendering_since = time.monotonic() - self.rendering_since, 0.0
+        if not preview.error:  # Sphinx repeats neither in the next preview
+            self.read |= set(preview.read)
+            self.warnings |= {name: preview.warnings.get(name, []) for name in ["", *preview.read]}
         if self.outdated:  # a file changed since this preview started
             self._render()
             return
@@ -161,11 +165,13 @@ class LiveSession:
             return
         self.preview = preview
         self.last_runs |= preview.current
-        fresh = {name: preview.warnings.get(name, []) for name in ["", *preview.read]}
-        self.warnings |= fresh
-        self.notify(f"Rendered in {seconds:.1f} s: {', '.join(preview.read) or 'nothing changed'}.")
-        for warning in (warning for name in fresh for warning in fresh[name]):
+        present = {"", *(path.removesuffix(".html") for path in preview.digests)}
+        self.warnings = {page: lines for page, lines in self.warnings.items() if page in present}
+        read = sorted(self.read & present)
+        self.notify(f"Rendered in {seconds:.1f} s: {', '.join(read) or 'nothing changed'}.")
+        for warning in (line for page in ["", *read] for line in self.warnings[page]):
             self.notify(warning)
+        self.read.clear()
 
     def _start_runs(self) -> None:
         """Start pending runs, the most recently edited page first; cancel obsolete runs."""
