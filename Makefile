@@ -7,14 +7,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(LOCK)
 
-# Two workers, since GitHub's runners have at least two cores. Each runs one file at a time.
-SIDE_BY_SIDE := --numprocesses 2 --dist loadscope
+# Two workers, since GitHub's runners have at least two cores. EXECUTED=FOLDER spares executing the
+# book again: the tests use the pages that ran in that folder, in full and with sketches.
+PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(if $(EXECUTED),--executed=$(EXECUTED))
 
-.PHONY: help install book live bundle test check look report rehearse bench browser gpu lock clean
+.PHONY: help install book live bundle test test-quick test-browser test-slow check look report
+.PHONY: rehearse bench browser gpu lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 	@echo
 	@echo 'Example:    ONIONS_DATA=sketches make book'
 
@@ -35,8 +37,17 @@ live: install ## Show every edit in a browser at once (PROFILE=smoke: train brie
 bundle: install browser ## Make a PDF, an EPUB and a zip of the executed book in _build/bundle
 	@$(BIN)/onions bundle
 
-test: install browser ## Run all tests, in a real browser
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+test: install browser ## Run all tests except the slow ones, in a real browser
+	@$(PYTEST) -m "not slow"
+
+test-quick: install ## Run the tests that need no browser and no kernel
+	@$(PYTEST) -m quick
+
+test-browser: install browser ## Run the other tests, except the slow ones
+	@$(PYTEST) -m "(browser or kernel) and not slow"
+
+test-slow: install ## Run the tests that make whole environments
+	@$(PYTEST) -m slow
 
 check: install ## Format, lint, types, import layers, spelling, page rules, workflows, forms
 	@$(BIN)/ruff format --check .
@@ -52,7 +63,7 @@ check: install ## Format, lint, types, import layers, spelling, page rules, work
 	@echo 'All checks passed.'
 
 look: install browser ## Test the site in _build/html in a real browser
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m site --built .
+	@$(PYTEST) -m site --built=.
 
 report: install ## Write _build/report.md: the state of each page, and what differs from BASE (BASE=main)
 	@$(BIN)/onions status --markdown > _build/report.md

@@ -1,28 +1,69 @@
-"""Fixtures: small projects, the whole book in the smoke profile, a browser."""
+"""Fixtures: small projects, the whole book, a browser. Markers, and what a failed test prints."""
 
+import gc
 import os
 import re
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
-from filelock import FileLock
 from onions.book.project import Project
-from onions.cli import main
 from onions.site.browser import launch_chromium
 from onions.site.serve import BASE_PATH, serve_folder
 from playwright import sync_api
 from support.explorers import EXPLORERS, RunScript
 from support.pages import Entries, entry
-from support.projects import Run, copy_project, run_onions, small_project
+from support.projects import copy_project, make_once, run_onions, small_project
+
+# Playwright waits 5 seconds, which a machine under load may need. No test asserts times.
+sync_api.expect.set_options(timeout=120_000)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--built", type=Path, help="the folder of a built book, for -m site")
+    parser.addoption("--built", type=Path, help="a project with a site, for -m site")
+    parser.addoption("--executed", type=Path, help="a project executed in full with sketches")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that open a browser, and the quick ones."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if "chromium" in fixtures:
+            item.add_marker("browser")
+        if "book" in fixtures:
+            item.add_marker("kernel")
+        if not any(map(item.get_closest_marker, ("browser", "kernel", "slow"))):
+            item.add_marker("quick")
+
+
+def pytest_collection_finish() -> None:
+    """Exempt what is imported from garbage collection, and from the searches of an extension.
+
+    sphinx_external_toc looks at all tracked objects each time that a test renders.
+    """
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, Any]:
+    """Say how to repeat a test that failed."""
+    report = yield
+    if report.failed:
+        command = f".venv/bin/python -m pytest '{item.nodeid}'"
+        report.sections.append(("Repeat this test alone", command))
+    return report
+
+
+@pytest.fixture(autouse=True)
+def no_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no quick test start a kernel."""
+    if request.node.get_closest_marker("quick"):
+        refuse = mock.Mock(side_effect=AssertionError("mark this test with pytest.mark.kernel"))
+        monkeypatch.setattr("onions.run.cells._kernel_manager", refuse)
 
 
 @pytest.fixture
@@ -31,41 +72,45 @@ def small(tmp_path: Path) -> Callable[..., Path]:
     return partial(small_project, tmp_path)
 
 
-@pytest.fixture
-def onions(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """A function that runs the command line in this process, which is faster than a new one."""
-    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+@pytest.fixture(scope="session")
+def book(shared_folder: Path, request: pytest.FixtureRequest) -> Iterator[Project]:
+    """The whole book, executed with sketches and rendered once for all tests; no test edits it.
 
-    def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-        status = main(["--project", str(root), *arguments])
-        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
+    It is executed in the smoke profile, unless `--executed` gives a project that has run in full.
+    With `--built`, the given project is used as it is; tests marked `site` read only its site.
+    """
+    if built := request.config.getoption("--built"):
+        yield Project(built.resolve())
+        return
+    root = shared_folder / "book"
+    with make_once(root) as is_new:
+        if is_new:
+            copy_project(root)
+            if executed := request.config.getoption("--executed"):
+                shutil.copytree(Project(executed).store, root / "_build" / "store")
+                commands = [["execute", "--check"], ["render"]]
+            else:
+                commands = [["execute", "--profile", "smoke"], ["render"]]
+            for command in commands:
+                done = run_onions(root, *command)
+                assert done.returncode == 0, done.stdout + done.stderr
+    project = Project(root)
+    before = modification_times(project)
+    yield project
+    assert modification_times(project) == before, "a test edited the book that all tests share"
 
-    return run
+
+def modification_times(project: Project) -> dict[Path, float]:
+    """Return when the files of a book's pages, store and site were modified."""
+    folders = (project.book, project.store, project.build / "html")
+    return {path: path.stat().st_mtime for folder in folders for path in folder.rglob("*")}
 
 
 @pytest.fixture(scope="session")
-def book(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Project:
-    """The whole book, executed in the smoke profile with the stand-in, and rendered.
-
-    With `--built`, return the given book instead. Tests marked `site` read only a book's site.
-    """
-    if built := request.config.getoption("--built"):
-        return Project(built.resolve())
-    # Tests run in two workers. The first to take the lock executes the pages for both. Each worker
-    # renders its own copy, since some tests edit it.
-    root = copy_project(tmp_path_factory.mktemp("book"))
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    with FileLock(shared / "executed.lock"):
-        if not (shared / "store").exists():
-            done = run_onions(root, "execute", "--profile", "smoke")
-            assert done.returncode == 0, done.stdout + done.stderr
-            shutil.copytree(root / "_build" / "store", shared / "store")
-    shutil.copytree(shared / "store", root / "_build" / "store", dirs_exist_ok=True)
-    done = run_onions(root, "render")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return Project(root)
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what the workers of this run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")

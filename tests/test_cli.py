@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,17 +15,24 @@ from onions.book.project import Project
 from onions.commands import onions as cli
 from onions.store.entries import Store
 from support.pages import PRINTING_PAGE, entry
-from support.projects import Run, Small, run_onions
+from support.projects import Small, run_onions, small_project
+from support.runs import store_runs
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("book")
+    for number in (8, 9):
+        page = PRINTING_PAGE.replace("6 * 7", f"6 * {number}")
+        root = small_project(folder, index=page, other=PRINTING_PAGE)
+        store_runs(root)
+    return root
 
 
 @pytest.fixture
-def root(small: Small) -> Path:
+def root(template: Path, tmp_path: Path) -> Path:
     """A project whose store holds the current runs, and an old run of one page."""
-    root = small(index=PRINTING_PAGE.replace("6 * 7", "6 * 8"), other=PRINTING_PAGE)
-    assert run_onions(root, "execute").returncode == 0
-    small(index=PRINTING_PAGE.replace("6 * 7", "6 * 9"), other=PRINTING_PAGE)
-    assert run_onions(root, "execute").returncode == 0
-    return root
+    return shutil.copytree(template, tmp_path, dirs_exist_ok=True)
 
 
 def test_prune_deletes_entries_that_are_old_and_unused(root: Path) -> None:
@@ -64,7 +72,7 @@ def test_a_damaged_build_file_is_named_and_replaced_by_execute(root: Path) -> No
     for command in (["status"], ["store", "prune"], ["render"]):
         done = run_onions(root, *command)
         assert done.returncode == 1 and "build.json: damaged" in done.stderr, command
-    assert run_onions(root, "execute").returncode == 0
+    store_runs(root)
     assert run_onions(root, "status").returncode == 0
 
 
@@ -76,10 +84,8 @@ def commands(group: click.Group, path: str = "onions") -> Iterator[tuple[str, cl
 
 
 @pytest.mark.parametrize(("path", "command"), list(commands(cli)))
-def test_every_command_has_help_with_an_example(
-    path: str, command: click.Command, onions: Run
-) -> None:
-    done = onions(Path(), *path.split()[1:], "--help")
+def test_every_command_has_help_with_an_example(path: str, command: click.Command) -> None:
+    done = run_onions(Path(), *path.split()[1:], "--help")
     assert done.returncode == 0 and done.stdout.startswith(f"Usage: {path} [OPTIONS]")
     assert str(command.help).partition("\n")[0] in done.stdout
     assert command.epilog and command.epilog.partition("onions ")[2].startswith(path[7:])
@@ -88,8 +94,8 @@ def test_every_command_has_help_with_an_example(
         assert isinstance(option, click.Argument) or getattr(option, "help", None), option.name
 
 
-def test_the_help_lists_the_commands(onions: Run) -> None:
-    done = onions(Path(), "--help")
+def test_the_help_lists_the_commands() -> None:
+    done = run_onions(Path(), "--help")
     assert done.returncode == 0 and "\n    onions execute " in done.stdout
     for name, command in cli.commands.items():
         line = re.escape(f"{name} ") + " *" + re.escape(command.get_short_help_str(limit=80))
@@ -118,19 +124,14 @@ def test_the_help_lists_the_commands(onions: Run) -> None:
     ],
     ids=" ".join,
 )
-def test_wrong_usage_exits_with_2_and_says_why(
-    arguments: list[str], message: str, onions: Run
-) -> None:
-    done = onions(Path(), *arguments)
+def test_wrong_usage_exits_with_2_and_says_why(arguments: list[str], message: str) -> None:
+    done = run_onions(Path(), *arguments)
     assert done.returncode == 2 and message in done.stderr
     assert not done.stdout
 
 
-def test_the_profile_in_the_environment_is_checked(
-    onions: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ONIONS_PROFILE", "quick")
-    done = onions(Path(), "execute")
+def test_the_profile_in_the_environment_is_checked() -> None:
+    done = run_onions(Path(), "execute", ONIONS_PROFILE="quick")
     assert done.returncode == 2 and "'quick' is not one of 'full', 'smoke'" in done.stderr
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from onions.exports import MIME, _encode, export, weights_by_epoch
 from support.pages import entry
-from support.projects import Small, run_onions
+from support.projects import Small
+from support.runs import store_runs
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "float16", "float32"])
@@ -53,8 +54,7 @@ def test_an_export_is_in_the_store_entry(small: Small) -> None:
         "import numpy as np\nfrom onions.exports import export\n"
         'export("grid", values=np.eye(2, dtype="float16"), names=["a"])\n```\n'
     )
-    done = run_onions(root, "execute")
-    assert done.returncode == 0, done.stderr
+    store_runs(root)
     notebook = entry(root, "index")
     assert notebook is not None
     (output,) = notebook.cells[0].outputs

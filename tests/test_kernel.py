@@ -1,19 +1,98 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict
 from typing import Any
 
+import pytest
 from onions.images import sources
 
+INSTALL = "import onions.kernel; onions.kernel.install()\n"
+# Runs the parts of a dictionary, each with its own names, and prints a line before each.
+RUN_PARTS = """
+import json, sys
+for name, code in json.loads(sys.argv[1]).items():
+    print(f"## {name}")
+    exec(code, {"onions": onions})
+"""
+SET_SEED = """
+import keras
+from keras.utils import set_random_seed
+for set_seed in (keras.utils.set_random_seed, set_random_seed):
+    set_seed(1)
+    print(float(keras.random.uniform((1,))[0]))
+"""
+NETWORK = """
+import keras, numpy as np, tensorflow as tf
+model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+model.compile(loss="mse", metrics=["accuracy"])
+x, y = np.ones((2000, 4)), np.ones((2000, 2))
+"""
+FULL = {
+    "load_data": """
+import keras, tensorflow as tf
+from keras.datasets import cifar10
+import keras.datasets.cifar10 as again
+for way in (keras.datasets.cifar10, cifar10, again, tf.keras.datasets.cifar10):
+    (images, labels), _ = way.load_data()
+    print(type(images).__name__, images.shape, labels.shape)
+""",
+    "summary": """
+import keras
+keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).summary()
+""",
+    "facts": """
+import json, keras
+print(json.dumps(onions.kernel.run_facts()))
+""",
+    "seed 1": SET_SEED,
+    "seed 3": SET_SEED.replace("set_seed(1)", "set_seed(3)"),
+    "records": NETWORK
+    + """
+from onions import claims
+claims._show = lambda kind, text, metadata: print(metadata["onions"]["training"])
+history = model.fit(x, y, epochs=3, validation_data=(x, y), verbose=0)
+assert history.seconds > 0
+history.history["val_accuracy"] = [0.1, 0.3, 0.2]
+claims.trained("a network", model, history)
+claims.trained("a network", model, history, epoch=2)
+for epoch in (0, 4, -1):
+    try:
+        claims.trained("a network", model, history, epoch=epoch)
+    except ValueError as error:
+        print(repr(str(error)))
+""",
+}
+SMOKE = {
+    "trainings": NETWORK
+    + """
+dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(32)
+for call in (
+    lambda: model.fit(x, y, 16, 9, verbose=2),
+    lambda: model.fit(x, y, sample_weight=np.ones(2000), epochs=4, verbose=2),
+    lambda: model.fit(x, y, validation_data=None, epochs=4, verbose=2),
+    lambda: model.fit(dataset, validation_data=dataset, epochs=4, verbose=2),
+    lambda: model.fit(x, y, epochs=9, initial_epoch=2, verbose=2),
+):
+    print("epochs", len(call().epoch))
+""",
+    "time": NETWORK
+    + """
+import inspect
+history = model.fit(x, y, epochs=3, verbose=0)
+print(len(history.epoch), history.seconds > 0)
+print("batch_size" in inspect.signature(model.fit).parameters)
+""",
+}
 
-def run(code: str, **environment: str) -> str:
+
+def run(code: str, *arguments: str, **environment: str) -> str:
     """Run code after `install` in a new process; return its output."""
-    install = "import onions.kernel; onions.kernel.install()\n"
     done = subprocess.run(
-        [sys.executable, "-c", install + code],
+        [sys.executable, "-c", INSTALL + code, *arguments],
         env={**os.environ, "ONIONS_DATA": "sketches", "MPLBACKEND": "agg", **environment},
         capture_output=True,
         text=True,
@@ -23,18 +102,29 @@ def run(code: str, **environment: str) -> str:
     return done.stdout
 
 
-def test_every_public_path_to_load_data_loads_the_chosen_data() -> None:
-    printed = run(
-        "import keras, tensorflow as tf\n"
-        "from keras.datasets import cifar10\n"
-        "import keras.datasets.cifar10 as again\n"
-        "for way in (keras.datasets.cifar10, cifar10, again, tf.keras.datasets.cifar10):\n"
-        "    (images, labels), _ = way.load_data()\n"
-        "    print(type(images).__name__, images.shape, labels.shape)\n"
-    )
-    assert printed == "Sketches (50000, 32, 32, 3) (50000, 1)\n" * 4
+def run_parts(parts: dict[str, str], **environment: str) -> dict[str, str]:
+    """Run parts in one process, since TensorFlow takes seconds to import; return their outputs."""
+    output = run(RUN_PARTS, json.dumps(parts), **environment)
+    names, outputs = re.findall("^## (.*)$", output, re.M), re.split("^## .*\n", output, flags=re.M)
+    return dict(zip(names, outputs[1:], strict=True))
 
 
+@pytest.fixture(scope="module")
+def full() -> dict[str, str]:
+    return run_parts(FULL)
+
+
+@pytest.fixture(scope="module")
+def smoke() -> dict[str, str]:
+    return run_parts(SMOKE, ONIONS_PROFILE="smoke")
+
+
+@pytest.mark.kernel
+def test_every_public_path_to_load_data_loads_the_chosen_data(full: dict[str, str]) -> None:
+    assert full["load_data"] == "Sketches (50000, 32, 32, 3) (50000, 1)\n" * 4
+
+
+@pytest.mark.kernel
 def test_a_kernel_uses_the_source_that_execute_resolved() -> None:
     source = json.dumps(
         asdict(sources.Source("cifar10", "/nowhere/batches", "0", "a folder", "asked for"))
@@ -53,10 +143,9 @@ def test_install_imports_no_heavy_package() -> None:
     assert run(code) == "[]\n"
 
 
-def test_summaries_are_plain_text_of_a_page_s_width() -> None:
-    printed = run(
-        "import keras\nkeras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).summary()\n"
-    )
+@pytest.mark.kernel
+def test_summaries_are_plain_text_of_a_page_s_width(full: dict[str, str]) -> None:
+    printed = full["summary"]
     assert "Dense" in printed and "\x1b" not in printed
     assert max(len(line) for line in printed.splitlines()) <= 78
 
@@ -69,10 +158,9 @@ def test_install_sets_the_figure_style() -> None:
     assert printed == "False onions\n"
 
 
-def test_run_facts_name_the_device_and_the_python_version() -> None:
-    facts: dict[str, Any] = json.loads(
-        run("import json, keras\nprint(json.dumps(onions.kernel.run_facts()))")
-    )
+@pytest.mark.kernel
+def test_run_facts_name_the_device_and_the_python_version(full: dict[str, str]) -> None:
+    facts: dict[str, Any] = json.loads(full["facts"])
     assert facts["device"]
     assert facts["python"] == ".".join(str(part) for part in sys.version_info[:3])
     without_keras = json.loads(run("import json\nprint(json.dumps(onions.kernel.run_facts()))"))
@@ -90,47 +178,16 @@ def test_an_unknown_profile_is_refused() -> None:
     assert "ONIONS_PROFILE=fast: unknown profile. Choose full or smoke" in done.stderr
 
 
-def test_the_smoke_profile_shortens_every_kind_of_training() -> None:
-    printed = run(
-        "import keras, numpy as np, tensorflow as tf\n"
-        "model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])\n"
-        'model.compile(loss="mse")\n'
-        "x, y = np.ones((2000, 4)), np.ones((2000, 2))\n"
-        "dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(32)\n"
-        "for call in (\n"
-        "    lambda: model.fit(x, y, 16, 9, verbose=2),\n"
-        "    lambda: model.fit(x, y, sample_weight=np.ones(2000), epochs=4, verbose=2),\n"
-        "    lambda: model.fit(x, y, validation_data=None, epochs=4, verbose=2),\n"
-        "    lambda: model.fit(dataset, validation_data=dataset, epochs=4, verbose=2),\n"
-        "    lambda: model.fit(x, y, epochs=9, initial_epoch=2, verbose=2),\n"
-        "):\n"
-        "    print('epochs', len(call().epoch))\n",
-        ONIONS_PROFILE="smoke",
-    )
+@pytest.mark.kernel
+def test_the_smoke_profile_shortens_every_kind_of_training(smoke: dict[str, str]) -> None:
+    printed = smoke["trainings"]
     assert printed.count("epochs 1\n") == 5
     assert printed.count("32/32") == 1 and printed.count("16/16") == 4
 
 
-def test_every_training_is_timed_and_can_be_recorded() -> None:
-    printed = run(
-        "import keras, numpy as np\n"
-        "from onions import claims\n"
-        "claims._show = lambda kind, text, metadata: print(metadata['onions']['training'])\n"
-        "model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])\n"
-        'model.compile(loss="mse", metrics=["accuracy"])\n'
-        "x, y = np.ones((64, 4)), np.ones((64, 2))\n"
-        "history = model.fit(x, y, epochs=3, validation_data=(x, y), verbose=0)\n"
-        "assert history.seconds > 0\n"
-        "history.history['val_accuracy'] = [0.1, 0.3, 0.2]\n"
-        "claims.trained('a network', model, history)\n"
-        "claims.trained('a network', model, history, epoch=2)\n"
-        "for epoch in (0, 4, -1):\n"
-        "    try:\n"
-        "        claims.trained('a network', model, history, epoch=epoch)\n"
-        "    except ValueError as error:\n"
-        "        print(repr(str(error)))\n"
-    )
-    last, best, *refused = (ast.literal_eval(line) for line in printed.splitlines())
+@pytest.mark.kernel
+def test_every_training_is_timed_and_can_be_recorded(full: dict[str, str]) -> None:
+    last, best, *refused = (ast.literal_eval(line) for line in full["records"].splitlines())
     assert last["parameters"] == 10 and last["epochs"] == last["epoch"] == 3
     assert (last["val_accuracy"], best["val_accuracy"]) == (0.2, 0.3)
     assert best["epoch"] == 2 and best["epochs"] == 3 and best["name"] == "a network"
@@ -138,28 +195,13 @@ def test_every_training_is_timed_and_can_be_recorded() -> None:
     assert refused[0] == "a network: epoch 0 was not trained. Choose 1 to 3."
 
 
-def test_a_shortened_training_is_timed() -> None:
-    printed = run(
-        "import inspect, keras, numpy as np\n"
-        "model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])\n"
-        'model.compile(loss="mse")\n'
-        "history = model.fit(np.ones((64, 4)), np.ones((64, 2)), epochs=3, verbose=0)\n"
-        "print(len(history.epoch), history.seconds > 0)\n"
-        "print('batch_size' in inspect.signature(model.fit).parameters)\n",
-        ONIONS_PROFILE="smoke",
-    )
-    assert printed == "1 True\nTrue\n"
+@pytest.mark.kernel
+def test_a_shortened_training_is_timed(smoke: dict[str, str]) -> None:
+    assert smoke["time"] == "1 True\nTrue\n"
 
 
-def test_a_seed_offset_is_added_to_every_seed_that_a_page_sets() -> None:
-    code = (
-        "import keras\n"
-        "from keras.utils import set_random_seed\n"
-        "for set_seed in (keras.utils.set_random_seed, set_random_seed):\n"
-        "    set_seed(1)\n"
-        "    print(float(keras.random.uniform((1,))[0]))\n"
-    )
-    by_offset = {n: run(code, ONIONS_SEED_OFFSET=f"{n}").splitlines() for n in (0, 2)}
-    by_seed = run(code.replace("set_seed(1)", "set_seed(3)")).splitlines()
-    assert by_offset[2] == by_seed and by_offset[0] != by_seed
-    assert len(set(by_seed)) == 1
+@pytest.mark.kernel
+def test_a_seed_offset_is_added_to_every_seed_that_a_page_sets(full: dict[str, str]) -> None:
+    with_offset = run(SET_SEED, ONIONS_SEED_OFFSET="2").splitlines()
+    assert with_offset == full["seed 3"].splitlines() != full["seed 1"].splitlines()
+    assert len(set(with_offset)) == 1

@@ -11,7 +11,7 @@ from onions.book.project import Project, select_pages
 from onions.book.rules import RULES
 from support.lessons import CLAIMING_PAGE, FRONT_MATTER, LESSON_BODY, add_glossary
 from support.pages import EXPORT_TAGS, cell
-from support.projects import Run, Small
+from support.projects import Small, run_onions
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -21,9 +21,9 @@ def test_every_rule_has_a_demand_a_reason_and_a_fix(name: str) -> None:
     assert (inspect.getdoc(RULES[name]) or "").count("\n\n") == 1
 
 
-def test_check_prints_place_rule_reason_and_fix(small: Small, onions: Run) -> None:
+def test_check_prints_place_rule_reason_and_fix(small: Small) -> None:
     root = small(index=CLAIMING_PAGE, other="# T\n\nThis is simply so.\n\nAnd just so.\n")
-    done = onions(root, "check")
+    done = run_onions(root, "check")
     assert done.returncode == 1
     first, second, *_ = done.stdout.splitlines()
     assert first == f"{root / 'book' / 'other.md'}:3: words: “simply”"
@@ -31,17 +31,17 @@ def test_check_prints_place_rule_reason_and_fix(small: Small, onions: Run) -> No
     assert done.stdout.count("  why: readers who find it hard") == 1  # once for both
     assert done.stdout.count("  fix: leave the word out.") == 1
     assert done.stdout.endswith("\n2 findings\n")
-    done = onions(root, "check", "index")
+    done = run_onions(root, "check", "index")
     assert (done.returncode, done.stdout) == (0, "Every page follows the rules.\n")
 
 
-def test_explain_prints_rules_and_checks_nothing(small: Small, onions: Run) -> None:
+def test_explain_prints_rules_and_checks_nothing(small: Small) -> None:
     root = small(index="# T\n\nThis is simply so.\n")
-    done = onions(root, "check", "--explain", "words")
+    done = run_onions(root, "check", "--explain", "words")
     assert (done.returncode, done.stdout) == (0, f"{explain_rule('words')}\n")
-    done = onions(root, "check", "--explain")
+    done = run_onions(root, "check", "--explain")
     assert done.returncode == 0 and all(f"\n{name}: " in f"\n{done.stdout}" for name in RULES)
-    done = onions(root, "check", "--explain", "kindness")
+    done = run_onions(root, "check", "--explain", "kindness")
     assert done.returncode == 2 and "Choose one of python, own-code" in done.stderr
 
 
@@ -105,20 +105,20 @@ def test_a_missing_tag_is_added_and_a_new_run_is_announced(small: Small) -> None
         assert ("; the page will run again" in messages) == runs_again
 
 
-def test_findings_without_an_automatic_fix_are_left_alone(small: Small, onions: Run) -> None:
+def test_findings_without_an_automatic_fix_are_left_alone(small: Small) -> None:
     text = "# T\n\nThis is simply so.\n\n" + cell("import onions.claims") + cell("x = 1\n" * 21)
     root = small(index=text)
-    done = onions(root, "check", "--fix")
+    done = run_onions(root, "check", "--fix")
     assert done.returncode == 1 and (root / "book" / "index.md").read_text() == text
     assert "repaired" not in done.stdout and "--fix repairs it" not in done.stdout
 
 
-def test_fix_repairs_and_checks_again(small: Small, onions: Run) -> None:
+def test_fix_repairs_and_checks_again(small: Small) -> None:
     index = "# T\n\nIt is simply so.\n\n" + cell("x = 1", ":tags: [build-only]\n")
     root = small(index=index)
-    done = onions(root, "check")
+    done = run_onions(root, "check")
     assert "index.md:7: own-code: " in done.stdout and "[--fix repairs it]" in done.stdout
-    done = onions(root, "check", "--fix")
+    done = run_onions(root, "check", "--fix")
     assert done.returncode == 1 and ":7: own-code: " in done.stdout.splitlines()[0]
     assert done.stdout.splitlines()[0].endswith("without the tag remove-cell: repaired")
     assert done.stdout.endswith("\n1 finding\n") and "words" in done.stdout

@@ -10,7 +10,7 @@ from onions.book.check import check_page
 from onions.book.page import PageError
 from onions.book.project import Project
 from support.disks import disk_full
-from support.projects import ROOT, Run, Small, copy_project, run_onions, tree
+from support.projects import ROOT, Small, copy_project, run_onions, tree
 
 
 def page_names(project: Project) -> list[str]:
@@ -78,10 +78,10 @@ def test_an_exercise_is_added_to_an_existing_page(project: Project) -> None:
     ],
 )
 def test_a_refused_command_changes_no_file(
-    project: Project, onions: Run, arguments: list[str], message: str
+    project: Project, arguments: list[str], message: str
 ) -> None:
     before = tree(project.root)
-    done = onions(project.root, "new", *arguments)
+    done = run_onions(project.root, "new", *arguments)
     assert done.returncode == 2 and message in done.stderr, done.stderr
     assert tree(project.root) == before
 
@@ -108,6 +108,7 @@ def test_an_entry_without_a_file_is_an_error(small: Small) -> None:
         new.add_page(Project(root), "three")
 
 
+@pytest.mark.kernel
 def test_a_new_page_executes_and_renders_unedited(small: Small) -> None:
     root = small(index="# One", two="# Two")
     done = run_onions(root, "new", "my_topic", "--exercise")

@@ -14,7 +14,6 @@ from typing import Any
 
 import nbformat
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from matplotlib import style
 from matplotlib.figure import Figure
 from nbformat import NotebookNode
@@ -28,6 +27,7 @@ from onions.store.entries import Store
 from onions.store.fingerprint import components, fingerprint_of
 from PIL import Image
 from playwright.sync_api import Browser
+from support.browsing import axe_violations
 from support.git import git
 from support.pages import PRINTING_PAGE, SILENT_PAGE
 from support.projects import ROOT, Small, run_onions
@@ -455,6 +455,7 @@ def test_a_project_is_compared_by_its_current_pages(repository: Path, diff: Diff
     assert status == 1 and "n: 3 → 2" in out and "other: m: absent → 1" in out
 
 
+@pytest.mark.kernel
 def test_git_revisions_are_compared(repository: Path, diff: Diff) -> None:
     status, out, _ = diff("old", "new")
     assert status == 1 and "old → new" in out and "index: n: 1 → 2" in out and "m:" not in out
@@ -464,6 +465,7 @@ def test_git_revisions_are_compared(repository: Path, diff: Diff) -> None:
     assert status == 1 and "index: n: 1 → 2" in out
 
 
+@pytest.mark.kernel
 def test_stale_pages_are_named(repository: Path, diff: Diff, small: Small) -> None:
     small(index=PRINTING_PAGE.replace("6", "8"), other=SILENT_PAGE)
     commit(repository, "newer")
@@ -515,6 +517,7 @@ def test_revisions_without_a_store_are_refused(repository: Path, diff: Diff) -> 
     assert status == 2 and f"{repository / '_build' / 'store'}: nothing executed yet" in err
 
 
+@pytest.mark.kernel
 def test_a_damaged_entry_of_a_revision_is_named(repository: Path, diff: Diff) -> None:
     path = next(path for path in Store(repository / "_build" / "store").entries())
     path.write_text("{")
@@ -613,6 +616,5 @@ def test_the_report_is_accessible_and_requests_nothing(
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390, "wider than a phone"
     background = tab.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") is (scheme == "light")
-    result = Axe().run(tab)
-    assert result.violations_count == 0, result.generate_report()
+    assert axe_violations(tab) == []
     context.close()

@@ -10,25 +10,27 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat import NotebookNode
-from onions.book.page import CodeCell, Page
+from onions.book.page import CodeCell
+from onions.book.page import Page as BookPage
 from onions.book.project import Project
 from onions.extension.downloads import files
 from onions.extension.downloads.files import FOLDER, SOLUTIONS
-from playwright.sync_api import Browser
+from playwright.sync_api import Page
 from support.pages import Entries
 from support.projects import (
     GITHUB,
     ROOT,
     Small,
     address,
-    build_site,
     read_html,
+    read_page,
     run_onions,
     small_project,
 )
+from support.runs import build_site, store_runs
 
 
-def cells_for_readers(page: Page) -> list[CodeCell]:
+def cells_for_readers(page: BookPage) -> list[CodeCell]:
     return [cell for cell in page.cells if "build-only" not in cell.tags]
 
 
@@ -136,14 +138,19 @@ def test_notebook_to_work_in_has_no_outputs_and_empty_solutions(small_book: Proj
     assert "Exercise 1 (Add)" in text(notebook) and "It is this" not in text(notebook)
 
 
+def assert_script_contains_the_notebook(book: Project, name: str) -> None:
+    script = (book.build / "html" / FOLDER / f"{name}.py").read_text("utf-8")
+    cells = re.split(r"^# %%.*\n", script, flags=re.M)[1:]
+    solved = read_notebook(book, SOLUTIONS, name).cells
+    for cell, part in zip(solved, cells, strict=True):
+        source = part if cell.cell_type == "code" else re.sub(r"^# ?", "", part, flags=re.M)
+        assert source.strip() == cell.source.strip(), name
+
+
 def test_script_contains_the_notebook_with_solutions(small_book: Project) -> None:
     script = (small_book.build / "html" / FOLDER / "index.py").read_text("utf-8")
     assert script.startswith("# %% [markdown]\n# # Title\n#\n# A page of *[")
-    cells = re.split(r"^# %%.*\n", script, flags=re.M)[1:]
-    solved = read_notebook(small_book, SOLUTIONS, "index").cells
-    for cell, part in zip(solved, cells, strict=True):
-        source = part if cell.cell_type == "code" else re.sub(r"^# ?", "", part, flags=re.M)
-        assert source.strip() == cell.source.strip()
+    assert_script_contains_the_notebook(small_book, "index")
 
 
 def test_page_links_become_text_without_a_site_url(small: Small) -> None:
@@ -157,7 +164,7 @@ def test_page_links_become_text_without_a_site_url(small: Small) -> None:
 
 def test_page_whose_code_was_removed_offers_no_downloads(small: Small) -> None:
     root = small(index="# Title\n\n```{code-cell} python\n1\n```\n")
-    assert run_onions(root, "execute").returncode == 0
+    store_runs(root)
     for count, text in ((3, None), (0, "# Title\n")):
         if text:
             small(index=text)
@@ -170,7 +177,7 @@ def test_page_whose_code_was_removed_offers_no_downloads(small: Small) -> None:
 @pytest.mark.parametrize("construct", ["A note[^1].\n\n[^1]: Here.", "A footnote\n\n---\n\nline"])
 def test_unsupported_construct_fails_the_render(small: Small, construct: str) -> None:
     root = small(index=f"# Title\n\n```{{code-cell}} python\n1\n```\n\n{construct}\n")
-    assert run_onions(root, "execute").returncode == 0
+    store_runs(root)
     done = run_onions(root, "render")
     assert done.returncode == 1 and "no plain Markdown for" in done.stderr, done.stderr
 
@@ -187,7 +194,7 @@ def test_every_page_with_code_has_all_three_downloads(book: Project, entries: En
         empty = code(read_notebook(book, FOLDER, name))[1:]
         for cell, solved_cell in zip(empty, solved, strict=True):
             assert cell.source in (solved_cell.source, "") and not cell.outputs, name
-        assert (book.build / "html" / FOLDER / f"{name}.py").exists()
+        assert_script_contains_the_notebook(book, name)
     files = (book.build / "html" / FOLDER).rglob("*")
     assert len([path for path in files if path.is_file()]) == 3 * len(PAGES_WITH_CODE)
 
@@ -253,8 +260,8 @@ def test_oldest_python_matches_pyproject() -> None:
     assert project["requires-python"].startswith(f">={'.'.join(map(str, files.OLDEST))},")
 
 
-def run_without_onions(command: list[str | Path], folder: Path) -> None:
-    """Run a reader's command in an environment without our package.
+def run_without_onions(*command: str | Path, folder: Path) -> str:
+    """Run a reader's command in an environment without our package; return its output.
 
     The images are noise, and each training is one step (tests/support/plain).
     """
@@ -269,44 +276,57 @@ def run_without_onions(command: list[str | Path], folder: Path) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
 
 
 @pytest.mark.parametrize("name", PAGES_WITH_CODE)
-def test_notebook_to_work_in_runs_without_onions(book: Project, tmp_path: Path, name: str) -> None:
+def test_script_and_cells_to_work_in_run_without_onions(
+    book: Project, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cells of the notebook to work in run without those of the solutions.
+
+    The script has the same cells and the solutions'. It runs afterwards, in the same process, since
+    importing TensorFlow takes longer than most pages.
+    """
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    script, cells = book.build / "html" / FOLDER / f"{name}.py", tmp_path / "cells.py"
+    cells.write_text("\n".join(cell.source for cell in code(read_notebook(book, FOLDER, name))))
+    run_both = "import runpy, sys\nfor path in sys.argv[1:]:\n    runpy.run_path(path)"
+    output = run_without_onions("-c", run_both, cells, script, folder=tmp_path)
+    assert "is installed. The page ran with" not in output, "the check reports another version"
+
+
+def test_notebook_to_work_in_runs_without_onions(book: Project, tmp_path: Path) -> None:
     path = tmp_path / "page.ipynb"
-    path.write_bytes((book.build / "html" / FOLDER / f"{name}.ipynb").read_bytes())
-    run_without_onions(["-m", "jupyter", "execute", "--inplace", path], tmp_path)
+    path.write_bytes((book.build / "html" / FOLDER / "layer_types.ipynb").read_bytes())
+    run_without_onions("-m", "jupyter", "execute", "--inplace", path, folder=tmp_path)
     cells = code(nbformat.read(path, as_version=4))
     assert [cell.execution_count is None for cell in cells] == [not cell.source for cell in cells]
     assert not cells[0].outputs, "the check reports another version"
 
 
-@pytest.mark.parametrize("name", PAGES_WITH_CODE)
-def test_script_runs_without_onions(
-    book: Project, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    run_without_onions([book.build / "html" / FOLDER / f"{name}.py"], tmp_path)
-
-
-def test_page_links_colab_and_three_files_below_its_title(book: Project, chromium: Browser) -> None:
-    tab = chromium.new_context(java_script_enabled=False).new_page()
+def test_page_links_colab_and_three_files_below_its_title(book: Project) -> None:
     for name in PAGES_WITH_CODE:
-        tab.goto(address(book, name))
-        assert tab.locator("h1 + .run-it").count() == 1, name
-        links = tab.locator(".run-it li a")
-        assert not links.first.is_visible()
-        tab.locator(".run-it summary").press("Enter")
-        assert links.first.is_visible()
+        [box] = read_page(book, name).select("h1 + .run-it")
         files = (f"{FOLDER}/{name}.ipynb", f"{SOLUTIONS}/{name}.ipynb", f"{FOLDER}/{name}.py")
-        assert [a.get_attribute("href") for a in links.all()] == list(files)
-        colab = tab.get_by_role("link", name="Open in Colab").get_attribute("href")
+        assert tuple(a["href"] for a in box.select("details li a")) == files
+        [colab] = box.select(":scope > a")
         path = f"{GITHUB['GITHUB_REPOSITORY']}/blob/notebooks/{name}.ipynb"
-        assert colab == f"https://colab.research.google.com/github/{path}"
+        assert colab.text == "Open in Colab"
+        assert colab["href"] == f"https://colab.research.google.com/github/{path}"
     for name in ("index", "reference/data"):  # no code for readers
-        tab.goto(address(book, name))
-        assert tab.locator(".run-it").count() == 0
-    tab.context.close()
+        assert read_page(book, name).select(".run-it") == []
+
+
+@pytest.mark.site
+def test_download_menu_opens_by_keyboard_without_javascript(
+    book: Project, scriptless_tab: Page
+) -> None:
+    scriptless_tab.goto(address(book, "dropout"))
+    link = scriptless_tab.locator(".run-it li a").first
+    assert not link.is_visible()
+    scriptless_tab.locator(".run-it summary").press("Enter")
+    assert link.is_visible()
 
 
 def test_site_contains_the_entries_it_was_rendered_from(book: Project, entries: Entries) -> None:

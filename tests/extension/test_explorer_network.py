@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from onions.book.project import Project
 from playwright.sync_api import Browser, Locator, expect
-from support.browsing import record_messages
+from support.browsing import axe_violations, record_messages
 from support.explorers import RunScript, open_explorer
 from support.projects import ROOT
 
@@ -200,7 +199,7 @@ def test_error_appears_at_its_layer_and_in_the_status(network: Locator) -> None:
     expect(rows.nth(5)).to_contain_text("Move it above Flatten.")
     expect(rows.nth(6)).to_contain_text("not reached")
     expect(status(network)).to_contain_text("Keras stops at layer 5, Conv2D.")
-    assert Axe().run(network.page, "onion-network").response["violations"] == []
+    assert axe_violations(network.page, "onion-network") == []
 
 
 def test_explorer_works_by_keyboard(network: Locator) -> None:

@@ -13,9 +13,11 @@ from onions.extension.layout import images
 from onions.extension.results import tables
 from onions.site import render
 from onions.store.build import Build
-from onions.store.fingerprint import NON_PACKAGES, package_versions
+from onions.store.entries import Store
+from onions.store.fingerprint import NON_PACKAGES, fingerprint, package_versions
 from PIL import Image
-from support.projects import Small, build_site, read_html, run_onions
+from support.projects import Small, read_html, run_onions
+from support.runs import build_site, change_run, store_runs
 
 LESSON = """---
 lesson:
@@ -33,27 +35,26 @@ def build(root: Path) -> str:
     return read_html(build_site(root), "index")
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "# Title\n\nText.\n",
-        "(label)=\n# Title\n\nText.\n",
-        "% A comment.\n\n# Title\n\nText.\n",
-        "```{code-cell} python\n# no title\n```\n\n# Title\n\nText.\n",
-    ],
-    ids=["plain", "label", "comment", "code first"],
-)
-def test_opening_box_follows_the_title(small: Small, text: str) -> None:
-    page = build(small(index=LESSON + text))
-    title, box, prose, points = (
-        page.index(part) for part in ("<h1>", "Overview</p>", "<p>Text.", "Key points<a")
-    )
-    assert title < box < prose < points
+def test_opening_box_follows_the_title(small: Small) -> None:
+    beginnings = {
+        "plain": "",
+        "label": "(label)=\n",
+        "comment": "% A comment.\n\n",
+        "code": "```{code-cell} python\n# no title\n```\n\n",
+    }
+    texts = {name: f"{LESSON}{text}# Title\n\nText.\n" for name, text in beginnings.items()}
+    project = build_site(small(**texts))
+    for name in texts:
+        page = read_html(project, name)
+        title, box, prose, points = (
+            page.index(part) for part in ("<h1>", "Overview</p>", "<p>Text.", "Key points<a")
+        )
+        assert title < box < prose < points, name
 
 
 def test_warning_names_file_and_line(small: Small) -> None:
     root = small(index=LESSON + "# Title\n\nText.\n\nSee {doc}`nowhere`.\n")
-    run_onions(root, "execute")
+    store_runs(root)
     done = run_onions(root, "render")
     line = (root / "book" / "index.md").read_text().splitlines().index("See {doc}`nowhere`.") + 1
     assert done.returncode == 1 and f"index.md:{line}: WARNING: unknown document" in done.stderr
@@ -63,7 +64,7 @@ def test_mistyped_measure_gets_a_suggestion(small: Small) -> None:
     code = "from onions.claims import measure\n\nmeasure('answer', 42)"
     cell = f"```{{code-cell}} python\n{code}\n```\n"
     root = small(index=f"# Title\n\nIt is {{glue:text}}`answr`.\n\n{cell}")
-    assert run_onions(root, "execute").returncode == 0
+    store_runs(root)
     done = run_onions(root, "render")
     message = "index.md:3: WARNING: no cell measures answr; did you mean answer?"
     assert done.returncode == 1 and message in done.stderr
@@ -128,7 +129,7 @@ def test_unchanged_project_is_not_rendered_again(small: Small) -> None:
     (root / "_build" / "html" / "other.html").unlink()
     assert render_again() != before and (root / "_build" / "html" / "other.html").exists()
     before = render_again()
-    run_onions(root, "execute", "--profile", "smoke")
+    store_runs(root, "--profile", "smoke")
     assert render_again() != before
     assert run_onions(root, "render", GITHUB_SHA="a" * 40).returncode == 0
     assert "a" * 40 in (root / "_build" / "html" / "index.html").read_text("utf-8")
@@ -177,7 +178,7 @@ def test_interrupted_publishing_keeps_a_complete_site(
 
 def test_table_of_networks_without_trainings_is_rejected(small: Small) -> None:
     root = small(index="# Title\n\n```{models}\n```\n")
-    assert run_onions(root, "execute").returncode == 0
+    store_runs(root)
     done = run_onions(root, "render")
     assert done.returncode == 1 and "no page of this book records a training" in done.stderr
 
@@ -269,15 +270,16 @@ def test_package_versions_leave_out_other_components() -> None:
 
 
 def test_cost_directive_shows_kernel_time_and_hardware(small: Small) -> None:
-    cell = "```{code-cell} python\nimport time\ntime.sleep(SECONDS)\n```\n"
-    pages = {
-        "index": "# Costs\n\n```{cost}\n```\n" + cell.replace("SECONDS", "0"),
-        "slow": "# Slow\n\n" + cell.replace("SECONDS", "3"),
-    }
-    page = build(small(**pages))
-    cost = re.search(r"took (\d\.\d) minutes of a\s+kernel, on ([^.]+)\. The\s+longest", page)
-    assert cost and float(cost[1]) >= 0.1 and cost[2]
-    assert re.search(r"longest, “Slow”, took 0\.1:", page)
+    costs = "# Costs\n\n```{cost}\n```\n\n```{code-cell} python\n1\n```\n"
+    root = small(index=costs, slow="# Slow\n\n```{code-cell} python\n2\n```\n")
+    store_runs(root)
+    project = Project(root)
+    slow = fingerprint(project.page("slow"), project, Build.read(project.store))
+    change_run(Store(project.store), slow, lambda run: run.metadata.onions.update(seconds=75.0))
+    page = " ".join(build(root).split())
+    cost = re.search(r"took 1\.[23] minutes of a kernel, on ([^.]+)\. The longest", page)
+    assert cost and cost[1]
+    assert re.search(r"longest, “Slow”, took 1\.[23]:", page)
 
 
 def test_png_output_becomes_lossless_webp(small: Small) -> None:

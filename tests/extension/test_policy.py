@@ -10,14 +10,9 @@ import pytest
 from onions.book.project import Project
 from onions.extension.layout.policy import policy, with_policy
 from playwright.sync_api import Browser, BrowserContext, Page, Route
-from support.browsing import record_failures, record_messages
+from support.browsing import RECORD_VIOLATIONS, record_failures, record_messages
 
 META = re.compile(r'\n *<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
-RECORD_VIOLATIONS = """
-window.violations = [];
-document.addEventListener("securitypolicyviolation", (event) =>
-  violations.push(`${event.effectiveDirective} ${event.blockedURI.split("/", 3).join("/")}`));
-"""
 ELSEWHERE = "https://elsewhere.test"
 INJECTED = {
     "script-src-elem inline": "<script>document.title = 'script';</script>",
@@ -125,11 +120,12 @@ def test_policy_allows_an_inline_script_by_its_hash() -> None:
     assert with_policy("<OpenSearchDescription/>") == "<OpenSearchDescription/>"
 
 
-def test_no_page_violates_its_policy(book: Project, site: str, tab: Page) -> None:
+def test_no_page_violates_its_policy_as_a_file(book: Project, tab: Page) -> None:
+    """tests/whole_book/test_visits.py checks the pages on a server."""
     messages = record_messages(tab)
     record_failures(tab, messages)
     for path in pages(book).keys() - {"404.html"}:  # its links work only at the site's URL
-        tab.goto(f"{site}/{path}")
+        tab.goto(f"{(book.build / 'html').as_uri()}/{path}")
         tab.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         tab.evaluate("[...document.images].forEach(i => i.loading = 'eager')")
         tab.evaluate("Promise.all([...document.images].map(i => i.decode()))")

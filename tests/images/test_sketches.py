@@ -1,3 +1,4 @@
+import functools
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -6,6 +7,8 @@ import numpy as np
 import pytest
 from onions.images import sketches
 from onions.images.sketches import CLASS_NAMES, Sketches, draw, labels, load_data
+
+draw_once = functools.cache(draw)  # images equal for all tests, since drawing takes long
 
 
 def test_shapes_dtypes_and_labels_match_cifar10() -> None:
@@ -45,12 +48,14 @@ def test_indexing_equals_indexing_the_whole_array(
     key: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sketches, "SPLITS", {"train": 1_000, "test": 500})
+    monkeypatch.setattr(sketches, "draw", draw_once)
     images = Sketches("train")
     np.testing.assert_array_equal(images[key], np.asarray(Sketches("train"))[key])
 
 
 def test_arithmetic_and_methods_work_as_on_an_array(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sketches, "SPLITS", {"train": 500, "test": 500})
+    monkeypatch.setattr(sketches, "draw", draw_once)
     images = Sketches("test")
     whole = np.asarray(images)
     np.testing.assert_array_equal(images / 255, whole / 255)

@@ -1,6 +1,7 @@
 import hashlib
 import io
 import json
+import os
 import pickle
 import shutil
 import socket
@@ -115,7 +116,14 @@ def test_the_reference_runs_drew_the_same_stand_in() -> None:
     assert identity == sources.resolve_source("sketches").identity
 
 
-TRACE = Path(tempfile.gettempdir(), "onions-was-here")  # a pickle that ran code would create it
+# A pickle that ran code would create this file.
+TRACE = Path(tempfile.gettempdir(), f"onions-{os.getpid()}-was-here")
+
+
+@pytest.fixture(autouse=True)
+def delete_trace() -> Iterator[None]:
+    yield
+    TRACE.unlink(missing_ok=True)
 
 
 class Bomb:
@@ -277,7 +285,7 @@ def server() -> Iterator[tuple[str, list[bytes]]]:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
+        threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True).start()
         yield f"http://127.0.0.1:{http.server_port}/a.tar.gz", payloads
         http.shutdown()
 

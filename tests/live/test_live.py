@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,16 +12,21 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
+from unittest import mock
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from onions.book.project import Project
-from onions.live.preview import RenderProcess, render_preview
+from onions.live.preview import Preview, RenderProcess, render_preview
+from onions.live.server import EventChannel
+from onions.live.session import LiveSession
 from onions.store.build import Build
 from playwright.sync_api import Page, expect
-from support.projects import ROOT, Small, run_onions, small_project, tree
+from support.browsing import axe_violations
+from support.projects import ROOT, Small, onions_command, run_onions, small_project, tree
 
-TIMEOUT = 120  # seconds; none of these tests measures speed
+pytestmark = pytest.mark.kernel
+
+TIMEOUT = 120  # seconds, as in tests/conftest.py; none of these tests measures speed
 FIRST = """# First
 
 Some text.
@@ -92,9 +96,8 @@ class Live:
 def start_live(root: Path, *options: str, code: Path | None = None) -> Iterator[tuple[Live, str]]:
     """Start a preview; when it is ready, yield it and its URL."""
     environment = {**os.environ, "ONIONS_DATA": "", "PYTHONPATH": str(code or ROOT / "code")}
-    command = [sys.executable, "-m", "onions.cli", "--project", str(root), "live", "--port", "0"]
     with subprocess.Popen(
-        [*command, *options],
+        onions_command(root, "live", "--port", "0", *options),
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
@@ -114,7 +117,7 @@ def start_live(root: Path, *options: str, code: Path | None = None) -> Iterator[
 
 def expect_text(tab: Page, text: str) -> None:
     """Wait until a page contains a text."""
-    expect(tab.locator("article")).to_contain_text(text, timeout=TIMEOUT * 1000)
+    expect(tab.locator("article")).to_contain_text(text)
 
 
 def wait_for_process(path: Path) -> Path:
@@ -187,12 +190,12 @@ def test_code_edit_is_shown_as_pending_until_its_run_ends(
     live.edit("book/code.md", "print(6 * 7)\n", f"{slow}\n")
     live.edit("book/code.md", 'answer", 6 * 7', 'answer", 6 * 9')
     status = tab.locator("#live [role=status]")
-    expect(status).to_have_text("Running: cell 1 of 2.", timeout=TIMEOUT * 1000)
+    expect(status).to_have_text("Running: cell 1 of 2.")
     # The new code with the outputs of the last run, marked as pending.
     expect_text(tab, "print(6 * 9)")
     expect(tab.locator(".tag_awaits-run .output pre")).to_have_text("42")
     expect_text(tab, "The answer is 42.")
-    assert Axe().run(tab).violations_count == 0
+    assert axe_violations(tab) == []
     gate.touch()
     expect_text(tab, "The answer is 54.")
     expect(tab.locator("#live")).to_be_hidden()
@@ -211,7 +214,7 @@ def test_edit_during_a_run_cancels_it_and_starts_a_new_run(
     kernel = wait_for_process(never.with_suffix(".pid"))
     live.edit("book/second.md", "while not", "print('ran')\nwhile False and not")
     live.wait("second: run cancelled")
-    expect(tab.locator(".output pre").first).to_have_text("ran", timeout=TIMEOUT * 1000)
+    expect(tab.locator(".output pre").first).to_have_text("ran")
     wait_for_end(kernel)
 
 
@@ -231,7 +234,7 @@ def test_errors_appear_on_the_page_and_in_the_terminal_until_fixed(
     errors = tab.locator("#live pre")
     live.edit("book/wrong.md", "print(6 * 7)", "print(6 / 0)")
     live.wait(r"wrong failed; the last good outputs stay\.\ncell 1 of 2, \S+wrong.md:6\n")
-    expect(errors).to_contain_text("division by zero", timeout=TIMEOUT * 1000)
+    expect(errors).to_contain_text("division by zero")
     expect(errors).to_contain_text("wrong.md:6")
     expect(tab.locator(".output pre").first).to_have_text("42")  # the last good output
     other = tab.context.new_page()
@@ -239,25 +242,25 @@ def test_errors_appear_on_the_page_and_in_the_terminal_until_fixed(
     expect(other.locator("#live")).to_contain_text("Other pages with problems: wrong.")
     # A false claim.
     live.edit("book/wrong.md", "print(6 / 0)", "print(6 * 7)")
-    expect(tab.locator("#live")).to_be_hidden(timeout=TIMEOUT * 1000)
+    expect(tab.locator("#live")).to_be_hidden()
     live.edit("book/wrong.md", "6 * 7 > 40", "6 * 7 > 50")
-    expect(errors).to_contain_text("1 claim does not hold", timeout=TIMEOUT * 1000)
+    expect(errors).to_contain_text("1 claim does not hold")
     live.edit("book/wrong.md", "6 * 7 > 50", "6 * 7 > 40")
-    expect(tab.locator("#live")).to_be_hidden(timeout=TIMEOUT * 1000)
+    expect(tab.locator("#live")).to_be_hidden()
     # A page that can't be rendered, and a page with a warning.
     live.edit("book/wrong.md", "print(6 * 7)", "print(6 * ")
     live.wait(r"Rendering failed; the last good pages stay\.\n\S+wrong.md:")
-    expect(errors).to_contain_text("wrong.md:6", timeout=TIMEOUT * 1000)
+    expect(errors).to_contain_text("wrong.md:6")
     expect_text(tab, "The answer is 42.")
     live.edit("book/wrong.md", "print(6 * ", "print(6 * 7)")
     live.edit("book/wrong.md", "Some text.", "See {doc}`nowhere`.")
     live.wait("wrong.md:3: WARNING: unknown document: 'nowhere'")
-    expect(errors).to_contain_text("unknown document", timeout=TIMEOUT * 1000)
+    expect(errors).to_contain_text("unknown document")
     live.edit("book/index.md", "Text.", "Some text.")  # an edit of another page keeps the error
     live.wait("Rendered in")
     expect(errors).to_contain_text("unknown document")
     live.edit("book/wrong.md", "See {doc}`nowhere`.", "Some text.")
-    expect(tab.locator("#live")).to_be_hidden(timeout=TIMEOUT * 1000)
+    expect(tab.locator("#live")).to_be_hidden()
 
 
 def test_pages_can_be_added_and_removed(small: Small, tab: Page) -> None:
@@ -267,15 +270,20 @@ def test_pages_can_be_added_and_removed(small: Small, tab: Page) -> None:
         tab.goto(url)
         live.write("book/third.md", SECOND.replace("Second", "Third").replace("second", "third"))
         live.write("_toc.yml", toc + "  - file: third\n")
-        expect(tab.locator(".sidebar-tree")).to_contain_text("Third", timeout=TIMEOUT * 1000)
+        expect(tab.locator(".sidebar-tree")).to_contain_text("Third")
         other = tab.context.new_page()
         other.goto(f"{url}third.html")
-        expect(other.locator(".output pre")).to_have_text("third", timeout=TIMEOUT * 1000)
+        live.edit("book/third.md", "Other text.", "See {doc}`nowhere`.")
+        problems = tab.locator("#live")
+        expect(problems).to_contain_text(
+            "Other pages with problems: third.", timeout=TIMEOUT * 1000
+        )
+        expect(other.locator(".output pre")).to_have_text("third")
         (root / "book" / "third.md").unlink()
         errors = tab.locator("#live pre")
-        expect(errors).to_contain_text("Check _toc.yml", timeout=TIMEOUT * 1000)
+        expect(errors).to_contain_text("Check _toc.yml")
         live.write("_toc.yml", toc)
-        expect(tab.locator("#live")).to_be_hidden(timeout=TIMEOUT * 1000)
+        expect(tab.locator("#live")).to_be_hidden()
         expect(tab.locator(".sidebar-tree")).not_to_contain_text("Third")
         expect(other.locator("h1")).to_have_text("Page not found")
 
@@ -294,10 +302,10 @@ def test_edit_of_a_helper_module_runs_the_pages_that_import_it(
     with start_live(root, code=code) as (live, url):
         tab.goto(url)  # the preview runs the pages, since none has run yet
         output = tab.locator(".output pre")
-        expect(output).to_have_text("before", timeout=TIMEOUT * 1000)
+        expect(output).to_have_text("before")
         live.wait("second: executed")
         helper.write_text(f'{text}\n\nWORD = "after"\n', "utf-8")
-        expect(output).to_have_text("after", timeout=TIMEOUT * 1000)
+        expect(output).to_have_text("after")
         live.wait("index: executed")
         assert "second: running" not in live.output
 
@@ -311,7 +319,7 @@ def test_smoke_run_comes_first(small: Small, tab: Page) -> None:
         live.wait("index: running for one epoch")
         live.wait("index: executed for one epoch")
         live.wait("index: running …")
-        expect(tab.locator(".output pre").first).to_have_text("full", timeout=TIMEOUT * 1000)
+        expect(tab.locator(".output pre").first).to_have_text("full")
 
 
 def test_text_can_be_edited_without_the_packages_that_run_code(small: Small, tab: Page) -> None:
@@ -328,7 +336,7 @@ def test_text_can_be_edited_without_the_packages_that_run_code(small: Small, tab
         expect_text(tab, "Some better text.")
         live.edit("book/index.md", "print(6 * 7)", "print(6 * 8)")
         errors = tab.locator("#live pre")
-        expect(errors).to_contain_text("make install", timeout=TIMEOUT * 1000)
+        expect(errors).to_contain_text("make install")
         expect_text(tab, "The answer is 42.")
 
 
@@ -370,3 +378,20 @@ def test_a_killed_render_process_is_replaced(small: Small) -> None:
     preview = renderer.preview(*arguments)
     renderer.stop()
     assert not preview.error and preview.read == ["index"]
+
+
+def test_pages_read_by_a_superseded_preview_are_reported(tmp_path: Path) -> None:
+    """Sphinx does not read them again, so the next preview repeats no warning."""
+    lines: list[str] = []
+    session = LiveSession(Project(tmp_path), [], EventChannel(), lines.append, mock.Mock())
+    warning = "a.md:3: WARNING: unknown document: 'nowhere'"
+    pages = {"a.html": "", "b.html": ""}
+    session.outdated, session.rendering_since = True, time.monotonic()
+    session._on_previewed(Preview(read=["a"], warnings={"a": [warning]}, digests=pages))
+    session.outdated = False
+    session._on_previewed(Preview(read=["b"], digests=pages))
+    assert re.fullmatch(r"Rendered in [\d.]+ s: a, b\.", lines[0]) and lines[1:] == [warning]
+    assert session.warnings["a"] == [warning]
+    session._on_previewed(Preview(digests={"b.html": ""}))  # the page was removed
+    assert "a" not in session.warnings
+    session.close()

@@ -29,6 +29,7 @@ def test_ten_lines_lead_to_a_pull_request() -> None:
         assert run_onions(ROOT, name, "--help").returncode == 0, name
 
 
+@pytest.mark.kernel
 def test_the_example_page_builds(small: Small) -> None:
     [text] = re.findall(r"^````markdown\n(.*?)^````$", CONTRIBUTING, re.M | re.S)
     root = small(index="# One", example=text)
@@ -88,6 +89,7 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.kernel
 def test_a_hook_stops_a_commit_that_breaks_a_rule_and_says_why(clone: Path) -> None:
     installed = shlex.split(str(ROOT / ".venv/bin/pre-commit install"))
     subprocess.run(installed, cwd=clone, check=True, capture_output=True)

@@ -74,7 +74,7 @@ def index(tmp_path: Path, project: Path) -> Iterator[str]:
 def serve_index(folder: Path) -> Iterator[str]:
     handler = partial(SimpleHTTPRequestHandler, directory=str(folder / "index"))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/simple"
         server.shutdown()
 
@@ -114,6 +114,7 @@ def run_install(
     )
 
 
+@pytest.mark.slow
 def test_a_lock_is_installed_from_the_index_of_pip_s_settings_and_later_from_the_cache(
     project: Path, tmp_path: Path
 ) -> None:
@@ -130,6 +131,7 @@ def test_a_lock_is_installed_from_the_index_of_pip_s_settings_and_later_from_the
     subprocess.run([python, "-c", "import layer, project"], check=True)
 
 
+@pytest.mark.slow
 def test_a_wrong_hash_is_refused(project: Path, index: str) -> None:
     lock = project / "one.lock"
     lock.write_text(re.sub("sha256:.", "sha256:x", lock.read_text()).replace(":x", ":0"))
@@ -142,6 +144,7 @@ def test_a_wrong_hash_is_refused(project: Path, index: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_constraint_of_pip_is_obeyed(project: Path, index: str, tmp_path: Path) -> None:
     constraints = tmp_path / "constraints.txt"
     for constraint, status in (("layer<2", 1), ("layer<3\nother<1", 0)):
@@ -152,6 +155,7 @@ def test_a_constraint_of_pip_is_obeyed(project: Path, index: str, tmp_path: Path
         assert (refused in done.stderr) is bool(status)
 
 
+@pytest.mark.slow
 def test_an_index_that_does_not_answer_is_named(project: Path) -> None:
     done = run_install(project, PIP_INDEX_URL="http://127.0.0.1:1/simple")
     assert done.returncode == 1
@@ -159,6 +163,7 @@ def test_an_index_that_does_not_answer_is_named(project: Path) -> None:
     assert "install.py: one.lock could not be installed, for the reason above" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_python_that_does_not_fit_is_refused(project: Path) -> None:
     settings = project / "pyproject.toml"
     settings.write_text(PYPROJECT.replace(">=3.11,<3.14", ">=3.98,<3.100"))
@@ -170,6 +175,7 @@ def test_a_python_that_does_not_fit_is_refused(project: Path) -> None:
     assert f"install.py: {sys.executable} is not a Python 3.98 to 3.99. Name" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_python_without_venv_is_told_what_to_install(project: Path, tmp_path: Path) -> None:
     (tmp_path / "ensurepip.py").write_text("raise ImportError")
     done = run_install(project, PYTHONPATH=str(tmp_path), XDG_CACHE_HOME=str(tmp_path))

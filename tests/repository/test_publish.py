@@ -15,6 +15,7 @@ import pytest
 from onions.book.project import Project
 from onions.store.build import BUILD_FILE
 from support.projects import ROOT, Small, run_onions, small_project
+from support.runs import change_run, store_runs
 
 SCRIPTS = ROOT / ".github" / "scripts"
 
@@ -34,7 +35,7 @@ One is less than two.
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small rendered book with one claim that holds."""
     root = small_project(tmp_path_factory.mktemp("book"), index=PAGE)
-    assert run_onions(root, "execute").returncode == 0
+    store_runs(root)
     assert run_onions(root, "render").returncode == 0
     return root
 
@@ -86,12 +87,7 @@ def test_a_claim_that_does_not_hold_closes_the_gate(
 
     store = Store(site / "_build" / "html" / "store")
     [path] = store.entries()
-    entry = store.read(path.stem)
-    assert entry is not None
-    change(entry)
-    facts = entry.metadata.pop("onions")
-    record = {k: v for k, v in facts.items() if k not in ("format", "fingerprint", "checksum")}
-    store.write(path.stem, entry, **record)
+    change_run(store, path.stem, change)
     done = run_onions(site, "gate", "--data", "sketches")
     assert done.returncode == 1 and f"index.md: {message}" in done.stderr
 
@@ -267,7 +263,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def forge() -> Iterator[Forge]:
     with Forge() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield server
         server.shutdown()
 

@@ -168,7 +168,8 @@ def test_conditions_and_needs_of_each_job() -> None:
         "publish/release": {"publish/bundle"},
         "scheduled/links": {"scheduled/rebuild"},
         "scheduled/tell": {
-            f"scheduled/{name}" for name in ("rebuild", "links", "packages", "python")
+            f"scheduled/{name}"
+            for name in ("rebuild", "links", "packages", "environments", "python")
         },
     }
 
@@ -390,7 +391,10 @@ def test_order_of_the_steps_of_a_build() -> None:
     assert steps("build/look")[2:] == [
         *("actions/download-artifact", "make look", gate, "actions/upload-pages-artifact")
     ]
-    assert steps("build/check")[2:] == ["make check", "make test"]
+    jobs = {"check": "check", "quick": "test-quick", "browser": "test-browser"}
+    for job, target in jobs.items():
+        assert steps(f"build/{job}")[2:] == [f"make {target}"] and not before(f"build/{job}")
+    assert steps("scheduled/environments")[2:] == ["make test-slow"]
 
 
 def in_order(steps: list[str], *expected: str) -> None:

@@ -1,4 +1,6 @@
 import json
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ from onions.run.execute import execute
 from onions.store.entries import Store, claims
 from support.disks import disk_full
 from support.pages import BUILD_ONLY_TAGS, CRASHING_PAGE, PRINTING_PAGE, cell, entry
-from support.projects import Small, run_onions
+from support.projects import Small, run_onions, small_project
+
+pytestmark = pytest.mark.kernel
 
 
 def test_an_unchanged_page_runs_once(small: Small) -> None:
@@ -43,18 +47,6 @@ def test_a_page_restored_to_an_earlier_text_does_not_run_again(small: Small) -> 
     assert "Fresh: index." in run_onions(root, "execute").stdout
 
 
-def test_a_crash_is_reported_with_its_line_and_other_pages_are_kept(small: Small) -> None:
-    root = small(index=CRASHING_PAGE, other=PRINTING_PAGE)
-    done = run_onions(root, "execute")
-    assert done.returncode == 3
-    page = root / "book" / "index.md"
-    assert f"cell 2 of 3, {page}:12" in done.stderr
-    assert "x / 0" in done.stderr and "ZeroDivisionError: division by zero" in done.stderr
-    assert entry(root, "other") is not None and entry(root, "index") is None
-    failed = root / "_build" / "failed" / "index.ipynb"
-    assert str(failed) in done.stderr and "ZeroDivisionError" in failed.read_text()
-
-
 def test_render_keeps_the_last_good_site_after_a_crash(small: Small) -> None:
     root = small(index=PRINTING_PAGE)
     assert run_onions(root, "execute").returncode == run_onions(root, "render").returncode == 0
@@ -80,17 +72,119 @@ CLAIMS = (
 )
 
 
-def test_false_claims_fail_the_page_and_are_all_listed(small: Small) -> None:
-    root = small(index=CLAIMS, other=PRINTING_PAGE)
+CLEARED = CLAIMS.replace(
+    'claim("It stays.", False)',
+    'claim("It stays.", False)\nfrom IPython.display import clear_output\nclear_output()',
+)
+MEMORY = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))\n"
+FAILING = {
+    "crash": CRASHING_PAGE,
+    "claims": CLAIMS,
+    "cleared": CLEARED,
+    "killed": "# Dies\n\n" + cell("x = 1") + cell("import os\nos.kill(os.getpid(), 9)"),
+    "aborts": "# Dies\n\n" + cell("import os\nos.abort()"),
+    "exits": "# Dies\n\n" + cell("import os\nos._exit(3)"),
+    "memory": "# Big\n\n" + cell(f"{MEMORY}x = bytearray(2**36)"),
+    "again": (
+        "# Again\n\n"
+        + cell("try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    kept = e")
+        + cell('x = 1\nraise ValueError("late") from kept')
+    ),
+}
+
+
+@dataclass
+class FailedBuild:
+    """A build in which every page but the first fails."""
+
+    root: Path
+    status: int
+    output: str
+    errors: dict[str, str]  # by page
+
+    def place(self, page: str, line: int) -> str:
+        return f"{self.root / 'book' / page}.md:{line}"
+
+
+@pytest.fixture(scope="module")
+def failed_build(tmp_path_factory: pytest.TempPathFactory) -> FailedBuild:
+    root = small_project(tmp_path_factory.mktemp("book"), index=PRINTING_PAGE, **FAILING)
+    # A page that edits itself while it runs.
+    path = root / "book" / "edited.md"
+    path.write_text("# Edits itself\n\n" + cell(f'open({str(path)!r}, "a").write({cell("2")!r});'))
+    with (root / "_toc.yml").open("a") as toc:
+        toc.write("  - file: edited\n")
     done = run_onions(root, "execute")
-    assert done.returncode == 3
-    assert "index: has a false claim" in done.stdout
-    assert "2 claims do not hold in this run" in done.stderr
-    assert f"{root / 'book' / 'index.md'}:12  “It grows.”" in done.stderr
-    assert f"{root / 'book' / 'index.md'}:14  “It stays.”" in done.stderr
-    assert "now = 1" in done.stderr and "before = 2" in done.stderr
-    assert "“It shrinks.”" not in done.stderr
-    assert entry(root, "index") is None and entry(root, "other") is not None
+    parts = re.split(r"^(\w+) (?:failed|has a false claim)$", done.stderr, flags=re.M)[1:]
+    errors = dict(zip(parts[::2], parts[1::2], strict=True))
+    return FailedBuild(root, done.returncode, done.stdout, errors)
+
+
+def test_failed_pages_stop_no_other_and_are_not_stored(failed_build: FailedBuild) -> None:
+    assert failed_build.status == 3
+    assert failed_build.errors.keys() == {*FAILING, "edited"}
+    assert entry(failed_build.root, "index") is not None
+    assert len(list((failed_build.root / "_build" / "store").glob("*.ipynb"))) == 1
+
+
+def test_a_crash_is_reported_with_its_line(failed_build: FailedBuild) -> None:
+    error = failed_build.errors["crash"]
+    assert f"cell 2 of 3, {failed_build.place('crash', 12)}" in error
+    assert "x / 0" in error and "ZeroDivisionError: division by zero" in error
+    outputs = failed_build.root / "_build" / "failed" / "crash.ipynb"
+    assert str(outputs) in error and "ZeroDivisionError" in outputs.read_text()
+
+
+def test_an_error_raised_from_an_earlier_one_names_the_cell_that_raises_it(
+    failed_build: FailedBuild,
+) -> None:
+    error = failed_build.errors["again"]
+    assert f"cell 2 of 2, {failed_build.place('again', 12)}" in error
+    assert "ValueError: late" in error
+
+
+def test_false_claims_are_all_listed(failed_build: FailedBuild) -> None:
+    assert "claims: has a false claim" in failed_build.output
+    error = failed_build.errors["claims"]
+    assert "2 claims do not hold in this run" in error
+    assert f"{failed_build.place('claims', 12)}  “It grows.”" in error
+    assert f"{failed_build.place('claims', 14)}  “It stays.”" in error
+    assert "now = 1" in error and "before = 2" in error
+    assert "“It shrinks.”" not in error
+
+
+def test_clearing_the_output_of_a_claim_fails_the_page(failed_build: FailedBuild) -> None:
+    assert "the record of a claim was cleared" in failed_build.errors["cleared"]
+
+
+def test_a_killed_kernel_is_reported(failed_build: FailedBuild) -> None:
+    error = failed_build.errors["killed"]
+    assert "cell 2 of 2" in error and "the kernel was killed" in error
+    assert "memory" in error and "--jobs 1" in error
+    assert str(failed_build.root / "_build" / "log" / "killed.log") in error
+
+
+@pytest.mark.parametrize(
+    ("page", "message"),
+    [
+        ("aborts", "the kernel died with SIGABRT"),
+        ("exits", "the kernel exited unexpectedly"),
+    ],
+)
+def test_the_cause_of_a_kernel_s_death_is_reported(
+    failed_build: FailedBuild, page: str, message: str
+) -> None:
+    assert message in failed_build.errors[page]
+
+
+def test_a_memory_error_is_reported_with_a_remedy(failed_build: FailedBuild) -> None:
+    error = failed_build.errors["memory"]
+    assert "MemoryError" in error and "--jobs 1" in error
+    assert failed_build.place("memory", 6) in error
+
+
+def test_a_page_that_is_edited_while_it_runs_is_not_stored(failed_build: FailedBuild) -> None:
+    assert "changed while it ran. Run `onions execute`" in failed_build.errors["edited"]
 
 
 DROPOUT = (
@@ -116,36 +210,6 @@ def test_without_dropout_the_claim_about_dropout_fails_the_build(small: Small) -
     done = run_onions(root, "execute")
     assert done.returncode == 3
     assert "“Dropout silences some of the values.”" in done.stderr and "zeros = 0" in done.stderr
-
-
-def test_a_killed_kernel_is_reported(small: Small) -> None:
-    root = small(index="# Dies\n\n" + cell("x = 1") + cell("import os\nos.kill(os.getpid(), 9)"))
-    done = run_onions(root, "execute")
-    assert done.returncode == 3
-    assert "cell 2 of 2" in done.stderr and "the kernel was killed" in done.stderr
-    assert "memory" in done.stderr and "--jobs 1" in done.stderr
-    assert str(root / "_build" / "log" / "index.log") in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        ("os.abort()", "the kernel died with SIGABRT"),
-        ("os._exit(3)", "the kernel exited unexpectedly"),
-    ],
-)
-def test_the_cause_of_a_kernel_s_death_is_reported(small: Small, source: str, message: str) -> None:
-    done = run_onions(small(index="# Dies\n\n" + cell(f"import os\n{source}")), "execute")
-    assert done.returncode == 3 and message in done.stderr
-
-
-def test_a_memory_error_is_reported_with_a_remedy(small: Small) -> None:
-    limit = "import resource\nresource.setrlimit(resource.RLIMIT_AS, (2**32, 2**32))\n"
-    root = small(index="# Big\n\n" + cell(limit + "x = bytearray(2**36)"), other=PRINTING_PAGE)
-    done = run_onions(root, "execute")
-    assert done.returncode == 3 and "MemoryError" in done.stderr and "--jobs 1" in done.stderr
-    assert f"{root / 'book' / 'index.md'}:6" in done.stderr
-    assert entry(root, "other") is not None
 
 
 def test_a_cell_past_its_limit_is_stopped(
@@ -229,7 +293,7 @@ def test_smoke_trains_briefly_and_checks_no_claim_about_training(small: Small) -
     arithmetic = 'from onions.claims import claim\nclaim("It is.", 1 > 0)'
     training = 'claim("It learns.", False)'
     page = "# Trains\n\n" + cell(arithmetic) + cell(source) + cell(training)
-    root = small(index=page)
+    root = small(index=f"{page}\n```{{claims}}\n```\n")
     done = run_onions(root, "execute", "--profile", "smoke")
     assert done.returncode == 0, done.stderr
     notebook = entry(root, "index")
@@ -237,6 +301,9 @@ def test_smoke_trains_briefly_and_checks_no_claim_about_training(small: Small) -
     printed = "".join(output.text for output in notebook.cells[1].outputs)
     assert "16/16" in printed and "\n1 {" in printed and "\n2000\n" in printed
     assert [claim["holds"] for _, claim in claims(notebook)] == [True, None]
+    assert run_onions(root, "render").returncode == 0
+    html = (root / "_build" / "html" / "index.html").read_text("utf-8")
+    assert "not checked: the smoke profile" in html and "smoke test" in html
 
 
 def test_a_page_with_a_truncated_entry_runs_again(small: Small) -> None:
@@ -248,15 +315,6 @@ def test_a_page_with_a_truncated_entry_runs_again(small: Small) -> None:
     done = run_onions(root, "execute")
     assert "damaged" in done.stdout and "executed in" in done.stdout and done.returncode == 0
     assert entry(root, "index") is not None
-
-
-def test_clearing_the_output_of_a_claim_fails_the_page(small: Small) -> None:
-    cleared = "\nfrom IPython.display import clear_output\nclear_output()"
-    root = small(
-        index=CLAIMS.replace('claim("It stays.", False)', 'claim("It stays.", False)' + cleared)
-    )
-    done = run_onions(root, "execute")
-    assert done.returncode == 3 and "the record of a claim was cleared" in done.stderr
 
 
 def test_settings_of_the_machine_do_not_reach_a_page(small: Small, tmp_path: Path) -> None:
@@ -292,15 +350,6 @@ def test_settings_of_the_machine_do_not_reach_a_page(small: Small, tmp_path: Pat
     notebook = entry(root, "index")
     assert notebook is not None and notebook.cells[0].outputs[0].text == "False float32 None\n"
     assert any("image/svg+xml" in output.get("data", {}) for output in notebook.cells[1].outputs)
-
-
-def test_a_page_that_is_edited_while_it_runs_is_not_stored(small: Small) -> None:
-    root = small(index="")
-    path = root / "book" / "index.md"
-    path.write_text("# Edits itself\n\n" + cell(f'open({str(path)!r}, "a").write({cell("2")!r});'))
-    done = run_onions(root, "execute")
-    assert done.returncode == 3 and "changed while it ran. Run `onions execute`" in done.stderr
-    assert not list((root / "_build" / "store").glob("*.ipynb"))
 
 
 def test_a_full_disk_fails_one_page_and_not_the_build(
@@ -353,14 +402,6 @@ def test_a_page_with_an_entry_of_another_store_version_runs_again(small: Small) 
     done = run_onions(root, "execute")
     assert done.returncode == 0 and "index: executed in" in done.stdout
     assert entry(root, "index") is not None
-
-
-def test_an_error_raised_from_an_earlier_one_names_the_cell_that_raises_it(small: Small) -> None:
-    page = "# Again\n\n" + cell("try:\n    1 / 0\nexcept ZeroDivisionError as e:\n    kept = e")
-    root = small(index=page + cell('x = 1\nraise ValueError("late") from kept'))
-    done = run_onions(root, "execute")
-    assert f"cell 2 of 2, {root / 'book' / 'index.md'}:12" in done.stderr
-    assert "ValueError: late" in done.stderr
 
 
 def test_a_page_with_another_kernel_is_refused(small: Small) -> None:

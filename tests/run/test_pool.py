@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from onions.store.build import Build
 from onions.store.plan import expected_seconds
 from onions.store.status import PageState
 from support.pages import CRASHING_PAGE, PRINTING_PAGE, cell, entry
-from support.projects import Small
+from support.projects import Small, onions_command
 
 
 def test_items_start_in_order_and_at_most_jobs_run_at_once() -> None:
@@ -161,10 +160,9 @@ def start() -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def execute(root: Path, *arguments: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-u", "-m", "onions.cli", "--project", str(root), "execute"]
         build = subprocess.Popen(
-            [*command, *arguments],
-            env={**os.environ, "ONIONS_DATA": "sketches"},
+            onions_command(root, "execute", *arguments),
+            env={**os.environ, "ONIONS_DATA": "sketches", "PYTHONUNBUFFERED": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -212,6 +210,7 @@ def all_kernels_end(root: Path) -> bool:
     return not kernels_of(root)
 
 
+@pytest.mark.kernel
 @pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_build_keeps_finished_pages_and_leaves_no_kernel(
     small: Small, start: Start, stop_signal: signal.Signals
@@ -237,18 +236,27 @@ def test_a_killed_build_keeps_finished_pages_and_leaves_no_kernel(
     assert "Fresh: other." in stdout and "index: executed" in stdout
 
 
-def test_a_second_build_waits_for_the_first(small: Small, start: Start) -> None:
-    root = small(index=WAITING_PAGE.replace("300", "15"))
+@pytest.mark.kernel
+def test_a_second_build_waits_for_the_first(small: Small, start: Start, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    source = (
+        f"import os, time\nend = time.monotonic() + 60\n"
+        f"while not os.path.exists({str(go)!r}) and time.monotonic() < end:\n    time.sleep(0.05)"
+    )
+    root = small(index="# Waits\n\n" + cell(source))
     first = start(root)
-    wait_for(first, "cell 2 of 2")
+    wait_for(first, "cell 1 of 1")
     second = start(root)
+    wait_for(second, "Another build is running in")
+    go.touch()
     stdout, stderr = second.communicate(timeout=120)
     assert second.returncode == 0, stderr
-    assert "Another build is running in" in stdout and "Fresh: index." in stdout
+    assert "Fresh: index." in stdout
     first.communicate(timeout=60)
     assert first.returncode == 0
 
 
+@pytest.mark.kernel
 def test_pages_run_in_parallel_and_a_failed_page_stops_no_other(small: Small, start: Start) -> None:
     pages = {f"p{number}": PRINTING_PAGE.replace("7", str(number)) for number in range(3)}
     root = small(index=CRASHING_PAGE, **pages)
@@ -259,6 +267,7 @@ def test_pages_run_in_parallel_and_a_failed_page_stops_no_other(small: Small, st
     assert stdout.count(": executed in") == 3 and "index: failed" in stdout
 
 
+@pytest.mark.kernel
 def test_a_build_stops_when_interrupted_repeatedly_while_kernels_start(
     small: Small, start: Start
 ) -> None:
@@ -268,15 +277,33 @@ def test_a_build_stops_when_interrupted_repeatedly_while_kernels_start(
     wait_for(build, "p0: not in the store")
     while not kernels_of(root):
         time.sleep(0.01)
-    for _ in range(3):
+    end = time.monotonic() + 60
+    while build.poll() is None and time.monotonic() < end:  # also during clean-up and report
         build.send_signal(signal.SIGINT)
-        time.sleep(0.02)
+        time.sleep(0.002)
     _, stderr = build.communicate(timeout=60)
     assert build.returncode == 130, stderr
     assert "Finished pages are kept" in stderr and "Traceback" not in stderr
     assert all_kernels_end(root)
 
 
+@pytest.mark.kernel
+def test_a_build_in_the_background_of_a_script_ignores_ctrl_c(small: Small) -> None:
+    """A shell starts such jobs with SIGINT ignored."""
+    with subprocess.Popen(
+        onions_command(small(index=PRINTING_PAGE), "execute"),
+        env={**os.environ, "ONIONS_DATA": "sketches", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    ) as build:
+        wait_for(build, "index: not in the store")
+        build.send_signal(signal.SIGINT)
+        stdout, _ = build.communicate(timeout=60)
+    assert build.returncode == 0 and "index: executed in" in stdout
+
+
+@pytest.mark.kernel
 def test_a_failure_is_reported_at_once(small: Small, start: Start) -> None:
     """An interruption of the other pages must not hide the failure."""
     build = start(small(index=CRASHING_PAGE, other=WAITING_PAGE), "--jobs", "2")

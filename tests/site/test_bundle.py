@@ -1,6 +1,7 @@
 """The EPUB, the PDF and the zip of the site, for a small project and the whole book."""
 
 import re
+import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,10 @@ from playwright.sync_api import Browser
 from pypdf import PdfReader
 from pypdf.generic import Destination
 from support.browsing import record_failures, record_messages
-from support.projects import Small, run_onions, small_project, tree
+from support.projects import Small, make_once, onions_command, small_project, tree, variables
+from support.runs import store_runs
+
+pytestmark = pytest.mark.browser  # Chromium prints the PDF
 
 Element = ElementTree.Element
 
@@ -88,14 +92,33 @@ PAGES = {
 
 
 @pytest.fixture(scope="module", params=["small", "book"])
-def bundled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Project:
+def bundled(request: pytest.FixtureRequest, shared_folder: Path) -> Project:
     """A project with the EPUB, the PDF and the zip."""
     if request.param == "book":
         root = request.getfixturevalue("book").root
     else:
-        root = small_project(tmp_path_factory.mktemp("book"), **PAGES)
-        assert run_onions(root, "execute").returncode == 0
-    done = run_onions(root, "bundle")
+        root = shared_folder / "bundled"
+    with make_once(root / "_build" / "bundle") as is_new:
+        if is_new:
+            make_bundle(root)
+    return Project(root)
+
+
+def run_bundle(root: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `onions bundle` in a new process, since Playwright already runs in this one."""
+    return subprocess.run(
+        onions_command(root, "bundle"),
+        env=variables(**environment),
+        capture_output=True,
+        text=True,
+    )
+
+
+def make_bundle(root: Path) -> None:
+    if root.name == "bundled":
+        small_project(root, **PAGES)
+        store_runs(root)
+    done = run_bundle(root)
     assert done.returncode == 0, done.stderr
     for kind in ("epub", "pdf", "zip"):
         path = root / "_build" / "bundle" / f"{NAME}.{kind}"
@@ -107,7 +130,6 @@ def bundled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         "Printing the PDF.",
         "Zipping the site. Its index.html opens in a browser without a server or a network.",
     ]
-    return Project(root)
 
 
 @pytest.fixture(scope="module")
@@ -380,10 +402,10 @@ def test_unzipped_site_opens_without_a_server(
 def test_zip_has_the_current_text(small: Small) -> None:
     """Bundling renders the site if there is none, and again after an edit."""
     root = small(index="# Title\n\nOne.\n")
-    assert run_onions(root, "execute").returncode == 0
+    store_runs(root)
     for text in ("One.", "Two."):
         small(index=f"# Title\n\n{text}\n")
-        done = run_onions(root, "bundle")
+        done = run_bundle(root)
         assert done.returncode == 0, done.stderr
         with zipfile.ZipFile(root / "_build" / "bundle" / f"{NAME}.zip") as archive:
             assert f"<p>{text}</p>" in archive.read(f"{NAME}/index.html").decode()
@@ -391,10 +413,10 @@ def test_zip_has_the_current_text(small: Small) -> None:
 
 def test_stale_page_is_refused(small: Small) -> None:
     root = small(index="# Title\n\n```{code-cell} python\n1\n```\n")
-    assert "nothing executed yet" in run_onions(root, "bundle").stderr
-    assert run_onions(root, "execute").returncode == 0
+    assert "nothing executed yet" in run_bundle(root).stderr
+    store_runs(root)
     small(index="# Title\n\n```{code-cell} python\n2\n```\n")
-    done = run_onions(root, "bundle")
+    done = run_bundle(root)
     assert done.returncode == 1 and "index.md: cell 1 changed" in done.stderr
     assert not (root / "_build" / "bundle").exists()
 
@@ -403,30 +425,30 @@ def test_warning_and_invalid_xhtml_are_refused(small: Small) -> None:
     cell = "from IPython.display import HTML\n\nHTML('<p>one<br>two</p>')"
     page = f"# Title\n\n```{{code-cell}} python\n{cell}\n```\n"
     root = small(index=page)
-    assert run_onions(root, "execute").returncode == 0
+    store_runs(root)
     for text, message in {
         f"{page}\nSee {{doc}}`nowhere`.\n": "unknown document",
         page: "index.xhtml: not well-formed XHTML",
     }.items():
         small(index=text)
-        done = run_onions(root, "bundle")
+        done = run_bundle(root)
         assert done.returncode == 1 and message in done.stderr
         assert "Traceback" not in done.stderr
 
 
 def test_missing_chromium_error_names_the_remedy(small: Small) -> None:
     root = small(index="# Title\n")
-    assert run_onions(root, "execute").returncode == 0
-    done = run_onions(root, "bundle", PATH="", CHROMIUM="", PLAYWRIGHT_BROWSERS_PATH="/nowhere")
+    store_runs(root)
+    done = run_bundle(root, PATH="", CHROMIUM="", PLAYWRIGHT_BROWSERS_PATH="/nowhere")
     assert done.returncode == 2 and "Run `make browser`" in done.stderr
-    done = run_onions(root, "bundle", CHROMIUM="/nowhere")
+    done = run_bundle(root, CHROMIUM="/nowhere")
     assert done.returncode == 2 and "CHROMIUM=/nowhere: no such program" in done.stderr
 
 
 def test_pdf_without_exercises_has_no_solutions(small: Small) -> None:
     root = small(index="# Title\n")
-    assert run_onions(root, "execute").returncode == 0
-    done = run_onions(root, "bundle")
+    store_runs(root)
+    done = run_bundle(root)
     assert done.returncode == 0, done.stderr
     pdf = PdfReader(root / "_build" / "bundle" / f"{NAME}.pdf")
     assert [entry.title for entry in outline(pdf)] == ["Table of Contents", "Title"]

@@ -14,6 +14,7 @@ from onions.store.plan import PLAN_FILE, plan_shards
 from onions.store.status import PageState
 from support.pages import cell
 from support.projects import Small, run_onions, tree
+from support.runs import build_site, store_runs
 
 BUILD = Build(Source("sketches", "", "", "", ""), "full", "3.11")
 FIVE_PAGES = {f"p{n}": f"# Page {n}\n\n" + cell(f"print({n})") for n in range(5)}
@@ -86,7 +87,7 @@ def test_merged_shards_render_to_the_same_site(small: Small, tmp_path: Path) -> 
     root = small(**FIVE_PAGES)
     planned = plan(root, 3)
     assert [shard["shard"] for shard in planned] == ["1/3", "2/3", "3/3"]
-    assert run_onions(root, "execute").returncode == run_onions(root, "render").returncode == 0
+    build_site(root)
     assert plan(root, 3) == [] and "0 stale pages" in run_onions(root, "plan").stdout
 
     entries = sorted((root / "_build" / "store").glob("*.ipynb"))
@@ -109,13 +110,13 @@ def test_merged_shards_render_to_the_same_site(small: Small, tmp_path: Path) -> 
 def test_a_shard_runs_only_its_own_pages(small: Small) -> None:
     root = small(**FIVE_PAGES)
     first, second = (set(map(str, shard["pages"])) for shard in plan(root, 2))  # type: ignore[call-overload]
-    done = run_onions(root, "execute", "--shard", "1/2")
+    done = store_runs(root, "--shard", "1/2")
     assert done.returncode == 0 and f"Shard 1 of 2: {', '.join(sorted(first))}." in done.stdout
     assert all((f"{name}: executed" in done.stdout) == (name in first) for name in FIVE_PAGES)
-    again = run_onions(root, "execute", "--shard", "1/2")
+    again = store_runs(root, "--shard", "1/2")
     assert "Shard 1 of 2: nothing." in again.stdout and "executed in" not in again.stdout
     assert [shard["pages"] for shard in plan(root, 2)] == [sorted(second)]
-    assert run_onions(root, "execute", "--shard", "2/2").returncode == 0
+    store_runs(root, "--shard", "2/2")
     assert run_onions(root, "execute", "--check").returncode == 0
 
 
@@ -135,7 +136,7 @@ def test_plan_prints_each_shard_with_its_pages_and_time(small: Small) -> None:
 def test_plan_deletes_a_damaged_entry(small: Small) -> None:
     """Stores merge by copying files, so a damaged entry could overwrite its replacement."""
     root = small(**FIVE_PAGES)
-    assert run_onions(root, "execute").returncode == 0
+    store_runs(root)
     entry = sorted((root / "_build" / "store").glob("*.ipynb"))[0]
     entry.write_text(entry.read_text()[:-100])
     (shard,) = plan(root, 2)

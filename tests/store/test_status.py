@@ -1,5 +1,6 @@
 """Stale pages and their reasons, and edits that keep a page fresh."""
 
+import shutil
 from importlib import metadata
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from onions.store.entries import Store
 from onions.store.status import age, page_states
 from support.lessons import FRONT_MATTER
 from support.pages import BUILD_ONLY_TAGS, SILENT_PAGE, cell
-from support.projects import Small, run_onions
+from support.projects import Small, run_onions, small_project
+from support.runs import store_runs
 
 PAGE = (
     f"{FRONT_MATTER}# Page\n\nText.\n\n"
@@ -28,12 +30,18 @@ def stale_reasons(root: Path, name: str = "index") -> list[str]:
     return states[name].reasons
 
 
-@pytest.fixture
-def executed(small: Small) -> Path:
-    root = small(index=PAGE, other=SILENT_PAGE)
-    assert run_onions(root, "execute").returncode == 0
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = small_project(tmp_path_factory.mktemp("book"), index=PAGE, other=SILENT_PAGE)
+    store_runs(root)
     assert stale_reasons(root) == stale_reasons(root, "other") == []
     return root
+
+
+@pytest.fixture
+def executed(template: Path, tmp_path: Path) -> Path:
+    """A copy of an executed project that a test may change."""
+    return shutil.copytree(template, tmp_path, dirs_exist_ok=True)
 
 
 def edit(path: Path, before: str, after: str) -> None:
@@ -157,10 +165,10 @@ def test_status_and_execute_check_fail_while_a_page_is_stale(executed: Path) -> 
 
 
 def test_execute_check_compares_with_the_requested_profile(executed: Path) -> None:
-    assert run_onions(executed, "execute", "--profile", "smoke").returncode == 0
+    store_runs(executed, "--profile", "smoke")
     assert run_onions(executed, "status").returncode == 0
     (executed / "_build" / "store").rename(executed / "_build" / "old")
-    assert run_onions(executed, "execute", "--profile", "smoke").returncode == 0
+    store_runs(executed, "--profile", "smoke")
     assert run_onions(executed, "execute", "--check", "--profile", "smoke").returncode == 0
     done = run_onions(executed, "execute", "--check")
     assert done.returncode == 1 and "profile smoke → full" in done.stdout
@@ -168,7 +176,7 @@ def test_execute_check_compares_with_the_requested_profile(executed: Path) -> No
 
 def test_reasons_after_the_fourth_are_counted(small: Small) -> None:
     root = small(index="# Many\n\n" + "".join(cell(f"x = {n}") for n in range(9)))
-    assert run_onions(root, "execute").returncode == 0
+    store_runs(root)
     small(index="# Many\n\n" + "".join(cell(f"y = {n}") for n in range(9)))
     assert stale_reasons(root) == [*(f"cell {n} changed" for n in range(1, 5)), "and 5 more"]
 

@@ -1,5 +1,8 @@
-"""Recorders of a tab's messages, requests and layout shifts."""
+"""Recorders of a tab's messages, requests, layout shifts and violations."""
 
+from collections.abc import Iterable
+
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Request
 
 MAX_SHIFT = 0.02  # for the sum of all shifts; CLS, the worst burst of shifts, is good up to 0.1
@@ -13,6 +16,25 @@ new PerformanceObserver((list) => {
   }
 }).observe({ type: "layout-shift", buffered: true });
 """
+
+
+CONTRAST_RULES = ("color-contrast", "link-in-text-block")
+
+RECORD_VIOLATIONS = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) =>
+  violations.push(`${event.effectiveDirective} ${event.blockedURI.split("/", 3).join("/")}`));
+"""
+
+
+def axe_violations(tab: Page, part: str | None = None, rules: Iterable[str] = ()) -> list[str]:
+    """Return axe's findings in a tab, or in the part with this selector: rule and elements.
+
+    Without `rules`, check all of axe's default rules.
+    """
+    options = {"runOnly": [*rules]} if rules else {}
+    found = Axe().run(tab, part, {**options, "resultTypes": ["violations"]}).response["violations"]
+    return [f"{rule['id']}: {[node['html'] for node in rule['nodes']]}" for rule in found]
 
 
 def record_messages(tab: Page) -> list[str]:

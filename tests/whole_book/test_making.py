@@ -7,7 +7,8 @@ import onions
 from onions.extension.results.depends_on import group_components
 from onions.store.build import Build
 from onions.store.fingerprint import components
-from support.projects import ROOT, Small, build_site, read_html
+from support.projects import ROOT, Small, read_html
+from support.runs import build_site
 
 CODE = Path(onions.__file__).parent
 PICTURE = (ROOT / "book" / "_static" / "page_life.svg").read_text("utf-8")

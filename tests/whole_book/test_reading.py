@@ -1,16 +1,16 @@
 """Reading aids: tips, hints, the instructor view, print."""
 
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from onions.book.project import Project
 from playwright.sync_api import Browser, Page
 from pypdf import PdfReader
-from support.projects import address, build_site, read_html, run_onions
+from support.browsing import CONTRAST_RULES, axe_violations
+from support.projects import address, read_html, read_page
+from support.runs import build_site
 
 INSTRUCTOR = "?instructor"
 COURSE = ("layer_types", "image_data", "convolution", "pooling", "training", "dropout")
@@ -21,15 +21,14 @@ def lessons(book: Project) -> list[str]:
 
 
 @pytest.mark.site
-def test_page_shows_its_number_in_the_course(book: Project, tab: Page) -> None:
+def test_page_shows_its_number_in_the_course(book: Project) -> None:
     course = [n for n in lessons(book) if not book.page(n).lesson.get("optional")]
     for number, name in enumerate(course, 1):
-        tab.goto(address(book, name))
-        assert tab.locator(".stage").inner_text().strip() == f"Page {number} of {len(course)}"
-        assert tab.locator(".stage .peeled").count() == number
+        [stage] = read_page(book, name).select(".stage")
+        assert stage.text.strip() == f"Page {number} of {len(course)}"
+        assert len(stage.select(".peeled")) == number
     for name in ("setup", "inspection", "reference/glossary"):
-        tab.goto(address(book, name))
-        assert tab.locator(".stage").count() == 0
+        assert read_page(book, name).select(".stage") == []
 
 
 @pytest.mark.site
@@ -156,14 +155,12 @@ def test_the_instructor_view_is_kept_from_page_to_page(book: Project, tab: Page)
 
 
 @pytest.mark.site
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_axe_finds_no_violation_in_elements_that_appear_later(
-    book: Project, chromium: Browser, width: int, scheme: str
+    book: Project, chromium: Browser, width: int
 ) -> None:
     context = chromium.new_context(
         viewport={"width": width, "height": 900},
-        color_scheme="dark" if scheme == "dark" else "light",
         reduced_motion="reduce",  # otherwise the page scrolls under the pointer
     )
     tab = context.new_page()
@@ -173,11 +170,12 @@ def test_axe_finds_no_violation_in_elements_that_appear_later(
         tab.mouse.wheel(0, by)
         tab.wait_for_timeout(300)
     tab.locator(".back-to-top").wait_for()
+    tab.locator("article a:has(.std-term):visible").first.hover()
     for part in (".back-to-top", ".tip.open"):
         assert tab.locator(part).is_visible()
-        report = Axe().run(tab)
-        assert report.violations_count == 0, report.generate_report()
-        tab.locator("article a:has(.std-term):visible").first.hover()
+    assert axe_violations(tab) == []
+    tab.emulate_media(color_scheme="dark")
+    assert axe_violations(tab, rules=CONTRAST_RULES) == []
     context.close()
 
 
@@ -200,24 +198,21 @@ def test_instructor_page_has_all_notes_without_javascript(
 
 
 @pytest.mark.site
-def test_key_points_and_exercises_are_gathered(book: Project, tab: Page) -> None:
-    tab.goto(address(book, "reference/keypoints"))
-    text = tab.locator("article").inner_text().replace("’", "'")
+def test_key_points_and_exercises_are_gathered(book: Project) -> None:
+    [article] = read_page(book, "reference/keypoints").select("article")
+    text = article.text.replace("’", "'")
     for name in lessons(book):
         assert all(point in text for point in book.page(name).lesson["keypoints"]), name
 
-    tab.goto(address(book, "reference/exercises"))
-    cards = tab.locator(".gathered")
-    assert cards.count() >= len(COURSE)
-    for number in range(cards.count()):
-        link = cards.nth(number).locator("a").first
-        title = link.inner_text()
-        assert title.startswith(f"Exercise {number + 1}: ")
-        question = cards.nth(number).locator("p, li").nth(1).inner_text().split(".")[0]
-        link.click()
-        exercise = tab.locator(f"{tab.evaluate('location.hash')}.exercise")
-        assert title.split(": ")[1] in exercise.inner_text() and question in exercise.inner_text()
-        tab.go_back()
+    cards = read_page(book, "reference/exercises").select(".gathered")
+    assert len(cards) >= len(COURSE)
+    for number, card in enumerate(cards, 1):
+        link = card.select("a")[0]
+        assert link.text.startswith(f"Exercise {number}: ")
+        page, _, anchor = str(link["href"]).removeprefix("../").partition(".html#")
+        [exercise] = read_page(book, page).select(f"#{anchor}.exercise")
+        question = card.select("p, li")[1].text.split(".")[0]
+        assert link.text.split(": ")[1] in exercise.text and question in exercise.text
 
 
 @pytest.mark.site
@@ -234,61 +229,6 @@ def test_print_shows_every_solution_and_hint(
     assert "divided by the probability to be left" in text  # in the hint
     assert "Open all that is folded" not in text and "In class:" not in text
     context.close()
-
-
-Edit = Callable[[str, str, str], None]
-
-
-@pytest.fixture
-def edit(book: Project) -> Iterator[Edit]:
-    """Return a function that edits a file and renders; restore the files afterwards."""
-    originals: dict[Path, str] = {}
-
-    def change(name: str, before: str, after: str) -> None:
-        path = book.book / name
-        originals.setdefault(path, path.read_text("utf-8"))
-        assert before in originals[path]
-        path.write_text(originals[path].replace(before, after), "utf-8")
-        assert run_onions(book.root, "render").returncode == 0
-
-    yield change
-    for path, text in originals.items():
-        path.write_text(text, "utf-8")
-    assert run_onions(book.root, "render").returncode == 0
-
-
-def test_edit_reaches_every_page_that_shows_it(book: Project, edit: Edit) -> None:
-    edit("reference/glossary.md", "The share of answers that are right", "How often it is right")
-    assert "How often it is right" in read_html(book, "training")  # in a tip
-    edit("setup.md", "# Set up", "# Begin here")
-    assert "Begin here" in read_html(book, "dropout")  # in the list of pages
-    edit("references.bib", "Nitish", "Nora")
-    assert "Nora Srivastava" in read_html(book, "dropout")  # in another tip
-    edit("dropout.md", "Check both with Keras.", "Check them with Keras.")
-    assert "Check them with Keras." in read_html(book, "reference/exercises")
-
-    def minutes() -> list[int]:
-        schedule = re.search(r"minute (\d+) to (\d+) of (\d+)", read_html(book, "dropout"))
-        assert schedule
-        return [int(minute) for minute in schedule.groups()]
-
-    before = minutes()
-    lesson = book.page("layer_types").lesson
-    edit("layer_types.md", f"teaching: {lesson['teaching']}", f"teaching: {lesson['teaching'] + 1}")
-    assert minutes() == [minute + 1 for minute in before]
-
-
-def test_changed_style_reaches_every_page(book: Project, edit: Edit) -> None:
-    def style_hash(name: str) -> str:
-        return read_html(book, name).partition("book.css?v=")[2][:8]
-
-    before = style_hash("index")
-    edit("_static/site.css", "/* Folded parts. */", "/* Folded. */")
-    assert style_hash("index") == style_hash("dropout") != before
-    merged, own = (
-        (book.build / f"html/_static/{n}.css").read_text("utf-8") for n in ("book", "site")
-    )
-    assert "/* Folded. */" in merged and merged.endswith(own)  # the last rules win
 
 
 def test_odd_titles_are_kept_and_other_glossaries_get_no_tips(small: Callable[..., Path]) -> None:

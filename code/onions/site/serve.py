@@ -25,6 +25,7 @@ TYPES = {
     ".woff2": "font/woff2",
     ".xml": "application/xml",
 }
+POLL_SECONDS = 0.05  # how often a server looks whether it should stop
 COMPRESSED = {".css", ".html", ".ipynb", ".js", ".json", ".svg", ".txt", ".xml"}
 
 
@@ -95,6 +96,6 @@ def serve_folder(
     """
     handler_in_folder = partial(handler, folder.resolve(strict=True), base_path)
     with ThreadingHTTPServer(("127.0.0.1", port), handler_in_folder) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+        Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}{base_path}"
         server.shutdown()

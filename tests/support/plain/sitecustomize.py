@@ -1,6 +1,7 @@
 """Imitate a Python that lacks our package, like a reader's, and make training fast.
 
-`load_data` returns random images instead of downloading 170 MB, and `fit` trains for one step.
+`load_data` returns random images instead of downloading 170 MB, and `fit`
+and `evaluate` take one batch.
 """
 
 import functools
@@ -25,18 +26,26 @@ def _patch_load_data(cifar10: ModuleType) -> None:
     cifar10.load_data = load_data  # type: ignore[attr-defined]
 
 
-def _train_briefly(models: ModuleType) -> None:
-    original_fit = models.Model.fit
+def _take_one_batch(models: ModuleType) -> None:
+    original_fit, original_evaluate = models.Model.fit, models.Model.evaluate
 
     @functools.wraps(original_fit)
     def fit(self: Any, x: Any, y: Any, validation_data: Any = None, **kwargs: Any) -> Any:
         batch = [data[:BATCH] for data in (x, y)]
         validation_data = validation_data and tuple(data[:BATCH] for data in validation_data)
         kwargs |= {"epochs": 1, "validation_data": validation_data}
-        return original_fit(self, *batch, **kwargs)
+        self.run_eagerly = True  # compiling the network would take longer than the step
+        try:
+            return original_fit(self, *batch, **kwargs)
+        finally:
+            self.run_eagerly, self.test_function = False, None
 
-    models.Model.fit = fit
+    @functools.wraps(original_evaluate)
+    def evaluate(self: Any, x: Any, y: Any, **kwargs: Any) -> Any:
+        return original_evaluate(self, x[:BATCH], y[:BATCH], **kwargs)
+
+    models.Model.fit, models.Model.evaluate = fit, evaluate
 
 
 wrapt.register_post_import_hook(_patch_load_data, "keras.src.datasets.cifar10")
-wrapt.register_post_import_hook(_train_briefly, "keras.src.models.model")
+wrapt.register_post_import_hook(_take_one_batch, "keras.src.models.model")
