@@ -14,8 +14,9 @@ from onions.extension.results import tables
 from onions.site import render
 from onions.store.build import Build
 from onions.store.entries import Store
-from onions.store.fingerprint import NON_PACKAGES, fingerprint, package_versions
+from onions.store.fingerprint import NON_PACKAGES, package_versions
 from PIL import Image
+from support.pages import current_fingerprint
 from support.projects import Small, read_html, run_onions
 from support.runs import build_site, change_run, store_runs
 
@@ -274,7 +275,7 @@ def test_cost_directive_shows_kernel_time_and_hardware(small: Small) -> None:
     root = small(index=costs, slow="# Slow\n\n```{code-cell} python\n2\n```\n")
     store_runs(root)
     project = Project(root)
-    slow = fingerprint(project.page("slow"), project, Build.read(project.store))
+    slow = current_fingerprint(project, "slow")
     change_run(Store(project.store), slow, lambda run: run.metadata.onions.update(seconds=75.0))
     page = " ".join(build(root).split())
     cost = re.search(r"took 1\.[23] minutes of a kernel, on ([^.]+)\. The longest", page)

@@ -7,10 +7,8 @@ import pytest
 from nbformat import NotebookNode
 from onions.book.project import Project
 from onions.extension.downloads.files import FOLDER, SOLUTIONS
-from onions.store.build import Build
 from onions.store.entries import Store
-from onions.store.fingerprint import fingerprint
-from support.pages import BUILD_ONLY_TAGS, cell
+from support.pages import BUILD_ONLY_TAGS, cell, current_fingerprint
 from support.projects import Small, read_html, run_onions
 from support.runs import build_site, change_run
 
@@ -84,8 +82,7 @@ def test_new_outputs_of_an_unchanged_page_reach_the_site(course: Project) -> Non
         output.metadata["onions"]["measure"]["value"] = 307301
         output.data["application/papermill.record/text/plain"] = "307301"
 
-    page_fingerprint = fingerprint(course.page("count"), course, Build.read(course.store))
-    change_run(Store(course.store), page_fingerprint, recount)
+    change_run(Store(course.store), current_fingerprint(course, "count"), recount)
     assert run_onions(course.root, "render").returncode == 0
     for name in ("count", "reference/results"):
         assert "307,301" in read_html(course, name), name

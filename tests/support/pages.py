@@ -22,8 +22,12 @@ def cell(source: str, options: str = "") -> str:
 def entry(root: Path, name: str) -> NotebookNode | None:
     """Return the store entry of a page's current state, or None if there is none."""
     project = Project(root)
-    page_fingerprint = fingerprint(project.page(name), project, Build.read(project.store))
-    return Store(project.store).read(page_fingerprint)
+    return Store(project.store).read(current_fingerprint(project, name))
+
+
+def current_fingerprint(project: Project, name: str) -> str:
+    """Return a page's fingerprint in the project's last build."""
+    return fingerprint(project.page(name), project, Build.read(project.store))
 
 
 PRINTING_PAGE = "# Good\n\n" + cell("print(6 * 7)")

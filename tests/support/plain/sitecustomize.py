@@ -1,7 +1,7 @@
 """Imitate a Python that lacks our package, like a reader's, and make training fast.
 
-`load_data` returns random images instead of downloading 170 MB, and `fit`
-and `evaluate` take one batch.
+`load_data` returns random images instead of downloading 170 MB. `fit` and `evaluate` take one
+batch.
 """
 
 import functools
