@@ -46,7 +46,7 @@ test-quick: install ## Run the tests that need no browser and no kernel
 test-browser: install browser ## Run the other tests, except the slow ones
 	@$(PYTEST) -m "(browser or kernel) and not slow"
 
-test-slow: install ## Run the tests that make whole environments
+test-slow: install ## Run the tests that make whole environments, and random edits
 	@$(PYTEST) -m slow
 
 check: install ## Format, lint, types, import layers, spelling, page rules, workflows, forms
@@ -84,7 +84,7 @@ gpu: ## Check that an NVIDIA GPU responds
 	  'on your machine, without the variable GPU_RUNNER on GitHub (.github/README.md).'; exit 1; }
 
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
-  --no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command 'make lock'
+  --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 lock: install ## Pin requirements.txt again, for Python 3.11 to 3.13
 	$(COMPILE) --upgrade requirements.txt -o requirements.lock

@@ -14,6 +14,7 @@ import pytest
 from onions.book.project import Project
 from onions.commands import onions as cli
 from onions.store.entries import Store
+from support.lessons import FRONT_MATTER
 from support.pages import PRINTING_PAGE, entry
 from support.projects import Small, run_onions, small_project
 from support.runs import store_runs
@@ -45,6 +46,20 @@ def test_prune_deletes_entries_that_are_old_and_unused(root: Path) -> None:
     assert "KiB" in done.stdout
     assert entry(root, "index") is not None and entry(root, "other") is not None
     assert run_onions(root, "status").returncode == 0
+
+
+def test_prune_keeps_the_reference_runs_of_the_present_pages(small: Small) -> None:
+    page = FRONT_MATTER.replace("}", ", reference: true}") + PRINTING_PAGE
+    root = small(index=page)
+    store_runs(root)
+    store = Store(Project(root).store)
+    store_runs(root, "--seeds", "2", command="reference")
+    reference = {facts["fingerprint"] for facts in store.facts() if facts["build"]["seed_offset"]}
+    assert len(reference) == 2
+    assert "Deleted 0" in run_onions(root, "store", "prune", "--days", "0").stdout
+    small(index=page.replace("6 * 7", "6 * 8"))
+    store_runs(root)
+    assert "Deleted 3" in run_onions(root, "store", "prune", "--days", "0").stdout
 
 
 def test_verify_names_damaged_entries(root: Path) -> None:
@@ -115,7 +130,7 @@ def test_the_help_lists_the_commands() -> None:
         (["check", "--fix", "--explain"], "--fix and --explain can't be combined"),
         (
             ["check", "--explain", "kindness"],
-            "kindness: no such rule. Choose one of python, own-code",
+            "kindness: no such rule. Choose one of python, repeats",
         ),
         (["diff", "main"], "Missing argument 'AFTER'"),
         (["new"], "Missing argument 'NAME'"),

@@ -15,13 +15,14 @@ from typing import Any
 import click
 
 from onions.base.files import format_size
+from onions.base.locks import folder_lock
 from onions.base.text import format_count
 from onions.book.project import Project
 from onions.book.reference import ReferenceRuns
 from onions.live import PORT
 from onions.store.build import Build, StoreError, resolve_build
 from onions.store.entries import Store
-from onions.store.status import age, page_states
+from onions.store.status import age, page_states, record_build, used_fingerprints
 
 EXAMPLES = """\b
 Examples:
@@ -111,10 +112,11 @@ def plan(project: Project, shards: int, as_json: bool, profile: str) -> int:
     from onions.store.plan import expected_seconds, plan_shards
 
     build = _resolve(profile)
-    build.write(project.store)  # rendering reads it, even if no page is stale
-    stale = [state for state in page_states(project, build) if not state.fresh]
-    for state in stale:  # a damaged entry must not win when stores are merged
-        Store(project.store).path(state.fingerprint).unlink(missing_ok=True)
+    states = page_states(project, build)
+    record_build(project, build, states)  # rendering reads it, even if no page is stale
+    stale = [state for state in states if not state.fresh]
+    # A damaged entry must not win when stores are merged.
+    Store(project.store).delete_damaged(state.fingerprint for state in stale)
     parts = plan_shards(stale, shards, project.store) if stale else []
     rows: list[dict[str, Any]] = [
         {
@@ -177,14 +179,18 @@ def store() -> None:
 @click.option("--days", type=click.IntRange(0), default=30, help="Minimum age in days.")
 @click.pass_obj
 def prune(project: Project, days: int) -> int:
-    """Delete old or unreadable entries that no page uses in its present state."""
+    """Delete old or unreadable entries that no page uses in its present state.
+
+    Keeps the reference runs of the present state too, with any data.
+    """
     entries = Store(project.store)
-    used = {state.fingerprint for state in page_states(project, Build.read(project.store))}
-    old = [path for path in entries.older_than(days) if path.stem not in used]
-    deleted = _entries(old)
-    for path in old:
-        path.unlink()
-    print(f"Deleted {deleted}, kept {_entries(entries.entries())}.")
+    with folder_lock(project.store, _notify):
+        used = used_fingerprints(project, Build.read(project.store))
+        old = [path for path in entries.older_than(days) if path.stem not in used]
+        deleted = _entries(old)
+        for path in old:
+            path.unlink()
+        print(f"Deleted {deleted}, kept {_entries(entries.entries())}.")
     return 0
 
 
@@ -273,7 +279,7 @@ def render(project: Project) -> int:
     from onions.site import render as renderer
 
     try:
-        page = renderer.render(project)
+        page = renderer.render(project, _notify)
     except renderer.SiteError as error:
         return stop(error, 1)
     print(f"Open {page.as_uri()}")

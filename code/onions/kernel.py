@@ -11,6 +11,7 @@ import inspect
 import json
 import os
 import platform
+import random
 import sys
 import time
 from pathlib import Path
@@ -51,17 +52,21 @@ def install() -> None:
 
     - ``ONIONS_SOURCE``: a resolved data source as JSON. If it is not set, ``ONIONS_DATA`` is used.
     - ``ONIONS_PROFILE``: ``full`` (the default) or ``smoke`` (one epoch of 512 images).
-    - ``ONIONS_SEED_OFFSET``: a number added to every seed that the page sets (default 0).
+    - ``ONIONS_SEED_OFFSET``: the first seed, and a number added to every seed that the page sets
+      (default 0).
 
     Raises DataError if the data is missing, ValueError if the profile is unknown.
     """
     os.environ.update(ENVIRONMENT)
+    random.seed(_seed_offset())  # Keras draws the seeds of its layers from it
     resolved = os.environ.get("ONIONS_SOURCE")
     choice = os.environ.get("ONIONS_DATA") or "auto"
     source = sources.Source(**json.loads(resolved)) if resolved else sources.resolve_source(choice)
     hooks = {
         # A hook on the public module keras.datasets.cifar10 would not change keras.src.
         "keras.src.datasets.cifar10": lambda module: _replace_load_data(module, source),
+        "numpy": lambda module: module.random.seed(_seed_offset()),
+        "tensorflow": lambda module: module.random.set_seed(_seed_offset()),
         "rich.console": _print_plain_text,
         "matplotlib": lambda module: figures.use_style(),
         "keras.src.models.model": _time_training,
@@ -84,11 +89,17 @@ def cores() -> int:
 
 
 def run_facts() -> dict[str, Any]:
-    """Return this run's Python version (`python`), `device` and `claimed` sentences."""
+    """Return facts about this run: its Python version (`python`) and its `device`.
+
+    Also return the `claimed` sentences, and the paths of our imported `modules`.
+    """
+    root = Path(__file__).parents[1]
+    own = [module for name, module in sys.modules.items() if name.partition(".")[0] == "onions"]
     return {
         "python": platform.python_version(),
         "device": _accelerator() or _processor(),
         "claimed": claims.claimed_sentences,
+        "modules": [Path(str(module.__file__)).relative_to(root).as_posix() for module in own],
     }
 
 
@@ -111,14 +122,17 @@ def _print_plain_text(console: ModuleType) -> None:
 
 def _shift_seeds(utils: ModuleType) -> None:
     """Make ``set_random_seed`` add the seed offset, for the reference runs."""
-    offset = int(os.environ.get("ONIONS_SEED_OFFSET") or 0)
     set_random_seed = utils.set_random_seed
 
     @functools.wraps(set_random_seed)
     def shifted(seed: int) -> None:
-        set_random_seed(seed + offset)
+        set_random_seed(seed + _seed_offset())
 
     utils.set_random_seed = shifted  # type: ignore[attr-defined]
+
+
+def _seed_offset() -> int:
+    return int(os.environ.get("ONIONS_SEED_OFFSET") or 0)
 
 
 def _time_training(models: ModuleType) -> None:

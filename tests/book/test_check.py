@@ -42,7 +42,7 @@ def test_explain_prints_rules_and_checks_nothing(small: Small) -> None:
     done = run_onions(root, "check", "--explain")
     assert done.returncode == 0 and all(f"\n{name}: " in f"\n{done.stdout}" for name in RULES)
     done = run_onions(root, "check", "--explain", "kindness")
-    assert done.returncode == 2 and "Choose one of python, own-code" in done.stderr
+    assert done.returncode == 2 and "Choose one of python, repeats" in done.stderr
 
 
 def test_pages_are_selected_by_name_or_path(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:

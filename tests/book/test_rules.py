@@ -7,6 +7,11 @@ from support.pages import BUILD_ONLY_TAGS, EXPORT_TAGS, cell
 from support.projects import Small
 
 
+@pytest.mark.parametrize("call", ["default_rng(1)", "Random('a')", "random.random()", "rand(3)"])
+def test_a_seeded_generator_repeats(small: Small, call: str) -> None:
+    assert apply_rules(Project(small(index=f"# Title\n\n{cell(call)}")).page("index")) == []
+
+
 def test_a_page_that_keeps_the_rules_has_no_findings(small: Small) -> None:
     assert apply_rules(Project(small(index=CLAIMING_PAGE)).page("index")) == []
 
@@ -16,6 +21,8 @@ def test_a_page_that_keeps_the_rules_has_no_findings(small: Small) -> None:
     [
         (cell("x = 1\nimport numpy likes np"), 5, "python", "invalid syntax"),
         (cell("!pip install keras"), 4, "python", "invalid syntax"),
+        (cell("x = 1\nnp.random.default_rng()"), 5, "repeats", "np.random.default_rng() draws"),
+        (cell("uuid.uuid4()"), 4, "repeats", "uuid.uuid4() draws"),
         (cell("import onions.claims"), 4, "own-code", "visible cell imports onions"),
         (cell("x = 1", ":tags: [build-only]\n"), 5, "own-code", "without the tag remove-cell"),
         (

@@ -23,7 +23,7 @@ from onions.compare.pictures import MOST_DIFFERING, compare_pixels, read_picture
 from onions.figures import STYLE
 from onions.images.sources import Source
 from onions.store.build import Build
-from onions.store.entries import Store
+from onions.store.entries import PAGES_FILE, Store
 from onions.store.fingerprint import components, fingerprint_of
 from PIL import Image
 from playwright.sync_api import Browser
@@ -87,21 +87,25 @@ def entry_facts(page: str = "index", **others: Any) -> dict[str, Any]:
         "seconds": 10.0,
         "device": "a computer",
         "build": asdict(BUILD),
-        "components": {"cell 1": "ab", "data": "sketches 1", "python": "3.11.7", "keras": "3.1"},
+        "components": {
+            "facts": {"data": "sketches 1", "python": "3.11.7"},
+            "cells": {"cell 1": "ab"},
+            "packages": {"keras": "3.1"},
+            "dependencies": {"numpy": "1.9", "six": "1.17"},
+        },
         **others,
     }
 
 
 def add_entry(folder: Path, *outputs: NotebookNode, **others: Any) -> Path:
-    """Add an entry of the last build to a store. Return the store's folder."""
+    """Add a page of the last build to a store. Return the store's folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "build.json").write_text(json.dumps(asdict(BUILD)))
-    facts = entry_facts(**others)
-    Store(folder).write(
-        fingerprint_of(facts["components"] | facts["build"] | {"page": facts["page"]}),
-        notebook(*outputs),
-        **facts,
-    )
+    facts, store = entry_facts(**others), Store(folder)
+    fingerprint = fingerprint_of({**facts["components"], "page": {"name": facts["page"]}})
+    store.write(fingerprint, notebook(*outputs), **facts)
+    pages = store.pages() if (folder / PAGES_FILE).exists() else {}
+    store.write_pages(pages | {facts["page"]: fingerprint})
     return folder
 
 
@@ -373,14 +377,19 @@ def test_a_large_change_of_time_is_reported(
 
 
 def test_changed_versions_and_devices_are_reported(tmp_path: Path, diff: Diff) -> None:
-    parts = entry_facts()["components"] | {"keras": "3.2", "numpy": "2.0", "cell 1": "cd"}
+    parts = entry_facts()["components"] | {
+        "cells": {"cell 1": "cd"},
+        "packages": {"keras": "3.2", "pandas": "3.0"},
+        "dependencies": {"numpy": "2.0", "six": "1.18", "tzdata": "2026.1"},
+    }
     before = add_entry(tmp_path / "a")
     after = add_entry(tmp_path / "b", device="a GPU", components=parts)
     status, out, _ = diff(before, after)
     assert status == 1
     (line,) = [line for line in out.splitlines() if line.startswith("Ran with: ")]
-    assert "keras 3.1 → 3.2" in line and "numpy not used → 2.0" in line
-    assert "device a computer → a GPU" in line and "cell" not in line
+    assert "keras 3.1 → 3.2; pandas not used → 3.0" in line and "cell" not in line
+    assert "numpy 1.9 → 2.0, and 2 other dependencies" in line and "six" not in line
+    assert "device a computer → a GPU" in line
 
 
 def test_claims_of_a_page_that_one_build_lacks_are_absent(tmp_path: Path, diff: Diff) -> None:
@@ -391,26 +400,37 @@ def test_claims_of_a_page_that_one_build_lacks_are_absent(tmp_path: Path, diff: 
     assert "index" not in out
 
 
-def test_a_store_is_compared_by_the_latest_runs_of_its_last_build(
-    tmp_path: Path, diff: Diff
-) -> None:
-    before = add_entry(tmp_path / "a", measure("n", 2))
-    for day, value in (("01", 1), ("02", 2), ("00", 3)):
-        executed, parts = f"2026-02-{day}", {"cell 1": day}
-        add_entry(tmp_path / "b", measure("n", value), executed=executed, components=parts)
-    changes: list[dict[str, Any]] = [
-        {"profile": "smoke"},
-        {"seed_offset": 1},
-        {"source": asdict(replace(BUILD.source, identity="2"))},
-    ]
-    for number, change in enumerate(changes):
-        build, parts = asdict(BUILD) | change, {"cell 1": f"other {number}"}
-        date = "2026-03-01"
-        add_entry(tmp_path / "b", measure("n", 9), build=build, executed=date, components=parts)
-    _, out, _ = diff(before, tmp_path / "b")
-    assert "Measures" not in out
-    _, out, _ = diff(tmp_path / "b", add_entry(tmp_path / "c", measure("n", 4)))
-    assert "n: 2 → 4" in out
+def test_a_store_is_compared_by_the_pages_of_its_last_build(tmp_path: Path, diff: Diff) -> None:
+    before = add_entry(tmp_path / "a", measure("n", 1))
+    for value in (2, 3):  # the later run is of a later text
+        parts = {**entry_facts()["components"], "cells": {"cell 1": str(value)}}
+        after = add_entry(tmp_path / "b", measure("n", value), components=parts)
+    later = Store(after).pages()["index"]
+    [earlier] = [path.stem for path in Store(after).entries() if path.stem != later]
+    Store(after).write_pages({"index": earlier})  # it was restored
+    _, out, _ = diff(before, after)
+    assert "n: 1 → 2" in out and "→ 3" not in out
+
+
+def test_pages_that_share_an_entry_are_compared_each(tmp_path: Path, diff: Diff) -> None:
+    before, after = (
+        add_entry(tmp_path / name, measure("n", n)) for name, n in (("a", 1), ("b", 2))
+    )
+    for store in map(Store, (before, after)):
+        store.write_pages(dict.fromkeys(["index", "second"], store.pages()["index"]))
+    _, out, _ = diff(before, after)
+    assert "index: n: 1 → 2" in out and "second: n: 1 → 2" in out
+
+
+def test_damaged_and_missing_entries_of_a_store_are_named(tmp_path: Path, diff: Diff) -> None:
+    before = add_entry(tmp_path / "a", measure("n", 1))
+    after = add_entry(tmp_path / "b", measure("n", 1))
+    Store(after).write_pages(Store(after).pages() | {"second": "ab", "third": "cd"})
+    Store(after).path("ab").write_text("{")
+    status, out, _ = diff(before, after)
+    assert status == 1
+    assert re.search(r"second: \S+ab\.ipynb: damaged", out)
+    assert re.search(r"third: \S+cd\.ipynb: the file is missing", out)
 
 
 def test_a_site_is_compared_by_its_published_store(tmp_path: Path, diff: Diff) -> None:

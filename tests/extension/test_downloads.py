@@ -332,6 +332,6 @@ def test_download_menu_opens_by_keyboard_without_javascript(
 def test_site_contains_the_entries_it_was_rendered_from(book: Project, entries: Entries) -> None:
     expected = {f"{entry.metadata['onions']['fingerprint']}.ipynb" for _, entry in entries.values()}
     stored = {path.name: path for path in (book.build / "html" / "store").iterdir()}
-    assert stored.keys() == expected | {"build.json"}
+    assert stored.keys() == expected | {"build.json", "pages.json"}
     for name, path in stored.items():
         assert path.read_bytes() == (book.store / name).read_bytes()

@@ -14,7 +14,6 @@ from onions.extension.results import tables
 from onions.site import render
 from onions.store.build import Build
 from onions.store.entries import Store
-from onions.store.fingerprint import NON_PACKAGES, package_versions
 from PIL import Image
 from support.pages import current_fingerprint
 from support.projects import Small, read_html, run_onions
@@ -166,13 +165,13 @@ def test_interrupted_publishing_keeps_a_complete_site(
                 Path, "replace", lambda a, b: stop() if a.name == "html.new" else rename(a, b)
             )
         with pytest.raises(KeyboardInterrupt):
-            render._publish(built, target, [])
+            render._publish(built, target, [], {})
     with monkeypatch.context() as patch:
         patch.setattr("onions.site.render.shutil.copytree", stop)  # a second interruption
         with pytest.raises(KeyboardInterrupt):
-            render._publish(built, target, [])
+            render._publish(built, target, [], {})
     assert (target / "index.html").read_text() == "old"
-    render._publish(built, target, [])
+    render._publish(built, target, [], {})
     assert (target / "index.html").read_text() == "new"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["built", "html"]
 
@@ -263,11 +262,6 @@ def test_table_of_networks_names_the_best_and_the_largest() -> None:
         "The highest validation accuracy of this build, 0.512, belongs to “good”. “large” has the "
         "most parameters, and by validation accuracy it is number 3 of 3."
     )
-
-
-def test_package_versions_leave_out_other_components() -> None:
-    parts = dict.fromkeys(["cell 1", "onions/data.py", *NON_PACKAGES], "x") | {"keras": "3.1"}
-    assert package_versions(parts) == {"keras": "3.1"}
 
 
 def test_cost_directive_shows_kernel_time_and_hardware(small: Small) -> None:

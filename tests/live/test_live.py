@@ -20,13 +20,14 @@ from onions.live.preview import Preview, RenderProcess, render_preview
 from onions.live.server import EventChannel
 from onions.live.session import LiveSession
 from onions.store.build import Build
+from PIL import Image
 from playwright.sync_api import Page, expect
 from support.browsing import axe_violations
 from support.projects import ROOT, Small, onions_command, run_onions, small_project, tree
 
 pytestmark = pytest.mark.kernel
 
-TIMEOUT = 120  # seconds, as in tests/conftest.py; none of these tests measures speed
+TIMEOUT = 12  # seconds, as in tests/conftest.py; none of these tests measures speed
 FIRST = """# First
 
 Some text.
@@ -327,7 +328,7 @@ def test_text_can_be_edited_without_the_packages_that_run_code(small: Small, tab
     blocked = root / "blocked"
     blocked.mkdir()
     block = "import sys\nfor name in ('tensorflow', 'keras', 'numpy', 'matplotlib', 'ipykernel',"
-    block += " 'rich', 'wrapt', 'filelock', 'pandas'):\n    sys.modules[name] = None\n"
+    block += " 'rich', 'wrapt', 'pandas'):\n    sys.modules[name] = None\n"
     (blocked / "sitecustomize.py").write_text(block)
     python_path = Path(f"{blocked}{os.pathsep}{ROOT / 'code'}")
     with start_live(root, code=python_path) as (live, url):
@@ -366,6 +367,64 @@ def test_page_that_never_ran_is_shown_with_placeholders(small: Small) -> None:
     assert not (root / "_build" / "html").exists()  # the preview is not published
 
 
+def test_what_another_page_or_a_file_changes_reaches_the_preview(small: Small) -> None:
+    """Each tab reloads when its page's digest changes."""
+    picture = ":::{figure} dot.png\n:name: fig-dot\n:alt: A dot.\n\nA dot.\n:::\n"
+    second = "# Second\n\nSee {numref}`fig-dot`.\n\n```{literalinclude} ../tool.py\n```\n"
+    root = small(index=f"# First\n\n{picture}", second=second)
+    (root / "tool.py").write_text("one = 1\n")
+    Image.new("RGB", (8, 8), "red").save(root / "book" / "dot.png")
+    project = Project(root)
+    run_onions(root, "plan")
+
+    def render() -> tuple[dict[str, str], dict[str, list[str]]]:
+        preview = render_preview(project, [Build.read(project.store)], {})
+        assert not preview.error and preview.files == {root / "tool.py", root / "book" / "dot.png"}
+        return preview.digests, preview.warnings
+
+    before, _ = render()
+    Image.new("RGB", (8, 8), "blue").save(root / "book" / "dot.png")
+    picture_replaced, _ = render()
+    assert picture_replaced["index.html"] != before["index.html"]
+    (root / "tool.py").write_text("one = 2\n")
+    file_changed, warnings = render()
+    assert file_changed["second.html"] != before["second.html"]
+    assert not any(warnings.values())
+    page = root / "book" / "index.md"
+    page.write_text(page.read_text().replace(":name: fig-dot\n", ""))
+    _, warnings = render()
+    assert "fig-dot" in str(warnings["second"])
+    page.write_text(page.read_text().replace(":alt:", ":name: fig-dot\n:alt:"))
+    repaired, warnings = render()
+    assert repaired == file_changed and not any(warnings.values())
+
+
+def test_the_folder_of_an_included_file_is_watched(tmp_path: Path) -> None:
+    project, folder = Project(tmp_path / "project"), tmp_path / "scripts"
+    folder.mkdir()
+    session = LiveSession(project, [], EventChannel(), lambda line: None, renderer=mock.Mock())
+    session.outdated = False
+    session._on_previewed(Preview(files={folder / "tool.py"}, digests={"a.html": ""}))
+    deadline = time.monotonic() + TIMEOUT
+    while session.events.empty() and time.monotonic() < deadline:  # until the watcher is ready
+        (folder / "tool.py").write_text(f"{time.monotonic()}")
+        time.sleep(0.05)
+    _, [changed] = session.events.get()
+    session.close()
+    assert changed == folder / "tool.py" and session._can_change_preview(changed)
+    assert not session._can_change_preview(folder / "other.py")
+
+
+def test_an_event_of_a_tab_never_changes() -> None:
+    """The main thread changes its dictionaries while other threads send events."""
+    channel = EventChannel()
+    event: dict[str, object] = {"waits": "", "problems": []}
+    channel.publish({"a.html": event, "": {}})
+    event["problems"] = ["a problem"]
+    assert next(channel.follow("a.html")) == '{"waits": "", "problems": []}'
+    assert next(channel.follow("new.html")) == "{}"
+
+
 def test_a_killed_render_process_is_replaced(small: Small) -> None:
     project = Project(small(index=FIRST))
     assert run_onions(project.root, "execute").returncode == 0
@@ -383,13 +442,13 @@ def test_a_killed_render_process_is_replaced(small: Small) -> None:
 def test_pages_read_by_a_superseded_preview_are_reported(tmp_path: Path) -> None:
     """Sphinx does not read them again, so the next preview repeats no warning."""
     lines: list[str] = []
-    session = LiveSession(Project(tmp_path), [], EventChannel(), lines.append, mock.Mock())
+    session = LiveSession(Project(tmp_path), [], EventChannel(), lines.append, renderer=mock.Mock())
     warning = "a.md:3: WARNING: unknown document: 'nowhere'"
     pages = {"a.html": "", "b.html": ""}
     session.outdated, session.rendering_since = True, time.monotonic()
-    session._on_previewed(Preview(read=["a"], warnings={"a": [warning]}, digests=pages))
+    session._on_previewed(Preview(read=["a"], warnings={"": [], "a": [warning]}, digests=pages))
     session.outdated = False
-    session._on_previewed(Preview(read=["b"], digests=pages))
+    session._on_previewed(Preview(read=["b"], warnings={"": [], "b": []}, digests=pages))
     assert re.fullmatch(r"Rendered in [\d.]+ s: a, b\.", lines[0]) and lines[1:] == [warning]
     assert session.warnings["a"] == [warning]
     session._on_previewed(Preview(digests={"b.html": ""}))  # the page was removed

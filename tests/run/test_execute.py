@@ -332,7 +332,9 @@ def test_settings_of_the_machine_do_not_reach_a_page(small: Small, tmp_path: Pat
         "# Settings\n\n"
         + cell(
             "import keras\nimport matplotlib.pyplot as plt\n\n"
-            'print("leaked" in globals(), keras.config.floatx(), plt.rcParams["lines.marker"])'
+            'print("leaked" in globals(), keras.config.floatx(), plt.rcParams["lines.marker"])\n'
+            "import os, time\n"
+            'print(time.tzname[0], os.environ.get("TF_ENABLE_ONEDNN_OPTS"), "SECRET" in os.environ)'
         )
         + cell("plt.plot([1, 2]);", "---\nmystnb: {image: {alt: A line.}}\n---\n")
     )
@@ -345,10 +347,15 @@ def test_settings_of_the_machine_do_not_reach_a_page(small: Small, tmp_path: Pat
         KERAS_HOME=str(home / "keras"),
         MATPLOTLIBRC=str(home),
         MPLBACKEND="agg",
+        TZ="Asia/Tokyo",
+        TF_ENABLE_ONEDNN_OPTS="0",
+        SECRET="1",  # noqa: S106, in fact not secret
     )
     assert done.returncode == 0, done.stderr
     notebook = entry(root, "index")
-    assert notebook is not None and notebook.cells[0].outputs[0].text == "False float32 None\n"
+    assert notebook is not None
+    printed = "".join(output.text for output in notebook.cells[0].outputs)
+    assert printed == "False float32 None\nUTC None False\n"
     assert any("image/svg+xml" in output.get("data", {}) for output in notebook.cells[1].outputs)
 
 

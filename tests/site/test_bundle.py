@@ -125,10 +125,10 @@ def make_bundle(root: Path) -> None:
         assert re.search(rf"^{path} \([\d.]+ [KM]iB\)$", done.stdout, re.M), done.stdout
     assert done.stderr.splitlines() == [
         "Rendering the site.",
+        "Zipping it. Its index.html opens in a browser without a server or a network.",
         "Writing the pages.",
         "Packing the EPUB.",
         "Printing the PDF.",
-        "Zipping the site. Its index.html opens in a browser without a server or a network.",
     ]
 
 

@@ -10,7 +10,7 @@ from onions.store.entries import Store
 from onions.store.fingerprint import fingerprint_of
 from support.disks import disk_full
 
-COMPONENTS = {"cell 1": "ab"}
+COMPONENTS = {"cells": {"cell 1": "ab"}}
 FINGERPRINT = fingerprint_of(COMPONENTS)
 FACTS: dict[str, Any] = {
     "page": "index",
@@ -90,7 +90,7 @@ def test_an_entry_of_another_version_of_the_store_is_refused(store: Store) -> No
 def test_verify_names_damaged_and_misnamed_entries(store: Store) -> None:
     store.write(FINGERPRINT, notebook(), **FACTS)
     assert list(store.verify()) == []
-    other = fingerprint_of({"cell 1": "cd"})
+    other = fingerprint_of({"cells": {"cell 1": "cd"}})
     store.write(other, notebook(), **FACTS)  # with the components of another entry
     (cut := store.path("cd" * 32)).write_text("{")
     messages = list(store.verify())
@@ -111,7 +111,7 @@ def test_older_than_returns_old_and_damaged_entries(store: Store) -> None:
 def test_latest_runs_has_the_newest_run_of_a_page(store: Store) -> None:
     for seconds, day in ((1.0, "01"), (3.0, "03"), (2.0, "02")):
         facts = {**FACTS, "seconds": seconds, "executed": f"2026-01-{day}T00:00:00+00:00"}
-        store.write(fingerprint_of({"cell 1": day}), notebook(), **facts)
+        store.write(fingerprint_of({"cells": {"cell 1": day}}), notebook(), **facts)
     store.path("ef" * 32).write_text("{")  # skipped
     assert store.latest_runs()["index"]["seconds"] == 3.0
 

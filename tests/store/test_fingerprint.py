@@ -9,13 +9,13 @@ from onions.base import imports
 from onions.book.page import PageError
 from onions.book.project import Project
 from onions.images.sources import Source
+from onions.store import recipe
 from onions.store.build import Build, StoreError
 from onions.store.fingerprint import (
     FingerprintCache,
     code_hash,
     components,
     fingerprint,
-    package_versions,
 )
 from onions.store.lockfile import LockError, locked_versions
 from support.projects import Small
@@ -100,28 +100,40 @@ def test_path_description_and_reason_of_the_data_keep_the_fingerprint(small: Sma
     assert index_fingerprint(small, build=moved) == index_fingerprint(small)
 
 
-def test_a_locked_version_counts_only_if_the_page_needs_the_package(small: Small) -> None:
+def test_a_locked_version_counts_only_if_the_page_or_its_kernel_needs_it(small: Small) -> None:
     project = Project(small(index=PAGE))
     page = project.page("index")
     before = fingerprint(page, project, BUILD)
     text = project.lock.read_text()
-    for package, counts in [("keras", True), ("tensorflow", True), ("pandas", False)]:
+    needed = ["keras", "tensorflow"]  # imported, and its backend
+    needed += ["rich", "numpy", "ml-dtypes", "protobuf"]  # which these need
+    needed += ["ipykernel", "ipython", "matplotlib-inline", "nbclient"]  # which run every page
+    not_needed = ["pandas", "seaborn", "pytest", "sphinx", "playwright"]
+    for package, counts in {
+        **dict.fromkeys(needed, True),
+        **dict.fromkeys(not_needed, False),
+    }.items():
         version = locked_versions(project.lock, BUILD.python)[package]
-        project.lock.write_text(text.replace(f"{package}=={version}", f"{package}==0.1"))
+        project.lock.write_text(text.replace(f"\n{package}=={version}", f"\n{package}==0.1"))
         assert (fingerprint(page, project, BUILD) != before) is counts, package
 
 
 def test_components_are_the_modules_and_packages_that_are_imported(small: Small) -> None:
     project = Project(small(index=PAGE))
     parts = components(project.page("index"), project, BUILD)
-    modules = {name for name in parts if name.startswith("onions/")}
     images = {f"onions/images/{m}.py" for m in ("__init__", "batches", "download", "sources")}
     base = {"onions/base/__init__.py", "onions/base/syntax.py"}
-    assert modules == images | base | {f"onions/{m}.py" for m in ("claims", "figures", "kernel")}
+    own = {f"onions/{name}.py" for name in ("__init__", "claims", "figures", "kernel")}
+    assert parts["modules"].keys() == images | base | own
     sketches = replace(BUILD, source=replace(BUILD.source, name="sketches"))
-    assert "onions/images/sketches.py" in components(project.page("index"), project, sketches)
-    assert {"cell 1", "cell 2", "keras", "tensorflow", "wrapt", "data"} <= parts.keys()
-    assert not {"pandas", "seaborn", "pillow", "onions/images/sketches.py"} & parts.keys()
+    with_sketches = components(project.page("index"), project, sketches)
+    assert "onions/images/sketches.py" in with_sketches["modules"]
+    assert parts["cells"].keys() == {"cell 1", "cell 2"} and not parts["exports"]
+    assert {"keras", "tensorflow", "wrapt"} <= parts["packages"].keys()
+    assert {"ipykernel", "ml-dtypes", "nbclient", "numpy", "rich"} <= parts["dependencies"].keys()
+    assert not {"pandas", "seaborn", "pytest"} & (parts["packages"] | parts["dependencies"]).keys()
+    facts = {"data", "profile", "seed offset", "python", "kernel recipe"}
+    assert parts["facts"].keys() == facts
 
 
 @pytest.mark.parametrize(
@@ -152,6 +164,89 @@ def test_only_the_code_of_a_used_module_changes_the_fingerprint(
     assert (index_fingerprint(small) != unchanged) is changes
 
 
+@pytest.fixture
+def own_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of our package that a test may edit."""
+    folder = tmp_path / "code" / "onions"
+    shutil.copytree(imports.PACKAGE, folder)
+    monkeypatch.setattr(imports, "PACKAGE", folder)
+    return folder
+
+
+IMPORTS_FIGURES = PAGE.replace("from onions.claims import measure", "from onions import figures")
+
+
+@pytest.mark.parametrize("statement", ["from . import x", "from .x import y", "from .x import *"])
+def test_a_relative_import_counts(small: Small, own_package: Path, statement: str) -> None:
+    (own_package / "figures.py").write_text(f"{statement}\n")
+    (own_package / "x.py").write_text("y = 1\n")
+    before = index_fingerprint(small, IMPORTS_FIGURES)
+    (own_package / "x.py").write_text("y = 2\n")
+    assert index_fingerprint(small, IMPORTS_FIGURES) != before
+
+
+def test_a_relative_import_from_a_package_above_counts(small: Small, own_package: Path) -> None:
+    (own_package / "images" / "__init__.py").write_text("from ..x import y\n")
+    (own_package / "x.py").write_text("y = 1\n")
+    before = index_fingerprint(small)
+    (own_package / "x.py").write_text("y = 2\n")
+    assert index_fingerprint(small) != before
+
+
+@pytest.mark.parametrize("package", ["__init__.py", "images/__init__.py", "base/__init__.py"])
+def test_the_init_of_each_package_counts(small: Small, own_package: Path, package: str) -> None:
+    before = index_fingerprint(small)
+    with (own_package / package).open("a") as file:
+        file.write("\nimport math\n")
+    assert index_fingerprint(small) != before
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [
+        ("means.json", True),
+        ("images/means.json", True),
+        ("images/data/means.json", True),
+        ("extension/means.json", False),
+        ("__pycache__/means.json", False),
+    ],
+)
+def test_a_data_file_beside_a_module_counts(
+    small: Small, own_package: Path, name: str, counts: bool
+) -> None:
+    (own_package / name).parent.mkdir(exist_ok=True)
+    (own_package / name).write_text("1")
+    before = index_fingerprint(small)
+    cache = FingerprintCache(project := Project(small(index=PAGE)), BUILD)
+    assert cache.get(project.page("index")) == before
+    cache.save()
+    (own_package / name).write_text("2")
+    assert (index_fingerprint(small) != before) is counts
+    assert FingerprintCache(project, BUILD).get(project.page("index")) == index_fingerprint(small)
+
+
+@pytest.mark.parametrize("name", ["VERSION", "ARGUMENTS", "VARIABLES"])
+def test_how_a_kernel_is_started_counts(
+    small: Small, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    before = index_fingerprint(small)
+    changed: dict[str, object] = {
+        "VERSION": 2,
+        "ARGUMENTS": ["--matplotlib=agg"],
+        "VARIABLES": {**recipe.VARIABLES, "TF_NUM_INTRAOP_THREADS": "2"},
+    }
+    monkeypatch.setattr(recipe, name, changed[name])
+    assert index_fingerprint(small) != before
+
+
+def test_a_lock_that_does_not_say_who_needs_what_is_refused(small: Small) -> None:
+    project = Project(small(index=PAGE))
+    lines = project.lock.read_text().splitlines(keepends=True)
+    project.lock.write_text("".join(line for line in lines if not line.startswith("    #")))
+    with pytest.raises(LockError, match=r"does not say which packages need absl-py.*make lock"):
+        fingerprint(project.page("index"), project, BUILD)
+
+
 def test_a_package_that_is_not_locked_is_named(small: Small) -> None:
     with pytest.raises(LockError, match=r"torchvision, which .* is not in requirements\.lock"):
         index_fingerprint(small, PAGE.replace("import keras", "import torchvision"))
@@ -164,9 +259,9 @@ def test_a_cell_that_is_not_python_is_named(small: Small) -> None:
 
 def test_markers_in_the_lock_are_evaluated_for_the_python_of_the_build(tmp_path: Path) -> None:
     (tmp_path / "requirements.lock").write_text(
-        "numpy==1 ; python_full_version < '3.12' \\\n    --hash=sha256:aa\n"
-        "numpy==2 ; python_full_version >= '3.12' \\\n    --hash=sha256:bb\n"
-        "keras==3 \\\n    --hash=sha256:cc\n# via x==9\n"
+        "numpy==1 ; python_full_version < '3.12' \\\n    --hash=sha256:aa\n    # via keras\n"
+        "numpy==2 ; python_full_version >= '3.12' \\\n    --hash=sha256:bb\n    # via keras\n"
+        "keras==3 \\\n    --hash=sha256:cc\n    # via -r requirements.txt\n"
     )
     assert locked_versions(Project(tmp_path).lock, "3.11.9") == {"numpy": "1", "keras": "3"}
     assert locked_versions(Project(tmp_path).lock, "3.12.0") == {"numpy": "2", "keras": "3"}
@@ -293,11 +388,9 @@ def test_an_export_changes_the_components_of_the_book_but_not_of_reference_runs(
     project = Project(small(index=PAGE, with_export=EXPORTING))
     pages = [project.page(name) for name in ("index", "with_export")]
     book_components = [components(page, project, BUILD) for page in pages]
-    assert book_components[1].keys() - book_components[0].keys() == {
-        "export 1",
-        "onions/exports.py",
-    }
-    assert package_versions(book_components[0]) == package_versions(book_components[1])
+    without, with_export = ({**parts["exports"], **parts["modules"]} for parts in book_components)
+    assert with_export.keys() - without.keys() == {"export 1", "onions/exports.py"}
+    assert book_components[0]["packages"] == book_components[1]["packages"]
     assert code_hash(book_components[0]) == code_hash(book_components[1])
     reference = replace(BUILD, seed_offset=1)
     assert components(pages[0], project, reference) == components(pages[1], project, reference)

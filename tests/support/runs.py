@@ -20,7 +20,9 @@ from traitlets.config import Config
 from support.projects import run_onions
 
 
-def store_runs(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def store_runs(
+    root: Path, *arguments: str, command: str = "execute"
+) -> subprocess.CompletedProcess[str]:
     """Do what `onions execute` does, but run the cells in this process, which takes milliseconds.
 
     The cells may print, draw, display, measure, claim and export.
@@ -29,7 +31,7 @@ def store_runs(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         mock.patch("onions.run.pages.run_cells", run_cells),
         mock.patch("onions.run.pages.run_parallel", run_in_turn),  # `run_cells` captures sys.stdout
     ):
-        done = run_onions(root, "execute", *arguments, MPLBACKEND="agg")
+        done = run_onions(root, command, *arguments, MPLBACKEND="agg")
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
@@ -71,7 +73,7 @@ def run_cells(page: Page, notebook: NotebookNode, *_: object) -> dict[str, objec
         for count, cell in enumerate(notebook.cells, 1):
             cell.execution_count = count
             cell.outputs = [*run_cell(shell, cell.source)]
-        return kernel.run_facts()
+        return kernel.run_facts() | {"modules": []}  # a kernel has imported fewer
     finally:
         InteractiveShell.clear_instance()
 

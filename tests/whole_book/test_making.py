@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import onions
-from onions.extension.results.depends_on import group_components
 from onions.store.build import Build
 from onions.store.fingerprint import components
 from support.projects import ROOT, Small, read_html
@@ -46,13 +45,7 @@ def test_page_shows_every_component_of_a_fingerprint(small: Small) -> None:
     project = build_site(small(index=PAGE))
     html = read_html(project, "index")
     words = " ".join(re.sub("<[^>]+>", " ", html).split())
-    names = components(project.page("index"), project, Build.read(project.store))
+    parts = components(project.page("index"), project, Build.read(project.store))
     assert "code 1 cell" in words and "code that exports 1 cell" in words
-    for name in names:
-        assert name in words or name.startswith(("cell ", "export ")), name
-
-
-def test_grouping_keeps_every_component() -> None:
-    parts = {"cell 1": "a", "export 1": "b", "onions/x.py": "c", "keras": "3.1", "new thing": "d"}
-    groups = " ".join(f"{name} {value}" for name, value in group_components(parts).items())
-    assert all(part in groups for part in ("1 cell", "onions/x.py", "keras 3.1", "new thing"))
+    for kind in ("facts", "modules", "packages", "dependencies"):
+        assert parts[kind] and all(name in words for name in parts[kind]), kind

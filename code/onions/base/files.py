@@ -34,7 +34,10 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 
 def delete_partial_files(folder: Path) -> None:
-    """Delete the temporary files that a killed process left behind."""
+    """Delete the temporary files that a killed process left behind.
+
+    Call it with the folder's lock: every process that writes to the folder holds it.
+    """
     for partial in folder.glob(f"*{PARTIAL_SUFFIX}"):
         partial.unlink(missing_ok=True)
 

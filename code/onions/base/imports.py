@@ -4,8 +4,9 @@ Source code is parsed, never run.
 """
 
 import ast
+import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -18,15 +19,19 @@ DISTRIBUTIONS = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-
 BACKENDS = {"keras": "tensorflow"}
 
 
-def imported_names(trees: Iterable[ast.AST], *, nested: bool = True) -> set[str]:
-    """Return the dotted names that code imports; without `nested`, only at module level."""
+def imported_names(trees: Iterable[ast.AST], *, nested: bool = True, package: str = "") -> set[str]:
+    """Return the dotted names that code imports; without `nested`, only at module level.
+
+    Relative imports begin at `package`.
+    """
     names = set()
     for tree in trees:
         for node in ast.walk(tree) if nested else ast.iter_child_nodes(tree):
             if isinstance(node, ast.Import):
                 names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and (package or not node.level):
+                module = ".".join(filter(None, [_base(package, node.level), node.module]))
+                names |= {module} | {f"{module}.{alias.name}" for alias in node.names}
     return names
 
 
@@ -47,8 +52,22 @@ def imported_by(modules: set[str], *, nested: bool = True) -> set[str]:
     Importing a module runs the ``__init__.py`` of each package above it. Without `nested`, only
     imports at module level count.
     """
-    packages = {name.rpartition(".")[0] for name in modules if name.count(".") > 1}
-    return packages.union(*(_imports_in(read_source(name), nested) for name in modules))
+    packages = {name.rpartition(".")[0] for name in modules} - {""}
+    return packages.union(
+        *(_imports_in(read_source(name), nested, _package(name)) for name in modules)
+    )
+
+
+def data_files(modules: Iterable[str]) -> Iterator[Path]:
+    """Yield the files other than code in the folders of our modules; they may read these files.
+
+    Folders inside count too, unless they are packages.
+    """
+    for folder in {source_path(name).parent for name in modules}:
+        for here, folders, names in os.walk(folder):
+            inner = (name for name in folders if not Path(here, name, "__init__.py").exists())
+            folders[:] = sorted(set(inner) - {"__pycache__"})
+            yield from (Path(here, name) for name in names if not name.endswith((".py", ".pyc")))
 
 
 def distributions(names: Iterable[str]) -> set[str]:
@@ -65,8 +84,8 @@ def distributions(names: Iterable[str]) -> set[str]:
 
 
 def is_own_module(name: str) -> bool:
-    """Return whether a dotted name is a module or a package inside `onions`."""
-    return name.startswith("onions.") and source_path(name).exists()
+    """Return whether a dotted name is `onions`, or a module or a package inside it."""
+    return name.partition(".")[0] == "onions" and source_path(name).exists()
 
 
 def read_source(name: str) -> str:
@@ -86,6 +105,17 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+def _package(module: str) -> str:
+    """Return the package that a module's relative imports begin at."""
+    is_package = source_path(module).name == "__init__.py"
+    return module if is_package else module.rpartition(".")[0]
+
+
+def _base(package: str, level: int) -> str:
+    """Return the package that an import of this level names; level 0 is an absolute import."""
+    return ".".join(package.split(".")[: 1 - level or None]) if level else ""
+
+
 @cache  # all pages of a book import the same few modules
-def _imports_in(source: str, nested: bool) -> frozenset[str]:
-    return frozenset(imported_names([ast.parse(source)], nested=nested))
+def _imports_in(source: str, nested: bool, package: str) -> frozenset[str]:
+    return frozenset(imported_names([ast.parse(source)], nested=nested, package=package))

@@ -1,4 +1,4 @@
-"""The lock that limits a folder to one build at a time."""
+"""The locks of folders: one process at a time writes to a folder."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,17 +8,19 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def build_lock(folder: Path, notify: Callable[[str], None]) -> Iterator[None]:
-    """Hold the lock of a build folder. If another process holds it, notify once and wait.
+def folder_lock(folder: Path, notify: Callable[[str], None] | None = None) -> Iterator[None]:
+    """Hold the lock of a folder, whether or not the folder exists.
 
-    The operating system releases the lock of a process that dies.
+    If another process holds it, call `notify` once with a line that says so, and wait. The
+    operating system releases the lock of a process that dies.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "lock")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_name(f"{folder.name}.lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        notify(f"Another build is running in {folder}; waiting for it to end.")
+        if notify:
+            notify(f"Another command is writing to {folder}; waiting for it to finish.")
         lock.acquire()
     try:
         yield

@@ -4,6 +4,7 @@ Each rule is a function that yields findings. Its docstring is the rule's only d
 demand, the reason and the fix. ``onions check --explain`` prints it.
 """
 
+import ast
 import re
 from collections.abc import Callable, Iterator
 from statistics import median
@@ -39,6 +40,11 @@ NUMBER = re.compile(
 LINK = re.compile(r"\{(?:term|doc|ref|numref|cite)(?::\w+)?\}`|\]\(|<https?:")
 
 
+# Functions whose results differ in every run: those of the first line only without a seed.
+NEED_A_SEED = {"default_rng", "Random", "RandomState", "SeedSequence"}
+NEVER_SEEDED = {"SystemRandom", "urandom", "uuid1", "uuid4", "token_bytes", "token_hex"}
+
+
 class Finding(NamedTuple):
     """A place (`line` from 1) where a page breaks a rule; `edit`, if not None, repairs it."""
 
@@ -65,6 +71,23 @@ def _cells_are_python(page: Page) -> Iterator[Finding]:
             parse_cell(cell)
         except SyntaxError as error:
             yield Finding(error.lineno or cell.line, error.msg)
+
+
+def _runs_repeat(page: Page) -> Iterator[Finding]:
+    """A cell draws random numbers only from seeds.
+
+    Why: a run must repeat; else every comparison of two builds reports these numbers as news.
+    Fix: give the generator a seed, as in np.random.default_rng(1). The functions of random,
+    np.random and keras.random need none, since each kernel starts from a fixed seed.
+    """
+    for cell in page.cells:
+        for node in ast.walk(_parsed(cell)):
+            name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            last = name.rpartition(".")[2]
+            seeded = isinstance(node, ast.Call) and (node.args or node.keywords)
+            if last in NEVER_SEEDED or (last in NEED_A_SEED and not seeded):
+                line = cell.line + getattr(node, "lineno", 1) - 1
+                yield Finding(line, f"{name}() draws different numbers in every run")
 
 
 def _own_code_is_hidden(page: Page) -> Iterator[Finding]:
@@ -295,6 +318,14 @@ def _words_are_kind(page: Page) -> Iterator[Finding]:
             yield Finding(line, f"“{match[0]}”")
 
 
+def _parsed(cell: CodeCell) -> ast.Module:
+    """Return a cell's syntax tree; an empty one if the cell is not Python."""
+    try:
+        return parse_cell(cell)
+    except SyntaxError:
+        return ast.Module([], [])
+
+
 def _is_build_only(cell: CodeCell) -> bool:
     return BUILD_ONLY in cell.tags
 
@@ -306,6 +337,7 @@ def _missing_tag(page: Page, cell: CodeCell, description: str, tag: str) -> Find
 
 RULES: dict[str, Callable[[Page], Iterator[Finding]]] = {
     "python": _cells_are_python,
+    "repeats": _runs_repeat,
     "own-code": _own_code_is_hidden,
     "exports": _exports_only_read,
     "short-cells": _cells_are_short,

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from onions.book.project import Project
-from onions.store.build import BUILD_FILE, Build
+from onions.store.build import BUILD_FILE, Build, StoreError
 from onions.store.entries import Store
 
 
@@ -63,25 +63,17 @@ def find_build(name: str, project: Project) -> ExecutedBuild:
 
 
 def _store_build(name: str, folder: Path) -> ExecutedBuild:
-    """Return each page's last run that matches the store's ``build.json``.
-
-    Unreadable entries are skipped.
-    """
+    """Return the pages of the last build in a store; damaged and missing ones get a note."""
     build, store = Build.read(folder), Store(folder)
-    key = _build_key(asdict(build))
-    runs = [facts for facts in store.facts() if _build_key(facts["build"]) == key]
-    last = {facts["page"]: facts for facts in sorted(runs, key=lambda facts: facts["executed"])}
-    entries = {page: _entry(store, facts["fingerprint"]) for page, facts in sorted(last.items())}
+    entries, notes = {}, {}
+    for page, fingerprint in sorted(store.pages().items()):
+        try:
+            entries[page] = _entry(store, fingerprint)
+        except (BuildError, StoreError) as error:
+            notes[page] = str(error)
     if not entries:
         raise BuildError(f"{folder}: no readable page of the last build. Run `onions execute`.")
-    return ExecutedBuild(name, build.source.name, entries, {})
-
-
-def _build_key(build: dict[str, Any]) -> list[Any]:
-    """Return the values that all runs of a build share."""
-    source = build.get("source", {})
-    choices = [build.get("profile"), build.get("seed_offset", 0)]
-    return [source.get("name"), source.get("identity"), *choices]
+    return ExecutedBuild(name, build.source.name, entries, notes)
 
 
 def _revision_build(name: str, commit: str, project: Project) -> ExecutedBuild:

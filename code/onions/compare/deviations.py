@@ -10,8 +10,8 @@ from onions.book.reference import ReferenceRuns, Spread
 from onions.claims import KEY
 from onions.store.build import Build
 from onions.store.entries import Store, measures
-from onions.store.fingerprint import code_hash, package_versions
-from onions.store.status import page_states
+from onions.store.fingerprint import code_hash
+from onions.store.status import component_changes, page_states
 
 MAX_CAUSES = 4
 CODE_CHANGED = "its code changed since the reference runs"
@@ -36,8 +36,8 @@ def deviations(project: Project, build: Build) -> Iterator[str]:
         elif not sets:
             yield f"{name}: no reference runs with {build.source.name}. Run `onions reference`."
         else:
-            deviating = list(_deviating_measures(entry, reference, build.source.name))
-            causes = _causes(entry.metadata[KEY], sets)
+            deviating = list(_deviating_measures(name, entry, reference, build.source.name))
+            causes = _causes(name, entry.metadata[KEY], sets)
             if deviating:
                 cause = (
                     "; ".join(causes[:MAX_CAUSES])
@@ -48,9 +48,10 @@ def deviations(project: Project, build: Build) -> Iterator[str]:
                 yield f"{name}: {CODE_CHANGED}. Run `onions reference`."
 
 
-def _deviating_measures(entry: NotebookNode, reference: ReferenceRuns, data: str) -> Iterator[str]:
-    """Yield each measure outside the spread of the reference runs, with that spread."""
-    page = entry.metadata[KEY]["page"]
+def _deviating_measures(
+    page: str, entry: NotebookNode, reference: ReferenceRuns, data: str
+) -> Iterator[str]:
+    """Yield each measure outside the spread of the page's reference runs, with that spread."""
     for _, measure in measures(entry):
         name, value = measure["name"], measure["value"]
         spread = reference.spread(data, page, name)
@@ -70,16 +71,16 @@ def _range(spread: Spread) -> str:
     return f"{low:.4g} to {high:.4g} in {len(spread.values)} reference runs"
 
 
-def _causes(facts: dict[str, Any], sets: list[dict[str, Any]]) -> list[str]:
+def _causes(page: str, facts: dict[str, Any], sets: list[dict[str, Any]]) -> list[str]:
     """Return how a run differs from the most similar reference runs, the likeliest cause first."""
-    return min((_differences(facts, runs) for runs in sets), key=len)
+    return min((_differences(page, facts, runs) for runs in sets), key=len)
 
 
-def _differences(facts: dict[str, Any], runs: dict[str, Any]) -> list[str]:
-    """Return the differences between the facts of a run and one set of reference runs."""
+def _differences(page: str, facts: dict[str, Any], runs: dict[str, Any]) -> list[str]:
+    """Return the differences between the facts of a page's run and one set of reference runs."""
     build, components = facts["build"], facts["components"]
     differences = []
-    if runs["pages"][facts["page"]]["code"] != code_hash(components):
+    if runs["pages"][page]["code"] != code_hash(components):
         differences.append(CODE_CHANGED)
     if build["profile"] != "full":
         differences.append(f"profile {build['profile']}, not full")
@@ -87,9 +88,15 @@ def _differences(facts: dict[str, Any], runs: dict[str, Any]) -> list[str]:
         differences.append("different images under the same name")
     if facts["device"] != runs["device"]:
         differences.append(f"device {facts['device']}, not {runs['device']}")
-    for name, version in (package_versions(components) | {"python": facts["python"]}).items():
-        if version != runs["versions"].get(name):
+    known = runs["versions"]
+    for name, version in (components["packages"] | {"python": facts["python"]}).items():
+        if version != known.get(name):
             differences.append(
-                f"{name} {version}, not {runs['versions'].get(name, 'used by the reference runs')}"
+                f"{name} {version}, not {known.get(name, 'used by the reference runs')}"
             )
+    dependencies = {n: version for n, version in components["dependencies"].items() if n in known}
+    differences += component_changes(
+        {"dependencies": {name: known[name] for name in dependencies}},
+        {"dependencies": dependencies},
+    )
     return differences

@@ -16,7 +16,7 @@ from onions.claims import KEY, Claim, Value
 from onions.compare.builds import ExecutedBuild
 from onions.compare.pictures import Picture, PictureError, data_url, describe_changes, read_picture
 from onions.store.entries import claims, measure_values
-from onions.store.fingerprint import NON_PACKAGES, package_versions
+from onions.store.fingerprint import Components
 from onions.store.status import component_changes
 
 ROUNDING = 1e-6  # relative; the order of float additions depends on the machine
@@ -282,16 +282,17 @@ def _total(entries: Iterable[NotebookNode]) -> float:
     return sum(entry.metadata.get(KEY, {}).get("seconds", 0) for entry in entries)
 
 
-def _shared_components(build: ExecutedBuild) -> dict[str, str]:
-    """Return the components of a build's pages other than code: data, versions and devices."""
+def _shared_components(build: ExecutedBuild) -> Components:
+    """Return the components of a build's pages other than code: facts, versions and devices."""
     runs = [entry.metadata[KEY] for entry in build.entries.values()]
-    devices = "; ".join(sorted({str(facts.get("device", "")) for facts in runs}))
-    shared: dict[str, str] = {}
+    shared: Components = {"facts": {}, "packages": {}, "dependencies": {}}
     for facts in runs:
-        components = facts["components"]
-        shared |= package_versions(components)
-        shared |= {name: components[name] for name in NON_PACKAGES if name in components}
-    return shared | {"device": devices}
+        for kind, parts in shared.items():
+            parts |= facts["components"].get(kind, {})
+    for name in shared["packages"]:  # of other pages
+        shared["dependencies"].pop(name, None)
+    shared["facts"]["device"] = "; ".join(sorted({str(facts.get("device", "")) for facts in runs}))
+    return shared
 
 
 def _clean(text: str) -> str:

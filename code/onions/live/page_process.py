@@ -20,7 +20,7 @@ class PageProcess:
     """A process that runs a page; it starts immediately.
 
     `cell` is the number (from 1) of the running cell, and `cells` the number of all cells; both are
-    0 while the kernel starts. `slot` is as in `onions.run.pool.resource_environment`.
+    0 while the kernel starts. `slot` is as in `onions.run.pool.run_parallel`.
     `on_change(process, ended)` is called from another thread, at each cell and when the run has
     ended. Afterwards, `seconds` is the run's duration, and `error` its error message, empty for
     success.
@@ -107,7 +107,7 @@ def _run_and_store(
     """Run a page, store it and return its seconds. Raises any error of the run."""
     try:
         from onions.run.pages import run_page, store_page
-        from onions.run.pool import KernelRegistry, default_jobs, resource_environment
+        from onions.run.pool import KernelRegistry
         from onions.store.lockfile import check_environment
         from onions.store.status import PageState
     except ImportError as error:
@@ -123,9 +123,8 @@ def _run_and_store(
     check_environment(project.lock, build.python)
     state, kernels = PageState(project.page(name), build, fingerprint), KernelRegistry()
     cells = len(state.page.cells)
-    environment = resource_environment(slot, default_jobs())
     try:
-        page_run = run_page(state, project, lambda n: on_cell(n + 1, cells), environment, kernels)
+        page_run = run_page(state, project, lambda n: on_cell(n + 1, cells), slot, kernels)
     except BaseException:
         kernels.stop()
         raise

@@ -22,9 +22,11 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from onions.base.hashes import read_hashes
+from onions.base.locks import folder_lock
 from onions.book.page import Page, PageError
 from onions.book.project import Project
-from onions.site.render import WORK_FOLDER
+from onions.site.render import DEPENDENCIES_FILE, WORK_FOLDER, site_lock
 from onions.site.sphinx_build import build_book, import_everything, incremental_folder
 from onions.store.build import Build
 from onions.store.entries import Store
@@ -45,14 +47,16 @@ class Preview:
     If rendering failed, `error` gives the reason and the last good pages are unchanged. `pending`
     maps each pending page to its next runs, as fingerprints and builds, the quick run first.
     `current` maps every other page with code to the fingerprint of its run. `digests` maps each
-    HTML file to its hash. `read` lists the pages that Sphinx read again, and `warnings` holds its
-    warnings by page, under an empty name if they belong to no page.
+    HTML file to its hash. `files` are the pictures and included files of all pages, `read` the
+    pages that Sphinx read again. `warnings` holds Sphinx's warnings for each page that it read or
+    wrote, under an empty name if they belong to no page.
     """
 
     error: str = ""
     pending: dict[str, dict[str, Build]] = field(default_factory=dict)
     current: dict[str, str] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    files: set[Path] = field(default_factory=set)
     read: list[str] = field(default_factory=list)
     warnings: dict[str, list[str]] = field(default_factory=dict)
 
@@ -75,11 +79,13 @@ def render_preview(project: Project, builds: list[Build], last_runs: dict[str, s
         name: next((f for f in reversed(runs) if store.path(f).exists()), last_runs.get(name, ""))
         for name, runs in preview.pending.items()
     }
-    messages = _render(project, shown_runs, preview)
-    if not preview.error:
-        _sort_warnings(messages, project, preview)
-        html = project.build / LIVE_FOLDER / "html"
-        _hash_pages(html, {page.name for page in pages}, preview)
+    with folder_lock(project.build / LIVE_FOLDER):
+        messages = _render(project, shown_runs, preview)
+        if not preview.error:
+            _sort_warnings(messages, project, preview)
+            work = project.build / LIVE_FOLDER
+            _hash_pages(work / "html", {page.name for page in pages}, preview)
+            preview.files = {*map(Path.resolve, read_hashes(work / "doctrees" / DEPENDENCIES_FILE))}
     return preview
 
 
@@ -106,8 +112,9 @@ def _find_pending(project: Project, builds: list[Build], preview: Preview) -> li
 def _render(project: Project, shown_runs: dict[str, str], preview: Preview) -> str:
     """Build the site and return Sphinx's warnings; set `error` if the build failed."""
     work, stderr, messages = project.build / LIVE_FOLDER, sys.stderr, io.StringIO()
-    if not work.exists() and (project.build / WORK_FOLDER).exists():
-        shutil.copytree(project.build / WORK_FOLDER, work)  # makes the first preview fast
+    if not (work / "doctrees").exists() and (project.build / WORK_FOLDER).exists():
+        with site_lock(project):  # the copy makes the first preview fast
+            shutil.copytree(project.build / WORK_FOLDER, work, dirs_exist_ok=True)
     sys.stderr = messages
     try:
         with incremental_folder(project, work):
@@ -126,6 +133,7 @@ def _sort_warnings(messages: str, project: Project, preview: Preview) -> None:
     from onions.extension.base.session import session  # the build has set it by now
 
     preview.read = sorted(session().read)
+    preview.warnings = {name: [] for name in ["", *session().read, *session().written]}
     starts = [*WARNING.finditer(messages)]
     ends = [match.start() for match in starts[1:]] + [len(messages)]
     for match, end in zip(starts, ends, strict=False):
@@ -198,6 +206,9 @@ def _serve(connection: Connection) -> None:
     import_everything()
     with suppress(EOFError, KeyboardInterrupt):
         while request := connection.recv():
+            with suppress(Exception):  # the fork reports it
+                project, builds, _ = request
+                fingerprint(project.pages()[0], project, builds[-1])  # caches for the fork
             receiver, sender = get_context("spawn").Pipe(duplex=False)
             if (fork := os.fork()) == 0:
                 _render_in_fork(sender, *request)

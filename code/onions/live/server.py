@@ -1,7 +1,7 @@
 """The server of `onions live`: the pages, and server-sent events for each open tab."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from html import escape
 from http import HTTPStatus
@@ -19,16 +19,20 @@ HEARTBEAT = 15.0  # seconds between empty events, which detect closed tabs
 
 
 class EventChannel:
-    """The current event of each page, as JSON; tabs wait until it changes."""
+    """The current event of each page, as JSON; tabs wait until it changes.
+
+    Tabs are served in other threads than the one that publishes, so events never change.
+    """
 
     def __init__(self) -> None:
         self._changed = Condition()
-        self._event_of: Callable[[str], dict[str, Any]] = lambda page: {}
+        self._events: dict[str, str] = {}
 
-    def publish(self, event_of: Callable[[str], dict[str, Any]]) -> None:
-        """Send each tab the event that `event_of` returns for its page, such as ``setup.html``."""
+    def publish(self, events: dict[str, dict[str, Any]]) -> None:
+        """Send each tab the event of its page, such as ``setup.html``; other tabs that of ""."""
+        texts = {page: json.dumps(event) for page, event in events.items()}
         with self._changed:
-            self._event_of = event_of
+            self._events = texts
             self._changed.notify_all()
 
     def follow(self, page: str) -> Iterator[str]:
@@ -36,12 +40,15 @@ class EventChannel:
         sent = ""
         while True:
             with self._changed:
-                event = json.dumps(self._event_of(page))
+                event = self._event(page)
                 if event == sent:
                     self._changed.wait(HEARTBEAT)
-                    event = json.dumps(self._event_of(page))
+                    event = self._event(page)
             yield event if event != sent else ""
             sent = event
+
+    def _event(self, page: str) -> str:
+        return self._events.get(page) or self._events.get("", "{}")
 
 
 class LiveHandler(SiteHandler):

@@ -65,11 +65,13 @@ class LiveSession:
     error: str = ""  # of the last preview, empty if it succeeded
     last_runs: dict[str, str] = field(default_factory=dict)  # fingerprints by page
     read: set[str] = field(default_factory=set)  # pages that Sphinx read since the last report
+    written: set[str] = field(default_factory=set)  # pages that it wrote since then; "" for others
     warnings: dict[str, list[str]] = field(default_factory=dict)  # by page
     failed: dict[str, str] = field(default_factory=dict)  # error messages by fingerprint
     running: dict[str, PageProcess] = field(default_factory=dict)  # by page
     edited: list[str] = field(default_factory=list)  # pages, the most recently edited first
     rendering_since: float = 0.0  # seconds of the monotonic clock; 0 if nothing is rendering
+    watched: set[Path] = field(default_factory=set)  # folders
     outdated: bool = True  # whether something changed since the last preview started
 
     def run(self, address: str) -> None:
@@ -77,12 +79,8 @@ class LiveSession:
         self.notify("Rendering the book …")
         latest = Store(self.project.store).latest_runs()
         self.last_runs = {page: facts["fingerprint"] for page, facts in latest.items()}
-        for folder, recursive in (
-            (self.project.book, True),
-            (PACKAGE, True),
-            (self.project.root, False),
-        ):
-            Thread(target=self._watch, args=(folder, recursive), daemon=True).start()
+        for folder in (self.project.book, PACKAGE, self.project.root):
+            self._watch_folder(folder)
         self._render()
         while True:
             match self._next_event():
@@ -96,7 +94,8 @@ class LiveSession:
                 case "ran", process, True:
                     self._on_run_ended(process)
             self._start_runs()
-            self.channel.publish(self._tab_event)
+            pages = self.preview.digests if self.preview else {}
+            self.channel.publish({page: self._tab_event(page) for page in ["", *pages]})
 
     def close(self) -> None:
         """Stop all processes and threads."""
@@ -111,9 +110,20 @@ class LiveSession:
                 # Without a timeout, a Ctrl-C just before the wait would go unnoticed.
                 return self.events.get(timeout=WAKE_SECONDS)
 
-    def _watch(self, folder: Path, recursive: bool) -> None:
-        for changes in watch(folder, recursive=recursive, stop_event=self.ended):
-            self.events.put(("changed", sorted({Path(path) for _, path in changes})))
+    def _watch_folder(self, folder: Path) -> None:
+        """Watch a folder, unless it is watched already; those of pages and code with all below."""
+        recursive = (self.project.book, PACKAGE)
+        if folder in self.watched or any(
+            folder.is_relative_to(top) for top in recursive if top in self.watched
+        ):
+            return
+        self.watched.add(folder)
+
+        def report_changes() -> None:
+            for changes in watch(folder, recursive=folder in recursive, stop_event=self.ended):
+                self.events.put(("changed", sorted({Path(path) for _, path in changes})))
+
+        Thread(target=report_changes, daemon=True).start()
 
     def _on_changed(self, changed: list[Path]) -> None:
         paths = [path for path in changed if self._can_change_preview(path)]
@@ -133,9 +143,11 @@ class LiveSession:
         self._render()
 
     def _can_change_preview(self, path: Path) -> bool:
-        if path.parent == self.project.root:
-            return path in (self.project.lock, self.project.config, self.project.toc)
-        return path.suffix not in ("", PARTIAL_SUFFIX)
+        if self.preview and path in self.preview.files:
+            return True
+        if any(path.is_relative_to(folder) for folder in (self.project.book, PACKAGE)):
+            return path.suffix not in ("", PARTIAL_SUFFIX)
+        return path in (self.project.lock, self.project.config, self.project.toc)
 
     def _render(self) -> None:
         """Start a preview, unless one is running or nothing changed."""
@@ -153,7 +165,8 @@ class LiveSession:
         seconds, self.rendering_since = time.monotonic() - self.rendering_since, 0.0
         if not preview.error:  # Sphinx repeats neither in the next preview
             self.read |= set(preview.read)
-            self.warnings |= {name: preview.warnings.get(name, []) for name in ["", *preview.read]}
+            self.written |= preview.warnings.keys()
+            self.warnings |= preview.warnings
         if self.outdated:  # a file changed since this preview started
             self._render()
             return
@@ -165,13 +178,17 @@ class LiveSession:
             return
         self.preview = preview
         self.last_runs |= preview.current
+        for folder in {path.parent for path in preview.files if path.parent.is_dir()}:
+            self._watch_folder(folder)
         present = {"", *(path.removesuffix(".html") for path in preview.digests)}
         self.warnings = {page: lines for page, lines in self.warnings.items() if page in present}
         read = sorted(self.read & present)
         self.notify(f"Rendered in {seconds:.1f} s: {', '.join(read) or 'nothing changed'}.")
-        for warning in (line for page in ["", *read] for line in self.warnings[page]):
-            self.notify(warning)
+        for page in sorted(self.written & present):
+            for warning in self.warnings[page]:
+                self.notify(warning)
         self.read.clear()
+        self.written.clear()
 
     def _start_runs(self) -> None:
         """Start pending runs, the most recently edited page first; cancel obsolete runs."""
@@ -237,7 +254,7 @@ class LiveSession:
         elif name in preview.pending and name not in failed:
             waits = "Waiting to run."
         problems = [self.error, failed.get(name, ""), *self.warnings.get(name, [])]
-        problems += self.warnings.get("", [])
+        problems += self.warnings.get("", []) if name else []
         pages_with_problems = {page for page, lines in self.warnings.items() if page and lines}
         return {
             "state": preview.digests.get(path, "") if preview.digests else None,

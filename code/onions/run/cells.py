@@ -4,10 +4,14 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from subprocess import Popen
 from typing import IO, Any
@@ -21,8 +25,11 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from onions.base.imports import PACKAGE
+from onions.base.locks import folder_lock
 from onions.book.page import KERNEL_NAME, Page
 from onions.run.pool import KernelRegistry
+from onions.store import recipe
 from onions.store.build import Build
 
 CELL_LIMIT = 1800  # seconds for one cell
@@ -52,8 +59,8 @@ def run_cells(
     """Run all cells in one kernel, in an empty folder; return `onions.kernel.run_facts`.
 
     The kernel's process writes to `log`. `on_cell` is called with the index (from 0) of each cell
-    before it runs. `environment` sets the variables for threads and GPUs. The kernel is registered
-    in `kernels` while it runs. Raises PageFailed, which names the cell, if a cell fails.
+    before it runs. `environment` adds variables to those that every kernel gets. The kernel is
+    registered in `kernels` while it runs. Raises PageFailed, which names the cell, if a cell fails.
     """
     # This folder also holds the kernel's sockets, whose paths may have at most 107 bytes.
     temporary = None if len(tempfile.gettempdir()) < 60 else "/tmp"  # noqa: S108
@@ -67,8 +74,7 @@ def run_cells(
             notebook,
             km=_kernel_manager(folder),
             timeout=CELL_LIMIT,
-            # Write the output of C++ code to `log` instead of the page.
-            extra_arguments=["--IPKernelApp.capture_fd_output=False"],
+            extra_arguments=recipe.ARGUMENTS,
             # Kill the kernel: all outputs have arrived, and a clean exit of TensorFlow takes 2 s.
             shutdown_kernel="immediate",
         )
@@ -130,17 +136,46 @@ def _kernel_manager(folder: str) -> AsyncKernelManager:
 
 
 def _environment(build: Build, folder: str) -> dict[str, str]:
-    """Return the kernel's environment: the build's choices, and empty Keras and IPython folders."""
-    return os.environ | {
-        "ONIONS_SOURCE": json.dumps(asdict(build.source)),
+    """Return all variables of a kernel's environment, except those for GPUs.
+
+    Settings and caches of libraries are in `folder`, which is empty.
+    """
+    return {
+        **_paths(),
+        **recipe.VARIABLES,
+        "HOME": folder,
+        "IPYTHONDIR": f"{folder}/ipython",
+        "KERAS_HOME": f"{folder}/keras",
+        "MPLCONFIGDIR": str(_matplotlib_folder()),
         "ONIONS_PROFILE": build.profile,
         "ONIONS_SEED_OFFSET": str(build.seed_offset),
-        "KERAS_BACKEND": "tensorflow",
-        "KERAS_HOME": f"{folder}/keras",
-        "IPYTHONDIR": f"{folder}/ipython",
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "PYTHONHASHSEED": "0",
+        "ONIONS_SOURCE": json.dumps(asdict(build.source)),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
+        "PYTHONPATH": str(PACKAGE.parent),
     }
+
+
+def _paths() -> dict[str, str]:
+    """Return the variables that a kernel inherits: paths, which change no output."""
+    compiled = Path.home() / ".nv" / "ComputeCache"  # NVIDIA's cache of compiled code
+    names = ("CUDA_CACHE_PATH", "LD_LIBRARY_PATH", "TMPDIR")
+    inherited = {name: os.environ[name] for name in names if name in os.environ}
+    return {"CUDA_CACHE_PATH": str(compiled), **inherited}
+
+
+@cache
+def _matplotlib_folder() -> Path:
+    """Return matplotlib's folder for caches, with the cache of fonts.
+
+    A missing cache makes matplotlib search the machine for fonts, and say so on the page.
+    """
+    folder = PACKAGE.parents[1] / "_build" / f"matplotlib-{version('matplotlib')}"
+    with folder_lock(folder):
+        if not any(folder.glob("fontlist-*.json")):
+            variables = {**_paths(), "HOME": str(folder), "MPLCONFIGDIR": str(folder)}
+            command = [sys.executable, "-c", "import matplotlib.font_manager"]
+            subprocess.run(command, env=variables, check=True, capture_output=True)
+    return folder
 
 
 def _run_hidden(client: NotebookClient, source: str) -> str:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from rich.console import Console
 
 from onions.base.files import delete_partial_files
-from onions.base.locks import build_lock
+from onions.base.locks import folder_lock
 from onions.book.project import Project, select_pages
 from onions.images.sources import load_images
 from onions.run.progress import plain_console
 from onions.store.build import resolve_build
 from onions.store.lockfile import check_environment
 from onions.store.plan import longest_first, plan_shards
-from onions.store.status import PageState, page_states, reference_states
+from onions.store.status import PageState, page_states, record_build, reference_states
 
 
 @dataclass
@@ -49,8 +49,9 @@ def execute(
     before anything runs; OSError if a file can't be written.
     """
     console = plain_console()
-    with build_lock(project.build, console.print):
-        delete_partial_files(project.store)
+    with folder_lock(project.build / "log", console.print):
+        with folder_lock(project.store):
+            delete_partial_files(project.store)
         build = resolve_build(choice, profile, console.print)
         loud = "bold yellow" if build.source.name == "sketches" else None
         console.print(f"Data: {build.source.description}, since {build.source.reason}.", style=loud)
@@ -64,7 +65,7 @@ def execute(
             if build.source.name == "cifar10":
                 load_images(build.source)  # checks every file before a page runs
         if not seeds:
-            build.write(project.store)
+            record_build(project, build, states)
         report = ExecutionReport(fresh=[state.name for state in states if state.fresh])
         for state in stale:
             console.print(f"{state.name}: {'; '.join(state.reasons)}", style="dim")

@@ -20,7 +20,8 @@ from onions.base.files import write_atomic
 from onions.book.project import Project
 from onions.run.cells import OnCell, PageFailed, run_cells
 from onions.run.claims import ClaimsFailed, check_claims
-from onions.run.pool import KernelRegistry, default_jobs, resource_environment, run_parallel
+from onions.run.outputs import check_outputs
+from onions.run.pool import KernelRegistry, default_jobs, gpu_environment, run_parallel
 from onions.run.progress import PageProgress
 from onions.store.entries import Store, claims
 from onions.store.fingerprint import components, fingerprint_of
@@ -42,7 +43,7 @@ def run_pages(
 
     def run(state: PageState, slot: int) -> PageRun:
         on_cell = progress.start(state.name, len(state.page.cells), state.last_run.get("seconds"))
-        return run_page(state, project, on_cell, resource_environment(slot, jobs), kernels)
+        return run_page(state, project, on_cell, slot, kernels)
 
     # Runs in this thread only: Python 3.11 can't parse code in two threads at once
     # (https://github.com/python/cpython/issues/106905).
@@ -79,12 +80,13 @@ def run_page(
     state: PageState,
     project: Project,
     on_cell: OnCell,
-    environment: dict[str, str],
+    slot: int,
     kernels: KernelRegistry,
 ) -> PageRun:
     """Run a page and return the result, including any error, so the other pages still run.
 
-    `on_cell`, `environment` and `kernels` are as in `onions.run.cells.run_cells`.
+    `on_cell` and `kernels` are as in `onions.run.cells.run_cells`, `slot` as in
+    `onions.run.pool.run_parallel`.
     """
     page, result, started = state.page, PageRun(nbformat.v4.new_notebook()), time.monotonic()
     try:
@@ -96,7 +98,7 @@ def run_page(
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as log:
             result.facts = run_cells(
-                page, result.notebook, state.build, log, on_cell, environment, kernels
+                page, result.notebook, state.build, log, on_cell, gpu_environment(slot), kernels
             )
     except Exception as error:
         result.error = error
@@ -127,9 +129,15 @@ def _store(page_run: PageRun, state: PageState, project: Project) -> None:
         raise PageFailed(
             f"{page.path}: the record of a claim was cleared. Remove the code that clears it."
         )
+    check_outputs(page, page_run.notebook)
     if not build.seed_offset:  # reference runs record false claims
         check_claims(page, recorded)
     parts = components(project.page(page.name), project, build)
+    if unhashed := set(page_run.facts.pop("modules")) - parts["modules"].keys():
+        raise PageFailed(
+            f"{page.path}: imports {', '.join(sorted(unhashed))} without an import statement, so a "
+            "change of that file would not make the page stale. Use an import statement."
+        )
     if fingerprint_of(parts) != state.fingerprint:
         raise PageFailed(
             f"{page.path}: its code or a module changed while it ran. Run `onions execute` again."

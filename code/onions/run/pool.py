@@ -1,4 +1,4 @@
-"""Parallel runs: the number of pages at once, and each kernel's share of cores and GPUs."""
+"""Parallel runs: the number of pages at once, and the GPU of each."""
 
 import os
 import signal
@@ -94,25 +94,12 @@ def default_jobs() -> int:
     return len(_gpus()) or cores()
 
 
-def resource_environment(slot: int, jobs: int) -> dict[str, str]:
-    """Return the environment variables that give a kernel its share of the machine.
-
-    On CPUs a kernel gets one thread, however many pages run. More threads would add floats in
-    another order, so results would depend on the machine and on which pages are stale. One thread
-    costs little, since small networks can't keep several cores busy. On GPUs a kernel gets the GPU
-    of its slot and an equal share of the cores.
-    """
-    gpus = _gpus()
-    threads = str(max(1, cores() // jobs)) if gpus else "1"
-    names = ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    environment = dict.fromkeys(names, threads) | {
-        "TF_NUM_INTEROP_THREADS": "1",
-        "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    }
+def gpu_environment(slot: int) -> dict[str, str]:
+    """Return the environment variable that gives a kernel the GPU of its slot, if there is one."""
+    name, gpus = "CUDA_VISIBLE_DEVICES", _gpus()
     if gpus:
-        environment["CUDA_VISIBLE_DEVICES"] = gpus[slot % len(gpus)]
-    return environment
+        return {name: gpus[slot % len(gpus)]}
+    return {name: os.environ[name]} if name in os.environ else {}  # "-1" hides all GPUs
 
 
 def _gpus() -> list[str]:

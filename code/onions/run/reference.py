@@ -12,7 +12,7 @@ from onions.book.reference import SET_KEYS, Band, ReferenceRuns
 from onions.claims import KEY, Value
 from onions.store.build import Build
 from onions.store.entries import Store, claims, measures, trainings
-from onions.store.fingerprint import code_hash, package_versions
+from onions.store.fingerprint import code_hash
 from onions.store.status import PageState, reference_states
 
 
@@ -43,7 +43,8 @@ def _new_set(states: list[PageState], store: Store, build: Build) -> dict[str, A
     versions = {
         name: version
         for fact in facts
-        for name, version in package_versions(fact["components"]).items()
+        for kind in ("packages", "dependencies")
+        for name, version in fact["components"][kind].items()
     }
     return {
         "data": build.source.name,

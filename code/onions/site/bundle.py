@@ -6,7 +6,7 @@ at the end.
 """
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from posixpath import dirname, join, normpath
 from urllib.parse import unquote, urlsplit
@@ -15,9 +15,17 @@ from xml.parsers.expat import ExpatError
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
 from onions.base.imports import PACKAGE
+from onions.base.locks import folder_lock
 from onions.book.project import Project
 from onions.site.browser import find_chromium, launch_chromium
-from onions.site.render import SITE_STORE, SiteError, check_fresh, render
+from onions.site.render import (
+    SITE_STORE,
+    Notify,
+    SiteError,
+    check_fresh,
+    render_locked,
+    site_lock,
+)
 from onions.site.sphinx_build import build_book
 
 NAME = "networks-are-like-onions"
@@ -28,20 +36,34 @@ ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # of every file: equal sites make equal zips
 FOOTER = '<p style="width: 100%; font: 9px sans-serif; text-align: center" class="pageNumber"></p>'
 
 
-def make_bundle(project: Project, notify: Callable[[str], None]) -> list[Path]:
+def make_bundle(project: Project, notify: Notify) -> list[Path]:
     """Make the EPUB, the PDF and the zip in ``_build/bundle``; return their paths in this order.
 
     Also renders the site. Calls `notify` with a line before each step. Raises NoBrowser if Chromium
     is missing or does not start, SiteError if a page is not well-formed or can't be built, and the
     errors of `render`.
     """
-    runs = [state.last_run["executed"][:10] for state in check_fresh(project)]
+    check_fresh(project)
     find_chromium()  # fail before the slow steps
-    notify("Rendering the site.")
-    site = render(project).parent
-    work = project.build / "offline"
-    shutil.rmtree(work, ignore_errors=True)
+    work, target = project.build / "offline", project.build / "bundle"
+    with folder_lock(work, notify):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        site_zip = work / f"{NAME}.zip"
+        with site_lock(project, notify):
+            notify("Rendering the site.")
+            site = render_locked(project).parent
+            notify("Zipping it. Its index.html opens in a browser without a server or a network.")
+            _zip_site(site, site_zip)
+        epub, pdf = _make_books(project, work, notify)
+        target.mkdir(exist_ok=True)
+        return [path.replace(target / path.name) for path in (epub, pdf, site_zip)]
+
+
+def _make_books(project: Project, work: Path, notify: Notify) -> tuple[Path, Path]:
+    """Make the EPUB and the PDF in the folder `work`; return their paths."""
     notify("Writing the pages.")
+    runs = [state.last_run["executed"][:10] for state in check_fresh(project)]
     options = {
         "html_static_path": [str(PACKAGE / "extension" / "downloads" / "static")],
         "epub_css_files": ["bundle.css"],
@@ -52,18 +74,14 @@ def make_bundle(project: Project, notify: Callable[[str], None]) -> list[Path]:
     if build_book(project, work, "epub", options) != 0:
         raise SiteError("the pages could not be built. Correct the problems above.")
     folder = work / "epub"
-    epub, pdf, site_zip = (work / f"{NAME}.{extension}" for extension in ("epub", "pdf", "zip"))
+    epub, pdf = work / f"{NAME}.epub", work / f"{NAME}.pdf"
     package = _read(folder, "content.opf")
     pages = {name: _read(folder, name) for name in _page_names(package)}
     notify("Packing the EPUB.")
     _pack_epub(folder, package, pages, epub)
     notify("Printing the PDF.")
     _print_pdf(_join_pages(pages), folder / "book.xhtml", pdf)
-    notify("Zipping the site. Its index.html opens in a browser without a server or a network.")
-    _zip_site(site, site_zip)
-    target = project.build / "bundle"
-    target.mkdir(exist_ok=True)
-    return [path.replace(target / path.name) for path in (epub, pdf, site_zip)]
+    return epub, pdf
 
 
 def _read(folder: Path, name: str) -> Document:

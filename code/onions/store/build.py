@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from onions.base.files import write_atomic
+from onions.base.locks import folder_lock
 from onions.images.download import Notify
 from onions.images.sources import Source, resolve_source
 
@@ -31,7 +32,8 @@ class Build:
 
     def write(self, store: Path) -> None:
         """Write ``build.json`` into a store's folder, atomically."""
-        write_atomic(store / BUILD_FILE, json.dumps(asdict(self), indent=1, sort_keys=True))
+        with folder_lock(store):
+            write_atomic(store / BUILD_FILE, json.dumps(asdict(self), indent=1, sort_keys=True))
 
     @classmethod
     def read(cls, store: Path) -> "Build":

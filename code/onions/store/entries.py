@@ -7,7 +7,7 @@ one folder.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,11 +17,13 @@ import nbformat
 from nbformat import NotebookNode
 
 from onions.base.files import write_atomic
+from onions.base.locks import folder_lock
 from onions.claims import KEY, Claim, Measure, Training, Value
 from onions.store.build import StoreError
-from onions.store.fingerprint import fingerprint_of
+from onions.store.fingerprint import Components, fingerprint_of
 
-FORMAT = 3
+FORMAT = 4
+PAGES_FILE = "pages.json"
 
 
 class Store:
@@ -33,6 +35,23 @@ class Store:
     def path(self, fingerprint: str) -> Path:
         """Return the file of a fingerprint's entry, whether or not it exists."""
         return self.folder / f"{fingerprint}.ipynb"
+
+    def pages(self) -> dict[str, str]:
+        """Return the fingerprint of each page with code in the last build.
+
+        Pages with the same code share an entry, so entries alone don't tell. Raises StoreError if
+        the list is missing or damaged.
+        """
+        path = self.folder / PAGES_FILE
+        try:
+            return dict(json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise StoreError(_damaged(path, error)) from error
+
+    def write_pages(self, fingerprints: dict[str, str]) -> None:
+        """Write the list that `pages` returns."""
+        with folder_lock(self.folder):
+            write_atomic(self.folder / PAGES_FILE, json.dumps(fingerprints, indent=1))
 
     def entries(self) -> list[Path]:
         """Return the files of all entries, sorted by name."""
@@ -69,6 +88,15 @@ class Store:
             else:
                 if entry and fingerprint_of(entry.metadata[KEY]["components"]) != path.stem:
                     yield _damaged(path, "its content does not match its fingerprint")
+
+    def delete_damaged(self, fingerprints: Iterable[str]) -> None:
+        """Delete the entries of these fingerprints that can't be used."""
+        with folder_lock(self.folder):
+            for fingerprint in fingerprints:
+                try:
+                    self.read(fingerprint)
+                except StoreError:
+                    self.path(fingerprint).unlink(missing_ok=True)
 
     def older_than(self, days: float) -> list[Path]:
         """Return the files of entries that are at least `days` days old or unreadable."""
@@ -107,7 +135,7 @@ class Store:
         executed: str,
         seconds: float,
         build: dict[str, Any],
-        components: dict[str, str],
+        components: Components,
         **facts: Any,
     ) -> None:
         """Write an executed notebook with its run's facts.
@@ -128,7 +156,8 @@ class Store:
         }
         notebook.metadata[KEY]["checksum"] = _checksum(notebook)
         nbformat.validate(notebook)
-        write_atomic(self.path(fingerprint), nbformat.writes(notebook) + "\n")
+        with folder_lock(self.folder):
+            write_atomic(self.path(fingerprint), nbformat.writes(notebook) + "\n")
 
 
 def _checksum(notebook: NotebookNode) -> str:

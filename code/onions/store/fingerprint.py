@@ -17,19 +17,26 @@ from typing import Any
 
 from onions.base import imports
 from onions.base.files import write_atomic
+from onions.base.hashes import hash_file
 from onions.base.syntax import normalize
 from onions.book.page import RUN_TAGS, CodeCell, Page, PageError, parse_cell
 from onions.book.project import Project
 from onions.exports import TAG
 from onions.store.build import Build
-from onions.store.lockfile import LockError, installed_versions, locked_versions
+from onions.store.lockfile import LockError, Pin, installed_versions, read_lock
+from onions.store.recipe import recipe_hash
 
 KERNEL_MODULE = "onions.kernel"
+# The packages that every kernel needs: it runs in ipykernel, and nbclient records its outputs.
+KERNEL_PACKAGES = {"ipykernel", "nbclient"}
 # Our modules that a page may import; all others belong to the build.
 PAGE_MODULES = ("claims", "diagrams", "exports", "figures", "images")
-# The components other than cells, our modules and packages.
-NON_PACKAGES = ("data", "profile", "seed offset", "python")
-CELL_PREFIXES = ("cell ", "export ")
+
+# What a page's outputs depend on: for each kind, a hash or a version for each name. "exports" are
+# cells that export, "modules" our modules and the data files beside them, "packages" those that the
+# page or its kernel imports, and "dependencies" the packages that these need.
+Components = dict[str, dict[str, str]]
+KINDS = ("facts", "cells", "exports", "modules", "packages", "dependencies")
 
 
 class FingerprintCache:
@@ -66,6 +73,8 @@ class FingerprintCache:
         """Return a hash of everything that can change a fingerprint, except the pages."""
         modules = map(imports.module_name, sorted(imports.PACKAGE.rglob("*.py")))
         code = [imports.read_source(name) for name in modules]
+        rooms = (f"onions.{name}" for name in ("base", *PAGE_MODULES))
+        code += map(hash_file, sorted(imports.data_files(rooms)))
         readers = installed_versions(("myst-nb", "markdown-it-py", "pyyaml"))
         lock = self.project.lock.read_text("utf-8") if self.project.lock.exists() else ""
         return _hash(code, lock, asdict(self.build), sys.version, readers)
@@ -79,13 +88,13 @@ def fingerprint(page: Page, project: Project, build: Build) -> str:
     return fingerprint_of(components(page, project, build))
 
 
-def fingerprint_of(parts: dict[str, str]) -> str:
+def fingerprint_of(parts: Components) -> str:
     """Return the fingerprint of a page with these components."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def components(page: Page, project: Project, build: Build) -> dict[str, str]:
-    """Return everything that the page's outputs depend on: a hash or a version for each name.
+def components(page: Page, project: Project, build: Build) -> Components:
+    """Return everything that the page's outputs depend on.
 
     Export cells change no result, so they are numbered separately, and reference runs, which have a
     seed offset, omit them. Raises PageError if a cell is not Python or imports a module that pages
@@ -93,62 +102,87 @@ def components(page: Page, project: Project, build: Build) -> dict[str, str]:
     """
     exporting = [cell for cell in page.cells if TAG in cell.tags and not build.seed_offset]
     cells = [cell for cell in page.cells if TAG not in cell.tags]
-    parts = _cell_hashes("cell", cells) | _cell_hashes("export", exporting)
     page_imports = imports.imported_names(_trees(page, cells + exporting))
-    for name in sorted(page_imports):
-        if name.startswith("onions.") and name.split(".")[1] not in PAGE_MODULES:
-            modules = ", ".join(f"onions.{module}" for module in PAGE_MODULES)
-            raise PageError(f"{page.path}: imports {name}. Pages may import {modules}.")
+    _check_own_imports(page, page_imports)
     helpers = imports.closure(page_imports)
     used_modules = helpers | imports.closure({KERNEL_MODULE, build.source.module})
-    for name in sorted(used_modules):
-        path = imports.source_path(name).relative_to(imports.PACKAGE.parent)
-        parts[path.as_posix()] = _hash(normalize(imports.read_source(name)))
     # Imports inside functions of the kernel's modules do not count: they act only on packages that
     # the page has already imported.
     used = page_imports | imports.imported_by(helpers)
     used |= imports.imported_by(used_modules, nested=False)
-    parts |= _used_versions(used, project, build)
-    return parts | {
-        "data": f"{build.source.name} {build.source.identity}",
-        "profile": build.profile,
-        "seed offset": str(build.seed_offset),
-        "python": build.python,
-    }
-
-
-def package_versions(parts: dict[str, str]) -> dict[str, str]:
-    """Return the packages among a page's components, with their versions."""
+    packages, dependencies = _versions(imports.distributions(used), project, build)
     return {
-        name: part
-        for name, part in parts.items()
-        if name not in NON_PACKAGES and not name.startswith(CELL_PREFIXES)
-        if not name.endswith(".py")
+        "cells": _hash_cells("cell", cells),
+        "exports": _hash_cells("export", exporting),
+        "modules": _hash_modules(used_modules),
+        "packages": packages,
+        "dependencies": dependencies,
+        "facts": {
+            "data": f"{build.source.name} {build.source.identity}",
+            "profile": build.profile,
+            "seed offset": str(build.seed_offset),
+            "python": build.python,
+            "kernel recipe": recipe_hash(),
+        },
     }
 
 
-def code_hash(parts: dict[str, str]) -> str:
+def code_hash(parts: Components) -> str:
     """Return a hash of a page's cells, except export cells."""
-    return fingerprint_of({name: part for name, part in parts.items() if name.startswith("cell ")})
+    return hashlib.sha256(json.dumps(parts["cells"], sort_keys=True).encode()).hexdigest()
 
 
-def _cell_hashes(kind: str, cells: list[CodeCell]) -> dict[str, str]:
+def _check_own_imports(page: Page, names: Iterable[str]) -> None:
+    """Raise PageError if a page imports one of our modules that is not for pages."""
+    for name in sorted(names):
+        if name.startswith("onions.") and name.split(".")[1] not in PAGE_MODULES:
+            modules = ", ".join(f"onions.{module}" for module in PAGE_MODULES)
+            raise PageError(f"{page.path}: imports {name}. Pages may import {modules}.")
+
+
+def _hash_cells(kind: str, cells: list[CodeCell]) -> dict[str, str]:
     return {
         f"{kind} {number}": _hash(cell.source, *sorted(RUN_TAGS.intersection(cell.tags)))
         for number, cell in enumerate(cells, 1)
     }
 
 
-def _used_versions(names: set[str], project: Project, build: Build) -> dict[str, str]:
-    """Return the locked version of each package that dotted names need."""
-    packages = imports.distributions(names)
-    versions = locked_versions(project.lock, build.python)
-    for name in sorted(packages - set(versions)):
+def _hash_modules(modules: set[str]) -> dict[str, str]:
+    """Return a hash of each module's code, and of each data file beside one, by path."""
+    paths = {
+        imports.source_path(name): _hash(normalize(imports.read_source(name))) for name in modules
+    }
+    paths |= {path: hash_file(path) for path in imports.data_files(modules)}
+    root = imports.PACKAGE.parent
+    return {path.relative_to(root).as_posix(): paths[path] for path in sorted(paths)}
+
+
+def _versions(
+    packages: set[str], project: Project, build: Build
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the locked versions of packages, and of all that these and the kernel need."""
+    pins = read_lock(project.lock, build.python)
+    for name in sorted((packages | KERNEL_PACKAGES) - pins.keys()):
         raise LockError(
             f"{name}, which a page or its kernel uses, is not in {project.lock.name}. Add it to "
             "requirements.txt and run `make lock`."
         )
-    return {name: versions[name] for name in sorted(packages)}
+    needed = _closure(packages | KERNEL_PACKAGES, pins)
+    return (
+        {name: pins[name].version for name in sorted(packages)},
+        {name: pins[name].version for name in sorted(needed - packages)},
+    )
+
+
+def _closure(packages: set[str], pins: dict[str, Pin]) -> set[str]:
+    """Return packages and all packages that they need, even indirectly."""
+    needed: set[str] = set()
+    pending = set(packages)
+    while pending:
+        name = pending.pop()
+        needed.add(name)
+        pending |= pins[name].requires - needed
+    return needed
 
 
 def _trees(page: Page, cells: Iterable[CodeCell]) -> Iterator[ast.AST]:

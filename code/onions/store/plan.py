@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from onions.base.files import write_atomic
+from onions.base.locks import folder_lock
 from onions.store.status import PageState
 
 PLAN_FILE = "plan.json"
@@ -40,7 +41,8 @@ def plan_shards(stale: list[PageState], count: int, store: Path) -> list[list[Pa
     planned = {key for shard in plan for key in shard}
     if len(plan) != count or not planned.issuperset(map(_key, stale)):
         plan = _divide(stale, count)
-        write_atomic(path, json.dumps(plan, indent=1) + "\n")
+        with folder_lock(store):
+            write_atomic(path, json.dumps(plan, indent=1) + "\n")
     by_key = {_key(state): state for state in stale}
     return [[by_key[key] for key in shard if key in by_key] for shard in plan]
 

@@ -1,6 +1,7 @@
 """The state of each page: fresh, or stale with reasons."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -10,9 +11,15 @@ from onions.base.text import format_count
 from onions.book.page import Page
 from onions.book.project import Project
 from onions.claims import KEY
+from onions.images.sources import Source
 from onions.store.build import Build, StoreError
 from onions.store.entries import Store
-from onions.store.fingerprint import NON_PACKAGES, FingerprintCache, components, package_versions
+from onions.store.fingerprint import (
+    Components,
+    FingerprintCache,
+    components,
+    fingerprint,
+)
 
 MAX_REASONS = 4
 
@@ -67,6 +74,26 @@ def reference_states(project: Project, build: Build, seeds: int) -> list[PageSta
     return [state for state in states if state.page.lesson.get("reference")]
 
 
+def record_build(project: Project, build: Build, states: list[PageState]) -> None:
+    """Write the build and its pages' fingerprints into the store, for render and comparisons."""
+    build.write(project.store)
+    Store(project.store).write_pages({state.page.name: state.fingerprint for state in states})
+
+
+def used_fingerprints(project: Project, build: Build) -> set[str]:
+    """Return the fingerprints of all pages in this build, and of all reference runs in the store.
+
+    A reference run counts if its page is still the same, whatever its data and seed.
+    """
+    used = {state.fingerprint for state in page_states(project, build)}
+    pages = {page.name: page for page in project.pages()}
+    for facts in Store(project.store).facts(exclude=used):
+        if facts["build"].get("seed_offset") and (page := pages.get(facts["page"])):
+            source = Source(**facts["build"]["source"])
+            used.add(fingerprint(page, project, Build(**{**facts["build"], "source": source})))
+    return used
+
+
 def age(last_run: dict[str, Any]) -> str:
     """Return the age of a run, as in ``2 days ago``; an empty string if `last_run` is empty."""
     if not last_run:
@@ -79,26 +106,45 @@ def age(last_run: dict[str, Any]) -> str:
     return "now"
 
 
-def component_changes(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    """Describe each component that differs between two runs: first those of NON_PACKAGES."""
-    packages = package_versions(before) | package_versions(after)
-    changes = []
-    for name in dict.fromkeys([*NON_PACKAGES, *after, *before]):
+def component_changes(before: Components, after: Components) -> list[str]:
+    """Describe each component that differs between two runs; dependencies are counted."""
+    changes: list[str] = []
+    for kind in ("facts", "cells", "exports", "modules"):
+        changes += _describe_each(before.get(kind, {}), after.get(kind, {}))
+    imported = {name for parts in (before, after) for name in parts.get("packages", {})}
+    old, new = (
+        {**parts.get("dependencies", {}), **parts.get("packages", {})} for parts in (before, after)
+    )
+    changes += _describe_each(*({n: v[n] for n in sorted(v) if n in imported} for v in (old, new)))
+    others = sorted(n for n in {*old, *new} - imported if old.get(n) != new.get(n))
+    if others:
+        first = f"{others[0]} {_arrow(old.get(others[0]), new.get(others[0]))}"
+        count = format_count(len(others) - 1, "other dependency", "other dependencies")
+        changes.append(f"{first}, and {count}" if len(others) > 1 else first)
+    return changes
+
+
+def _describe_each(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:
+    """Yield a description of each component that differs."""
+    for name in {**after, **before}:
         old, new = before.get(name), after.get(name)
         if old == new:
             continue
         if name == "data" and old and new:
-            old_name, new_name = (part.partition(" ")[0] for part in (old, new))
-            changes.append(
-                "data changed" if old_name == new_name else f"data {old_name} → {new_name}"
-            )
-        elif name in packages or name in ("python", "profile"):
-            changes.append(f"{name} {old or 'not used'} → {new or 'not used'}")
-        elif old is None or new is None:
-            changes.append(f"{name} {'is new' if old is None else 'is gone'}")
+            sources = [part.partition(" ")[0] for part in (old, new)]
+            yield f"data {_arrow(*sources)}" if sources[0] != sources[1] else "data changed"
+        elif _is_hash(old) or _is_hash(new):
+            yield f"{name} {'changed' if old and new else 'is new' if new else 'is gone'}"
         else:
-            changes.append(f"{name} changed")
-    return changes
+            yield f"{name} {_arrow(old, new)}"
+
+
+def _arrow(old: str | None, new: str | None) -> str:
+    return f"{old or 'not used'} → {new or 'not used'}"
+
+
+def _is_hash(text: str | None) -> bool:
+    return bool(re.fullmatch("[0-9a-f]{64}", text or ""))
 
 
 def _page_state(

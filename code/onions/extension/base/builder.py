@@ -27,7 +27,8 @@ def connect_epub(app: Sphinx, event: str, handler: Callable[..., Any], priority:
 def _connect(
     app: Sphinx, event: str, handler: Callable[..., Any], priority: int, *, epub: bool
 ) -> None:
-    skipped = () if event == "html-collect-pages" else None  # Sphinx iterates over the result
+    # Sphinx iterates over the results of these events.
+    skipped = () if event in ("env-get-updated", "html-collect-pages") else None
 
     @wraps(handler)
     def handle(app: Sphinx, *args: Any) -> Any:

@@ -16,6 +16,7 @@ from onions.book.page import Page
 from onions.claims import KEY, Value
 from onions.store.build import Build
 from onions.store.entries import measures
+from onions.store.fingerprint import KINDS
 
 TAG = "awaits-run"  # marks a cell that the last run did not contain
 GLUED = re.compile(r"\{glue:text\}`(\w+)[^`]*`")
@@ -80,5 +81,5 @@ def _empty_facts(page: Page, build: Build) -> dict[str, Any]:
         "device": "nothing yet",
         "python": build.python,
         "build": asdict(build),
-        "components": {},
+        "components": {kind: {} for kind in KINDS},
     }

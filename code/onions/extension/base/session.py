@@ -8,6 +8,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from docutils import nodes
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
@@ -52,8 +53,9 @@ class RenderSession:
     """The state of one build.
 
     `pending` maps the name of each pending page to the fingerprint of its last run, or to an empty
-    string if it never ran. `docname` is the name of the page being read. `read` contains the pages
-    read in this build, `shows_runs` the pages that show other pages' runs.
+    string if it never ran. `docname` is the name of the page being read. `read` and
+    `written` contain the pages read and written in this build, `shows_runs` the pages that show
+    other pages' runs.
     """
 
     project: Project
@@ -65,6 +67,7 @@ class RenderSession:
     pending: dict[str, str]
     docname: str = ""
     read: set[str] = field(default_factory=set)
+    written: set[str] = field(default_factory=set)
     shows_runs: set[str] = field(default_factory=set)
     _entries: dict[str, NotebookNode] = field(default_factory=dict)
 
@@ -158,8 +161,13 @@ def _note_docname(app: Sphinx, docname: str, source: list[str]) -> None:
     session().read.add(docname)
 
 
+def _note_written(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    session().written.add(docname)
+
+
 def setup(app: Sphinx) -> None:
     """Start a session at the beginning of each build."""
     app.add_config_value("onions_pending", {}, "", [dict])
     app.connect("builder-inited", _start)
     app.connect("source-read", _note_docname)
+    app.connect("doctree-resolved", _note_written)

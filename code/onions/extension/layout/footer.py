@@ -12,7 +12,6 @@ from onions.claims import KEY
 from onions.extension.base.builder import connect_site
 from onions.extension.base.session import session
 from onions.images.sources import Source
-from onions.store.fingerprint import package_versions
 
 # Display names of the packages whose versions can change the results of a training.
 NAMES = {"tensorflow": "TensorFlow", "keras": "Keras"}
@@ -54,7 +53,7 @@ def _last_run(page: Page) -> str:
     if not page.cells:
         return ""
     facts = session().entry(page).metadata[KEY]
-    versions = package_versions(facts["components"])
+    versions = facts["components"]["packages"]
     packages = [f"{NAMES[name]} {versions[name]}" for name in NAMES if name in versions]
     ran_on = ", ".join([facts["device"], *packages])
     data = _data_name(session().build.source)

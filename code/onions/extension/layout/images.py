@@ -14,6 +14,7 @@ from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
+from onions.base.hashes import hash_file
 from onions.extension.base.builder import connect_site
 
 
@@ -89,5 +90,8 @@ def _with_size(translator: Any, node: nodes.image) -> None:
     if picture.is_file():
         width, height = image_size(picture)
         # As attributes, they only reserve space; a size in `style` would override the style sheet.
-        tag = f'<img width="{width}" height="{height}" '
-        translator.body[-1] = translator.body[-1].replace("<img ", tag, 1)
+        html = translator.body[-1].replace("<img ", f'<img width="{width}" height="{height}" ', 1)
+        if OUTPUT_FOLDER not in picture.parts:  # those have a hash of their content as name
+            version = f'?v={hash_file(picture)[:8]}"'  # makes browsers load a changed picture
+            html = re.sub(r'(?<=src=")([^"]*)"', rf"\1{version}", html, count=1)
+        translator.body[-1] = html

@@ -1,7 +1,8 @@
 """Outdated pages: Sphinx must read them again because something that they show has changed.
 
-Sphinx itself compares only the pages' files. This module also compares the runs that a page shows,
-other pages' front matter, the bibliography, the glossary and the build's settings.
+Sphinx itself compares only the times of files. This module also compares the files' contents, the
+runs that a page shows, other pages' front matter, the bibliography, the glossary and the build's
+settings.
 """
 
 import re
@@ -12,6 +13,7 @@ from sphinx.environment import BuildEnvironment
 
 from onions.book.prose import GLOSSARY
 from onions.extension.base.session import LESSONS, RUNS, dependencies, run_key, session
+from onions.extension.reading.dependencies import pages_with_changed_files
 
 # Inputs that are not pages. No page may have one of these names.
 BUILD, COURSE, SOURCES = "build", "course", "sources"
@@ -30,7 +32,11 @@ def _outdated(
     state = _state(app)
     last_state = getattr(env, "onions_states", {})
     env.onions_states = state  # type: ignore[attr-defined]
-    different = changed | {name for name in state if state[name] != last_state.get(name)}
+    different = (
+        changed
+        | pages_with_changed_files(env)
+        | {name for name in state if state[name] != last_state.get(name)}
+    )
     different |= {page for name, page in dependencies(env) if {name, BUILD} & different}
     objects = env.get_domain("std").get_objects()
     glossaries = {docname for _, _, kind, docname, _, _ in objects if kind == "term"}

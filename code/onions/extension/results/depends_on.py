@@ -12,7 +12,7 @@ from onions.book.project import select_pages
 from onions.claims import KEY
 from onions.extension.base.nodes import table
 from onions.extension.base.session import note_run_dependency, session
-from onions.store.fingerprint import CELL_PREFIXES, package_versions
+from onions.store.fingerprint import Components
 
 SHOWN_DIGITS = 12  # of a hash
 
@@ -33,27 +33,21 @@ class DependsOn(SphinxDirective):
         return [table(["Part", "In this build"], rows)]
 
 
-def group_components(components: dict[str, str]) -> dict[str, str]:
-    """Return a text for each kind of component, with code in backticks."""
-    packages = package_versions(components)
-    modules = [f"``{name}``" for name in components if name.endswith(".py")]
-    groups = {
-        "code": _count_cells(components, CELL_PREFIXES[0]),
-        "code that exports": _count_cells(components, CELL_PREFIXES[1]),
-        "modules of ours": ", ".join(modules),
-        "packages": ", ".join(f"{name} {packages[name]}" for name in sorted(packages)),
+def group_components(components: Components) -> dict[str, str]:
+    """Return a text for each kind of component, and for each fact, with code in backticks."""
+    facts = {name: _shorten_hashes(value) for name, value in components["facts"].items()}
+    return {
+        "code": format_count(len(components["cells"]), "cell"),
+        "code that exports": format_count(len(components["exports"]), "cell"),
+        "modules of ours": ", ".join(f"``{name}``" for name in components["modules"]),
+        "packages": _list_versions(components["packages"]),
+        "packages that these need": _list_versions(components["dependencies"]),
+        **facts,
     }
-    others = {
-        name: _shorten_hashes(value)
-        for name, value in components.items()
-        if not name.startswith(CELL_PREFIXES) and not name.endswith(".py") and name not in packages
-    }
-    return groups | others
 
 
-def _count_cells(components: dict[str, str], prefix: str) -> str:
-    count = sum(name.startswith(prefix) for name in components)
-    return format_count(count, "cell")
+def _list_versions(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {versions[name]}" for name in sorted(versions))
 
 
 def _shorten_hashes(text: str) -> str:

@@ -15,7 +15,6 @@ from onions.claims import KEY, Training, Value
 from onions.extension.base.nodes import page_link, table
 from onions.extension.base.session import note_run_dependency, session
 from onions.store.entries import claims, measures, trainings
-from onions.store.fingerprint import package_versions
 
 
 class Claims(SphinxDirective):
@@ -90,7 +89,7 @@ class Versions(SphinxDirective):
         """Return the table."""
         versions: dict[str, str] = {}
         for _, entry in _executed(self):
-            versions |= package_versions(entry.metadata[KEY]["components"])
+            versions |= entry.metadata[KEY]["components"]["packages"]
         rows = [[name, versions[name]] for name in sorted(versions)]
         return [table(["Package", "Version"], rows)]
 

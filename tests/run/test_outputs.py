@@ -1,0 +1,114 @@
+"""Outputs that the site can't show, and runs that would not repeat."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+from onions.book.project import Project
+from onions.run.cells import PageFailed
+from onions.run.outputs import check_outputs
+from support.pages import BUILD_ONLY_TAGS, EXPORT_TAGS, cell, entry
+from support.projects import Small, run_onions
+
+ADDRESS = "<Line2D at 0x7f3c2a1b>"
+WIDGET = "application/vnd.jupyter.widget-view"
+PAGE = "# Title\n\n" + cell("x = 1") + cell("y = 1")
+
+
+def stream(text: str, name: str = "stdout") -> NotebookNode:
+    return new_output("stream", text=text, name=name)
+
+
+def shown(data: dict[str, str], metadata: dict[str, Any] | None = None) -> NotebookNode:
+    return new_output("display_data", data, metadata=metadata or {})
+
+
+@pytest.mark.parametrize(
+    ("output", "problem"),
+    [
+        (stream("ready\n"), ""),
+        (stream("A warning\n", "stderr"), "the cell writes to stderr:\n  A warning\n"),
+        (shown({"image/png": "iVBO", "text/plain": "<Figure>"}), ""),
+        (shown({"text/html": "<b>1</b>", "text/plain": "<Table at 0x7f3c>"}), ""),
+        (shown({"application/json": "1"}), "the output is application/json, which"),
+        (shown({"application/javascript": "1", "text/plain": "1"}), "application/javascript"),
+        (shown({f"{WIDGET}+json": "{}", "text/plain": "1"}), "widget-view"),
+        (shown({"application/x": "1"}, {"onions": {"measure": {}}}), ""),
+        (shown({"text/plain": f"[{ADDRESS}]"}), f"a memory address ({ADDRESS})"),
+        (stream("<object at 0x7f3c2a1b>\n"), "a memory address"),
+        (new_output("error", ename="E", evalue="", traceback=["at 0x7f3c"]), ""),
+    ],
+)
+def test_an_output_that_the_site_cannot_show_is_named(
+    small: Small, output: NotebookNode, problem: str
+) -> None:
+    page = Project(small(index=PAGE)).page("index")
+    notebook = new_notebook(cells=[new_code_cell(), new_code_cell(outputs=[output])])
+    if not problem:
+        check_outputs(page, notebook)
+        return
+    with pytest.raises(PageFailed, match=rf"index\.md:8: .*{re.escape(problem)}") as raised:
+        check_outputs(page, notebook)
+    assert str(raised.value).endswith(".")
+
+
+@pytest.mark.kernel
+def test_a_page_that_render_would_refuse_fails_and_is_not_stored(small: Small) -> None:
+    root = small(
+        index="# Warns\n\n" + cell("import warnings\nwarnings.warn('An old name.')"),
+        unhashed="# Unhashed\n\n" + cell("__import__('onions.cli')"),
+    )
+    done = run_onions(root, "execute")
+    assert done.returncode == 3
+    assert re.search(r"index\.md:4: the cell writes to stderr:\n.*An old name", done.stderr, re.S)
+    assert "unhashed.md: imports onions/" in done.stderr and "onions/cli.py" in done.stderr
+    assert entry(root, "index") is None and entry(root, "unhashed") is None
+
+
+# Pages of each kind: what they print, draw, compute, train and export, without a seed of their own.
+KINDS = {
+    "numbers": "import random\nimport numpy as np\n\n"
+    "print(random.random(), np.random.rand(3), hash('a'), {'a', 'b', 'c'})",
+    "figure": "import matplotlib.pyplot as plt\nimport numpy as np\n\n"
+    "plt.plot(np.random.rand(9), label='a')\nplt.legend();",
+    "network": "import keras\nimport numpy as np\nimport tensorflow as tf\n\n"
+    "model = keras.Sequential([keras.layers.Dropout(0.5), keras.layers.Dense(4)])\n"
+    "model.compile(loss='mse')\n"
+    "x = np.random.rand(64, 8)\n"
+    "history = model.fit(x, x[:, :4], epochs=2, verbose=0)\n"
+    "print(history.history, model.predict(x[:2], verbose=0), keras.random.normal((2,)))\n"
+    "print(tf.random.normal((2,)))\n"
+    "print(list(tf.data.Dataset.range(9).shuffle(9).as_numpy_iterator()))\n"
+    "model.summary()",
+}
+RECORDS = cell(
+    "import random\nfrom onions.claims import measure\nmeasure('m', random.random())",
+    BUILD_ONLY_TAGS,
+) + cell("from onions.exports import export\nexport('e', value=random.random())", EXPORT_TAGS)
+
+
+@pytest.mark.kernel
+def test_a_run_repeats_in_every_output(small: Small) -> None:
+    pages = {name: f"# {name}\n\n{cell(code)}{RECORDS}" for name, code in KINDS.items()}
+    root = small(**pages)
+    runs = []
+    for _ in range(2):
+        done = run_onions(root, "execute")
+        assert done.returncode == 0, done.stderr
+        runs.append({name: outputs(root, name) for name in pages})
+        for path in (root / "_build" / "store").glob("*.ipynb"):
+            path.unlink()
+    for name in pages:
+        assert runs[0][name] == runs[1][name], name
+
+
+def outputs(root: Path, name: str) -> tuple[str, list[NotebookNode]]:
+    """Return everything that a page printed, and its other outputs."""
+    notebook = entry(root, name)
+    assert notebook is not None
+    outputs = [output for cell in notebook.cells for output in cell.outputs]
+    printed = "".join(output.text for output in outputs if output.output_type == "stream")
+    return printed, [output for output in outputs if output.output_type != "stream"]
