@@ -8,19 +8,11 @@ from nbformat import NotebookNode
 from onions.book.project import Project
 from onions.extension.downloads.files import FOLDER, SOLUTIONS
 from onions.store.entries import Store
+from support.lessons import LESSON
 from support.pages import BUILD_ONLY_TAGS, cell, current_fingerprint
 from support.projects import Small, read_html, run_onions
 from support.runs import build_site, change_run
 
-LESSON = """---
-lesson:
-  teaching: 4
-  exercises: 2
-  questions: ["Why?"]
-  objectives: [count]
-  keypoints: [It counts.]
----
-"""
 SET_UP = "# Set up\n\nSome text.\n\n" + cell("print('ready')")
 COUNT = (
     f"{LESSON}# Count\n\nThe {{term}}`accuracy` of {{cite}}`srivastava2014`.\n\n"

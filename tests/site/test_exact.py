@@ -10,19 +10,11 @@ from hypothesis import given, settings
 from hypothesis.strategies import lists, sampled_from
 from onions.book.project import Project
 from PIL import Image
+from support.lessons import LESSON
 from support.pages import BUILD_ONLY_TAGS, cell
 from support.projects import run_onions, small_project, tree
 from support.runs import build_site, store_runs
 
-LESSON = """---
-lesson:
-  teaching: 4
-  exercises: 2
-  questions: ["Why?"]
-  objectives: [count]
-  keypoints: [It counts.]
----
-"""
 FIRST = (
     f"{LESSON}# First\n\nThe {{term}}`accuracy` of {{cite}}`srivastava2014`.\n\n"
     + cell("total = 307_299 + 1")

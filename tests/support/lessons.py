@@ -10,6 +10,15 @@ CLAIMING_PAGE = "# Title\n\nIt grows.\n\n" + cell(
 FRONT_MATTER = (
     "---\nlesson: {teaching: 1, exercises: 0, questions: [], objectives: [], keypoints: []}\n---\n"
 )
+LESSON = """---
+lesson:
+  teaching: 4
+  exercises: 2
+  questions: ["Why?"]
+  objectives: [count]
+  keypoints: [It counts.]
+---
+"""
 GLOSSARY_ENTRIES = "\n\n".join(
     f"{term}\n  A." for term in ("max pooling", "pooling layer", "ReLU", "matrix")
 )
