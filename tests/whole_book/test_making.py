@@ -47,5 +47,6 @@ def test_page_shows_every_component_of_a_fingerprint(small: Small) -> None:
     words = " ".join(re.sub("<[^>]+>", " ", html).split())
     parts = components(project.page("index"), project, Build.read(project.store))
     assert "code 1 cell" in words and "code that exports 1 cell" in words
-    for kind in ("facts", "modules", "packages", "dependencies"):
+    assert f"{len(parts['dependencies'])} packages, pinned in requirements.lock" in words
+    for kind in ("facts", "modules", "packages"):
         assert parts[kind] and all(name in words for name in parts[kind]), kind

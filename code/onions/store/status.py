@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -89,8 +90,10 @@ def used_fingerprints(project: Project, build: Build) -> set[str]:
     pages = {page.name: page for page in project.pages()}
     for facts in Store(project.store).facts(exclude=used):
         if facts["build"].get("seed_offset") and (page := pages.get(facts["page"])):
-            source = Source(**facts["build"]["source"])
-            used.add(fingerprint(page, project, Build(**{**facts["build"], "source": source})))
+            with suppress(KeyError, TypeError):  # a build of another version
+                source = Source(**facts["build"]["source"])
+                other = Build(**{**facts["build"], "source": source})
+                used.add(fingerprint(page, project, other))
     return used
 
 

@@ -36,18 +36,16 @@ class DependsOn(SphinxDirective):
 def group_components(components: Components) -> dict[str, str]:
     """Return a text for each kind of component, and for each fact, with code in backticks."""
     facts = {name: _shorten_hashes(value) for name, value in components["facts"].items()}
+    dependencies = format_count(len(components["dependencies"]), "package")
+    versions = components["packages"]
     return {
         "code": format_count(len(components["cells"]), "cell"),
         "code that exports": format_count(len(components["exports"]), "cell"),
         "modules of ours": ", ".join(f"``{name}``" for name in components["modules"]),
-        "packages": _list_versions(components["packages"]),
-        "packages that these need": _list_versions(components["dependencies"]),
+        "packages": ", ".join(f"{name} {versions[name]}" for name in sorted(versions)),
+        "what these need": f"{dependencies}, pinned in ``requirements.lock``",
         **facts,
     }
-
-
-def _list_versions(versions: dict[str, str]) -> str:
-    return ", ".join(f"{name} {versions[name]}" for name in sorted(versions))
 
 
 def _shorten_hashes(text: str) -> str:
