@@ -220,7 +220,7 @@ def test_rendering_needs_the_documentation_packages_only(book: Project, tmp_path
     install = [sys.executable, str(root / "install.py"), "requirements-site.lock"]
     subprocess.run(install, check=True, timeout=300)
     python = root / ".venv" / "bin" / "python"
-    heavy = ("tensorflow", "keras", "numpy", "matplotlib", "pandas", "wrapt", "rich", "filelock")
+    heavy = ("tensorflow", "keras", "numpy", "matplotlib", "pandas", "wrapt", "rich")
     script = f"from importlib.util import find_spec; print([m for m in {heavy} if find_spec(m)])"
     done = subprocess.run([python, "-c", script], capture_output=True, text=True)
     assert done.stdout == "[]\n"
