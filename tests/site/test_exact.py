@@ -64,7 +64,8 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project
     (root / "scripts" / "notes.md").write_text("An included note.\n")
     Image.new("RGB", (8, 8), "red").save(root / "book" / "_static" / "dot.bmp")
     (root / "book" / "_static" / "site.css").write_text("p { color: red }\n")
-    yield build_site(root), shutil.copytree(root, root.with_name("copy"))
+    project, copy = build_site(root), tmp_path_factory.mktemp("copy")
+    yield project, shutil.copytree(root, copy, dirs_exist_ok=True)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Run Sphinx through Jupyter Book, with execution off; no other module uses Jupyter Book."""
 
+import filecmp
 import gc
 import hashlib
 import importlib
@@ -34,6 +35,7 @@ def build_book(
     build with warnings fails.
     """
     _skip_unused_imports()
+    filecmp.clear_cache()  # Sphinx compares files with it, and its keys are sizes and times
     with _no_garbage_collection():
         from jupyter_book.sphinx import build_sphinx  # here, since it takes a second to import
 
