@@ -9,6 +9,15 @@ from pathlib import Path
 
 from onions.base.files import write_atomic
 
+# The list of the files that pages show, in the folder of the doctrees: the extension writes it, and
+# `onions render` and `onions live` read it.
+DEPENDENCIES_FILE = "dependencies.json"
+
+
+def hash_json(value: object) -> str:
+    """Return the SHA-256 of a JSON value in hexadecimal; the order of keys does not count."""
+    return sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
 
 def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file's content in hexadecimal; "" if the file does not exist."""

@@ -22,11 +22,11 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from onions.base.hashes import read_hashes
+from onions.base.hashes import DEPENDENCIES_FILE, read_hashes
 from onions.base.locks import folder_lock
 from onions.book.page import Page, PageError
 from onions.book.project import Project
-from onions.site.render import DEPENDENCIES_FILE, WORK_FOLDER, site_lock
+from onions.site.render import WORK_FOLDER, site_lock
 from onions.site.sphinx_build import build_book, import_everything, incremental_folder
 from onions.store.build import Build
 from onions.store.entries import Store

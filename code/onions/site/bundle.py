@@ -17,10 +17,10 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 from onions.base.imports import PACKAGE
 from onions.base.locks import folder_lock
 from onions.book.project import Project
+from onions.images.download import Notify
 from onions.site.browser import find_chromium, launch_chromium
 from onions.site.render import (
     SITE_STORE,
-    Notify,
     SiteError,
     check_fresh,
     render_locked,

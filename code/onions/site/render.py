@@ -10,17 +10,17 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from sysconfig import get_path
 
 from onions.base.files import link_or_copy, write_atomic
 from onions.base.git import read_git
-from onions.base.hashes import hash_file, read_hashes
+from onions.base.hashes import DEPENDENCIES_FILE, hash_file, read_hashes
 from onions.base.imports import PACKAGE
 from onions.base.locks import folder_lock
 from onions.book.project import Project
+from onions.images.download import Notify
 from onions.site.sphinx_build import build_book, incremental_folder
 from onions.store.build import BUILD_FILE, Build
 from onions.store.entries import PAGES_FILE, Store
@@ -28,12 +28,8 @@ from onions.store.status import PageState, page_states
 
 SITE_STORE = "store"  # the site's folder of executed notebooks
 WORK_FOLDER = "render"  # the folder in `_build` that Sphinx reuses between builds
-DEPENDENCIES_FILE = "dependencies.json"  # in its doctrees; the extension writes it
 # Environment variables that depend only on where and how a command is called.
 IRRELEVANT_VARIABLES = {"_", "PWD", "OLDPWD", "SHLVL", "MAKELEVEL", "MAKEFLAGS", "MFLAGS"}
-
-
-Notify = Callable[[str], None]
 
 
 class SiteError(Exception):
@@ -52,7 +48,7 @@ def render(project: Project, notify: Notify) -> Path:
 
 
 def site_lock(project: Project, notify: Notify | None = None) -> AbstractContextManager[None]:
-    """Return the lock that whoever writes or copies the site must hold."""
+    """Return the lock to hold while writing or copying the site."""
     return folder_lock(project.build / WORK_FOLDER, notify)
 
 

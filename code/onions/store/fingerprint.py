@@ -17,7 +17,7 @@ from typing import Any
 
 from onions.base import imports
 from onions.base.files import write_atomic
-from onions.base.hashes import hash_file
+from onions.base.hashes import hash_file, hash_json
 from onions.base.syntax import normalize
 from onions.book.page import RUN_TAGS, CodeCell, Page, PageError, parse_cell
 from onions.book.project import Project
@@ -90,7 +90,7 @@ def fingerprint(page: Page, project: Project, build: Build) -> str:
 
 def fingerprint_of(parts: Components) -> str:
     """Return the fingerprint of a page with these components."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return hash_json(parts)
 
 
 def components(page: Page, project: Project, build: Build) -> Components:
@@ -129,7 +129,7 @@ def components(page: Page, project: Project, build: Build) -> Components:
 
 def code_hash(parts: Components) -> str:
     """Return a hash of a page's cells, except export cells."""
-    return hashlib.sha256(json.dumps(parts["cells"], sort_keys=True).encode()).hexdigest()
+    return hash_json(parts["cells"])
 
 
 def _check_own_imports(page: Page, names: Iterable[str]) -> None:

@@ -4,8 +4,7 @@ A kernel gets no other environment variables except paths. Your own settings, su
 TF_ENABLE_ONEDNN_OPTS, therefore change no output.
 """
 
-import hashlib
-import json
+from onions.base.hashes import hash_json
 
 # Part of each fingerprint. Raise it if other code changes how a kernel is started or driven.
 VERSION = 1
@@ -41,5 +40,4 @@ VARIABLES = {
 
 def recipe_hash() -> str:
     """Return a hash of everything in this module that can change a page's outputs."""
-    recipe = json.dumps([VERSION, ARGUMENTS, VARIABLES], sort_keys=True)
-    return hashlib.sha256(recipe.encode()).hexdigest()
+    return hash_json([VERSION, ARGUMENTS, VARIABLES])

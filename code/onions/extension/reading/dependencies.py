@@ -12,10 +12,8 @@ from myst_nb.ext.glue.utils import PendingGlueReference
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
-from onions.base.hashes import hash_file, write_hashes
+from onions.base.hashes import DEPENDENCIES_FILE, hash_file, write_hashes
 from onions.extension.base.session import note_run_dependency
-
-FILE = "dependencies.json"  # in the folder of the doctrees; `onions render` reads it
 
 
 def setup(app: Sphinx) -> None:
@@ -49,7 +47,7 @@ def _save(app: Sphinx, error: Exception | None) -> None:
     if not error:
         noted = _all_noted(app.env).items()
         hashes = {Path(app.srcdir, path): digest for path, digest in noted}
-        write_hashes(Path(app.doctreedir, FILE), hashes)
+        write_hashes(Path(app.doctreedir, DEPENDENCIES_FILE), hashes)
 
 
 def _noted(env: BuildEnvironment) -> dict[str, dict[str, str]]:
