@@ -7,9 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready-$(LOCK)
 
-# Two workers, since GitHub's runners have at least two cores. EXECUTED=FOLDER spares executing the
-# book again: the tests use the pages that ran in that folder, in full and with sketches.
-PYTEST = $(BIN)/python -m pytest --numprocesses 2 --dist worksteal $(if $(EXECUTED),--executed=$(EXECUTED))
+# Three workers keep two cores busy, since many tests wait for a browser or a kernel. EXECUTED=FOLDER
+# spares executing the book again: the tests use the pages that ran in that folder, in full and
+# with sketches.
+PYTEST = $(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(if $(EXECUTED),--executed=$(EXECUTED))
 
 .PHONY: help install book live bundle test test-quick test-browser test-slow check look report
 .PHONY: rehearse bench browser gpu lock clean
