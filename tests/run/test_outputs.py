@@ -9,7 +9,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from onions.book.project import Project
 from onions.run.cells import PageFailed
-from onions.run.outputs import check_outputs
+from onions.run.outputs import check_outputs, merge_streams, shown_line
 from support.pages import BUILD_ONLY_TAGS, EXPORT_TAGS, cell, entry
 from support.projects import Small, run_onions
 
@@ -39,6 +39,9 @@ def shown(data: dict[str, str], metadata: dict[str, Any] | None = None) -> Noteb
         (shown({"application/x": "1"}, {"onions": {"measure": {}}}), ""),
         (shown({"text/plain": f"[{ADDRESS}]"}), f"a memory address ({ADDRESS})"),
         (stream("<object at 0x7f3c2a1b>\n"), "a memory address"),
+        (stream("\x1b[31mred\x1b[0m and\ttab\n"), ""),
+        (stream("up \x1b[A\n"), r"the control character '\x1b[A'"),
+        (stream("bell \x07\n"), r"the control character '\x07'"),
         (new_output("error", ename="E", evalue="", traceback=["at 0x7f3c"]), ""),
     ],
 )
@@ -53,6 +56,61 @@ def test_an_output_that_the_site_cannot_show_is_named(
     with pytest.raises(PageFailed, match=rf"index\.md:8: .*{re.escape(problem)}") as raised:
         check_outputs(page, notebook)
     assert str(raised.value).endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown_text"),
+    [
+        ("0 1 2 3 ", "0 1 2 3 "),
+        ("10 %\r55 %\r100 %", "100 %"),
+        ("done 100 %\rshort", "short100 %"),  # a terminal erases nothing by itself
+        ("done 100 %\r\x1b[Kshort", "short"),
+        ("done\x1b[2K\rnew", "new"),
+        ("abcd\b\bX", "abXd"),
+        ("ab\r\x1b[31mX\x1b[0m", "\x1b[31mXb\x1b[0m"),
+        ("abc\r\x1b[1K", " bc"),
+        ("\b\bx", "x"),
+        ("text\r", "text"),
+    ],
+)
+def test_a_line_is_what_a_terminal_shows(printed: str, shown_text: str) -> None:
+    assert shown_line(printed) == shown_text
+
+
+def test_printed_text_does_not_depend_on_the_pieces_in_which_it_arrives() -> None:
+    text = "\n\n0 1 2 \n  indented\n\nstep 1\rstep 2\nlast"
+    figure = shown({"image/png": "iVBO"})
+    for size in (1, 2, 7, len(text)):
+        pieces = [stream(text[i : i + size]) for i in range(0, len(text), size)]
+        notebook = new_notebook(cells=[new_code_cell(outputs=[*pieces, figure, stream("end")])])
+        merge_streams(notebook)
+        (cell_,) = notebook.cells
+        assert [o.get("text") for o in cell_.outputs] == [
+            "\n\n0 1 2 \n  indented\n\nstep 2\nlast", None, "end",
+        ]  # fmt: skip
+
+
+def test_messages_between_printed_texts_do_not_split_them() -> None:
+    outputs = [stream("a"), stream("W", "stderr"), stream("b\n"), stream("!", "stderr")]
+    notebook = new_notebook(cells=[new_code_cell(outputs=outputs)])
+    merge_streams(notebook)
+    assert [(o.name, o.text) for o in notebook.cells[0].outputs] == [
+        ("stdout", "ab\n"), ("stderr", "W!"),
+    ]  # fmt: skip
+
+
+@pytest.mark.kernel
+def test_a_page_shows_what_a_terminal_shows_whatever_the_timing(small: Small) -> None:
+    loop = 'import time\n\nfor i in range(4):\n    print(i, end=" ", flush=True)\n    time.sleep(0.4)'
+    progress = 'for i in range(3):\n    print(f"\\rstep {i}", end="", flush=True)'
+    blank = 'print()\nprint("a")\nprint()\nprint()\nprint("b")'
+    root = small(index="# Title\n\n" + cell(loop) + cell(progress) + cell(blank))
+    for command in ("execute", "render"):
+        assert run_onions(root, command).returncode == 0
+    html = (root / "_build/html/index.html").read_text("utf-8")
+    blocks = re.findall(r'class="output stream.*?<pre[^>]*>(.*?)</pre>', html, re.S)
+    texts = [re.sub("<.*?>", "", block) for block in blocks]
+    assert texts == ["0 1 2 3 \n", "step 2\n", "\na\n\n\nb\n"]
 
 
 @pytest.mark.kernel

@@ -6,8 +6,9 @@ TF_ENABLE_ONEDNN_OPTS, therefore change no output.
 
 from onions.base.hashes import hash_json
 
-# Part of each fingerprint. Raise it if other code changes how a kernel is started or driven.
-VERSION = 1
+# Part of each fingerprint. Raise it if other code changes how a kernel is started or driven, or how
+# its outputs are stored.
+VERSION = 2
 
 ARGUMENTS = [
     "--IPKernelApp.capture_fd_output=False",  # output of C++ code goes to the log, not to the page
