@@ -126,3 +126,18 @@ def test_fix_repairs_and_checks_again(small: Small) -> None:
         format_finding(Project(root).page("index"), check_page(Project(root).page("index"))[0])
         in done.stdout
     )
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_repair_keeps_line_ends_links_and_mode(small: Small, tmp_path: Path, mark: bytes) -> None:
+    index = "# T\n\nA page.\n\n" + cell("x = 1", ":tags: [build-only]\n")
+    root = small(index=index)
+    path, target = root / "book" / "index.md", tmp_path / "elsewhere.md"
+    target.write_bytes(mark + index.replace("\n", "\r\n").encode())
+    target.chmod(0o664)
+    path.unlink()
+    path.symlink_to(target)
+    assert run_onions(root, "check", "--fix").returncode == 0
+    repaired = index.replace("[build-only]", "[build-only, remove-cell]")
+    assert target.read_bytes() == mark + repaired.replace("\n", "\r\n").encode()
+    assert path.is_symlink() and target.stat().st_mode & 0o777 == 0o664

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from onions.base.files import write_atomic
 from onions.book import new
 from onions.book.check import check_page
 from onions.book.page import PageError
@@ -89,13 +88,8 @@ def test_a_refused_command_changes_no_file(
 def test_no_page_is_left_if_the_table_of_contents_can_t_be_written(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write_without_space(path: Path, text: str) -> None:
-        if path.name == "_toc.yml":
-            disk_full()
-        write_atomic(path, text)
-
     before = tree(project.root)
-    monkeypatch.setattr("onions.book.new.write_atomic", write_without_space)
+    monkeypatch.setattr("onions.book.new.rewrite", lambda *_: disk_full())
     with pytest.raises(OSError, match="No space"):
         new.add_page(project, "my_topic")
     assert tree(project.root) == before
@@ -129,3 +123,11 @@ def test_contributing_has_the_commands_that_new_prints() -> None:
     assert len(commands) == 3
     for command in commands:
         assert command.replace("{0}", "my_topic") in text, command
+
+
+def test_a_new_page_keeps_the_line_ends_of_the_table_of_contents(small: Small) -> None:
+    root = small(one="# 1", two="# 2")
+    toc = root / "_toc.yml"
+    toc.write_bytes(toc.read_bytes().replace(b"\n", b"\r\n"))
+    new.add_page(Project(root), "three")
+    assert b"  - file: two\r\n  - file: three\r\n" in toc.read_bytes()

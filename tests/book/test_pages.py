@@ -1,9 +1,12 @@
+import re
 from pathlib import Path
 
+import jupytext
 import pytest
-from onions.book.page import Page, PageError
+from onions.book.page import Page, PageError, mask_code
 from onions.book.project import Project
-from support.projects import Small
+from onions.book.rules import apply_rules
+from support.projects import ROOT, Small
 
 PAGE = """---
 lesson:
@@ -116,3 +119,82 @@ def test_unreadable_files_and_entries_are_named(small: Small) -> None:
     (root / "book" / "index.md").write_text("No title.")
     with pytest.raises(PageError, match=r"index\.md: the page has no title"):
         _ = Project(root).page("index").title
+
+
+def test_a_line_that_looks_like_an_option_of_a_cell_is_text(small: Small) -> None:
+    example = "````markdown\n```{code-cell} python\n:load: x.py\n:tags: x\n1\n```\n````\n"
+    page = Project(small(index=f"# T\n\nload: this.\n:tags: x\n\n{example}")).page("index")
+    page.check()
+    assert page.cells == []
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x0c", "\x0b", "\x1c", "\x85", "\x00"])
+def test_a_character_that_only_some_tools_take_for_a_line_end_is_named(
+    small: Small, character: str
+) -> None:
+    page = Project(small(index=f"# Title\n\nOne.\n\nTwo{character}three.\n")).page("index")
+    with pytest.raises(PageError, match=r"index\.md:5: contains the control character .+\. Delete"):
+        page.check()
+
+
+def test_a_byte_order_mark_and_windows_line_ends_change_nothing(small: Small) -> None:
+    root = small(index=PAGE)
+    before = Project(root).page("index")
+    (root / "book" / "index.md").write_bytes(b"\xef\xbb\xbf" + PAGE.replace("\n", "\r\n").encode())
+    page = Project(root).page("index")
+    assert (page.text, page.cells, page.lesson) == (before.text, before.cells, before.lesson)
+
+
+@pytest.mark.parametrize("item", ["Pooling: it shrinks.", "32", "", "2026-11-30", '" "', "[a]"])
+@pytest.mark.parametrize("field", ["questions", "objectives", "keypoints"])
+def test_an_item_that_yaml_takes_for_something_else_is_named(
+    small: Small, field: str, item: str
+) -> None:
+    lists = {name: ["One."] for name in ("questions", "objectives", "keypoints")}
+    lists[field].append(item)
+    lines = [
+        line
+        for name, items in lists.items()
+        for line in (f"  {name}:", *(f"    - {i}" for i in items))
+    ]
+    text = "\n".join(
+        ("---", "lesson:", "  teaching: 1", "  exercises: 0", *lines, "---", "# T", "")
+    )
+    number = text.split("\n").index(f"    - {item}") + 1
+    page = Project(small(index=text)).page("index")
+    with pytest.raises(PageError, match=rf"index\.md:{number}: an item of {field} is not text"):
+        page.check()
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["```\n# A comment\n```", "~~~python\n# A comment\n~~~", "```{code-cell} python\n# A\n```"],
+)
+def test_a_comment_in_code_is_not_the_title(small: Small, code: str) -> None:
+    assert Project(small(index=f"{code}\n\n# The title\n")).page("index").title == "The title"
+
+
+def test_markup_is_the_text_without_code() -> None:
+    text = (
+        "{a}`b` and ``{c}`d` `` and `e`.\n"
+        "```{note}\n{f}`g`\n~~~\n{h}`i`\n~~~\n```\n"
+        "````markdown\n```{note}\n{j}`k`\n```\n````\n"
+        "```{code-cell} python\n{l}`m`\n```\n"
+        ":::{quiz} n\n{o}`p`\n:::\n"
+        "``` {q}`r`"
+    )
+    masked = mask_code(text)
+    assert len(masked) == len(text) and masked.count("\n") == text.count("\n")
+    assert re.findall(r"\{\w\}`\w`", masked) == ["{a}`b`", "{f}`g`", "{o}`p`", "{q}`r`"]
+
+
+@pytest.mark.parametrize("name", [page.name for page in Project(ROOT).pages() if page.lesson])
+def test_a_page_saved_by_jupytext_is_the_same_page(name: str) -> None:
+    page = Project(ROOT).page(name)
+    notebook = jupytext.reads(page.text, fmt="md:myst")
+    saved = Page(name, page.path, jupytext.writes(notebook, fmt="md:myst"))
+    assert saved.text != page.text
+    assert (saved.lesson, saved.title) == (page.lesson, page.title)
+    cells = [[(c.source, sorted(c.tags)) for c in each.cells] for each in (saved, page)]
+    assert cells[0] == cells[1]
+    assert apply_rules(saved) == []

@@ -21,6 +21,8 @@ def test_a_page_that_keeps_the_rules_has_no_findings(small: Small) -> None:
     [
         (cell("x = 1\nimport numpy likes np"), 5, "python", "invalid syntax"),
         (cell("!pip install keras"), 4, "python", "invalid syntax"),
+        (cell("import asyncio\nawait asyncio.sleep(1)"), 5, "python", "'await' outside function"),
+        (cell("x = 1\nreturn x"), 5, "python", "'return' outside function"),
         (cell("x = 1\nnp.random.default_rng()"), 5, "repeats", "np.random.default_rng() draws"),
         (cell("uuid.uuid4()"), 4, "repeats", "uuid.uuid4() draws"),
         (cell("import onions.claims"), 4, "own-code", "visible cell imports onions"),
@@ -176,3 +178,44 @@ def test_a_claim_is_found_in_the_text_despite_a_linked_term(small: Small) -> Non
 )
 def test_text_that_keeps_the_rules_has_no_findings(small: Small, text: str) -> None:
     assert apply_rules(Project(small(index=f"# Title\n\n{text}\n")).page("index")) == []
+
+
+def test_code_examples_are_not_checked_as_markup(small: Small) -> None:
+    example = "``{quiz}`` ``![](a.png)``\n\n````markdown\n:::{quiz} one\n![](a.png)\n:::\n````\n"
+    assert apply_rules(Project(small(index=f"# T\n\n{example}")).page("index")) == []
+
+
+def test_files_of_editors_beside_the_pages_are_not_read(small: Small) -> None:
+    root = small(index=CLAIMING_PAGE + QUIZ.format("one"))
+    for name in (".#index.md", "._index.md", ".ipynb_checkpoints/index-checkpoint.md", "draft.md"):
+        (root / "book" / name).parent.mkdir(exist_ok=True)
+        (root / "book" / name).write_bytes(f":::{{quiz}} one\n{name} \xe9\n:::\n".encode("latin-1"))
+    (root / "book" / ".#other.md").symlink_to("someone@nowhere.1234")
+    assert apply_rules(Project(root).page("index")) == []
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_page_that_lost_its_lesson_is_found(small: Small, keeps: bool) -> None:
+    root = small(index="# Start\n", one=FRONT_MATTER + "# One\n", two="# Two\n", three="# 3\n")
+    if keeps:
+        (root / "book/two.md").write_text(FRONT_MATTER + "# Two\n")
+    toc = "format: jb-book\nroot: index\nparts:\n" + "".join(
+        f"  - caption: {caption}\n    chapters: [{files}]\n"
+        for caption, files in (("Lesson", "{file: one}, {file: two}"), ("Other", "{file: three}"))
+    )
+    (root / "_toc.yml").write_text(toc)
+    found = {
+        page.name: finding.message
+        for page in Project(root).pages()
+        for finding in apply_rules(page)
+        if finding.rule == "lesson"
+    }
+    message = "no lesson in the front matter, unlike one in the same part"
+    assert found == ({} if keeps else {"two": message})
+
+
+def test_front_matter_that_jupytext_would_delete_is_found(small: Small) -> None:
+    jupytext = "---\njupytext: {text_representation: {extension: .md, format_name: myst}}\n"
+    page = Project(small(index=FRONT_MATTER.replace("---\n", jupytext, 1) + "# T\n")).page("index")
+    messages = [f.message for f in apply_rules(page) if f.rule == "lesson"]
+    assert messages == ["Jupytext would delete the front matter's lesson"]

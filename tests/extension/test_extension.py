@@ -15,7 +15,7 @@ from onions.site import render
 from onions.store.build import Build
 from onions.store.entries import Store
 from PIL import Image
-from support.pages import current_fingerprint
+from support.pages import cell, current_fingerprint
 from support.projects import Small, read_html, run_onions
 from support.runs import build_site, change_run, store_runs
 
@@ -62,12 +62,18 @@ def test_warning_names_file_and_line(small: Small) -> None:
 
 def test_mistyped_measure_gets_a_suggestion(small: Small) -> None:
     code = "from onions.claims import measure\n\nmeasure('answer', 42)"
-    cell = f"```{{code-cell}} python\n{code}\n```\n"
-    root = small(index=f"# Title\n\nIt is {{glue:text}}`answr`.\n\n{cell}")
+    root = small(index=f"# Title\n\nIt is {{glue:text}}`answr`.\n\n{cell(code)}")
     store_runs(root)
     done = run_onions(root, "render")
     message = "index.md:3: WARNING: no cell measures answr; did you mean answer?"
     assert done.returncode == 1 and message in done.stderr
+
+
+def test_an_example_of_a_measure_is_code(small: Small) -> None:
+    code = "from onions.claims import measure\n\nmeasure('answer', 42)"
+    example = "`` {glue:text}`name` ``\n\n```markdown\n{glue:text}`name`\n```\n"
+    page = build(small(index=f"# Title\n\n{{glue:text}}`answer`, as in {example}\n{cell(code)}"))
+    assert "42, as in" in page and page.partition("<h1>")[2].count("{glue:text}`name`") == 2
 
 
 def test_formula_becomes_mathml_and_an_invalid_one_fails_the_render(small: Small) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from onions.book.project import Project
 from onions.store.build import BUILD_FILE
+from support.lessons import FRONT_MATTER
 from support.projects import ROOT, Small, run_onions, small_project
 from support.runs import change_run, store_runs
 
@@ -107,6 +108,15 @@ def site_without_build_file(root: Path) -> None:
     (root / "_build" / "html" / "store" / BUILD_FILE).unlink()
 
 
+def lesson_lost(root: Path) -> None:
+    (root / "book" / "other.md").write_text(f"{FRONT_MATTER}# Other\n")
+    (root / "book" / "start.md").write_text("# Start\n")
+    (root / "_toc.yml").write_text(
+        "format: jb-book\nroot: start\nparts:\n"
+        "  - {caption: Lesson, chapters: [{file: index}, {file: other}]}\n"
+    )
+
+
 def smoke_profile(root: Path) -> None:
     _build(root, profile="smoke")
 
@@ -123,6 +133,7 @@ def _build(root: Path, **changed: Any) -> None:
         (page_changed, "index.md: stale on the site"),
         (entry_damaged, "damaged"),
         (site_without_build_file, "no site, or its build.json is damaged"),
+        (lesson_lost, "index.md:1: no lesson in the front matter, unlike other in the same part"),
         (smoke_profile, "cut short (profile smoke)"),
     ],
 )

@@ -101,7 +101,9 @@ def test_messages_between_printed_texts_do_not_split_them() -> None:
 
 @pytest.mark.kernel
 def test_a_page_shows_what_a_terminal_shows_whatever_the_timing(small: Small) -> None:
-    loop = 'import time\n\nfor i in range(4):\n    print(i, end=" ", flush=True)\n    time.sleep(0.4)'
+    loop = (
+        'import time\n\nfor i in range(4):\n    print(i, end=" ", flush=True)\n    time.sleep(0.4)'
+    )
     progress = 'for i in range(3):\n    print(f"\\rstep {i}", end="", flush=True)'
     blank = 'print()\nprint("a")\nprint()\nprint()\nprint("b")'
     root = small(index="# Title\n\n" + cell(loop) + cell(progress) + cell(blank))

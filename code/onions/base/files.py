@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from codecs import BOM_UTF8
 from pathlib import Path
 
 PARTIAL_SUFFIX = ".part"  # marks a file that is still being written
@@ -23,6 +24,21 @@ def write_atomic(path: Path, text: str) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Replace the text of a file that a person wrote, atomically.
+
+    The file keeps its line ends, its byte-order mark and its mode; a link still leads to it. Raises
+    OSError as `write_atomic` does.
+    """
+    path = path.resolve()
+    mode, old = path.stat().st_mode, path.read_bytes()
+    if 2 * old.count(b"\r\n") > old.count(b"\n"):
+        text = text.replace("\n", "\r\n")
+    mark = "\ufeff" if old.startswith(BOM_UTF8) else ""
+    write_atomic(path, mark + text)
+    path.chmod(mode)
 
 
 def link_or_copy(source: Path, target: Path) -> None:

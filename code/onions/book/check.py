@@ -6,7 +6,7 @@ import re
 import textwrap
 from pathlib import Path
 
-from onions.base.files import write_atomic
+from onions.base.files import rewrite
 from onions.book.edits import apply_edit
 from onions.book.page import RUN_TAGS, Page, PageError
 from onions.book.rules import RULES, Finding, apply_rules
@@ -59,7 +59,7 @@ def repair_page(page: Page) -> list[str]:
         else:
             rejected.add(finding)
     if messages:
-        write_atomic(page.path, current.text)
+        rewrite(page.path, current.text)
     return messages
 
 

@@ -44,4 +44,4 @@ def replace_minutes(page: Page, minutes: int) -> Edit | None:
 
 def _offset(page: Page, line: int) -> int:
     """Return the offset of a line's first character; lines count from 1."""
-    return sum(map(len, page.text.splitlines(keepends=True)[: line - 1]))
+    return sum(len(text) + 1 for text in page.text.split("\n")[: line - 1])

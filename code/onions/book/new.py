@@ -10,7 +10,7 @@ from string import Template
 import yaml
 from sphinx_external_toc.parsing import MalformedError, parse_toc_data
 
-from onions.base.files import write_atomic
+from onions.base.files import rewrite, write_atomic
 from onions.book.page import YAML_LOADER, Page, PageError
 from onions.book.project import Project, select_pages
 
@@ -41,7 +41,7 @@ def add_page(
     page = Page(name, project.book / f"{name}.md", _page_text(name, not in_course, exercise))
     write_atomic(page.path, page.text)
     try:
-        write_atomic(project.toc, toc)
+        rewrite(project.toc, toc)
     except BaseException:
         page.path.unlink()
         raise
@@ -60,7 +60,7 @@ def add_exercise(project: Project, name: str) -> str:
     while any(re.search(rf":label: +{label}$", text, re.M) for text in texts):
         number += 1
         label = f"{base}-{number}"
-    write_atomic(page.path, f"{page.text.rstrip()}\n\n{_exercise_text(page.title, label)}")
+    rewrite(page.path, f"{page.text.rstrip()}\n\n{_exercise_text(page.title, label)}")
     return label
 
 

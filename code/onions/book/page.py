@@ -5,6 +5,7 @@ Execute, fingerprint and render share this reader, so all three see the same cel
 
 import ast
 import re
+import unicodedata
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
@@ -34,6 +35,23 @@ KERNEL_NAME = "python3"
 YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Tags that change what runs; all others change only what a reader sees.
 RUN_TAGS = frozenset({"raises-exception", "skip-execution"})
+
+# Characters that only some tools take for a line end, and others that HTML can't contain.
+FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029]")
+# A fenced block, or a code span with more than one backtick. The content of a span with one
+# backtick can't look like a role.
+CODE = re.compile(
+    r"^ *(?P<fence>`{3,}|~{3,})(?P<info>[^`\n]*)\n(?P<body>(?:.*\n)*?)(?: *(?P=fence)[`~]* *$|\Z)"
+    r"|(?<!`)(?P<ticks>``+)(?!`)(?P<span>(?:.|\n(?!\n))+?)(?<!`)(?P=ticks)(?!`)",
+    re.M,
+)
+CODE_DIRECTIVES = ("{code", "{raw-cell}", "{literalinclude}")
+FRONT_MATTER = re.compile(r"---\s*\n(.*?)^(?:---|\.\.\.)\s*$", re.M | re.S)
+# Options of code cells that MyST-NB refuses without a place, or reads files for.
+OPTION_PROBLEMS = {
+    re.compile(r":?load:"): "load is not allowed. Write the code into the page.",
+    re.compile(r":tags:(?!\s*\[)"): "tags must be a list, as in :tags: [hide-cell]",
+}
 
 
 class PageError(Exception):
@@ -71,7 +89,7 @@ class Page:
     @cached_property
     def cells(self) -> list[CodeCell]:
         """The page's code cells, in order. Raises PageError if the page can't be read."""
-        lines = self.text.splitlines()
+        lines = self.text.split("\n")
         starts = self.notebook.metadata["source_map"]
         return [
             CodeCell(
@@ -100,7 +118,19 @@ class Page:
             if type(value) is not types[name]:  # not isinstance, since True is an int
                 kind = {int: "a number", bool: "true or false", list: "a list"}[types[name]]
                 raise PageError(f"{self.path}: front matter: lesson: {name} must be {kind}")
+            for number, item in enumerate(value if type(value) is list else ()):
+                if not isinstance(item, str) or not item.strip():
+                    place = f"{self.path}:{_item_line(self.text, name, number)}"
+                    raise PageError(f"{place}: an item of {name} is not text. Put it in quotes.")
         return fields
+
+    @cached_property
+    def markup(self) -> str:
+        """The text with spaces instead of code, at the same offsets.
+
+        Whatever looks like a directive or a role in it is one.
+        """
+        return mask_code(self.text)
 
     def check(self) -> None:
         """Raise PageError if the page's cells, lesson or title can't be read."""
@@ -114,16 +144,33 @@ class Page:
     def title(self) -> str:
         """The first heading of level 1. Raises PageError if there is none."""
         for cell in self.notebook.cells:
-            for line in cell.source.splitlines():
-                if cell.cell_type == "markdown" and line.startswith("# "):
-                    return str(line[2:].strip())
+            heading = re.search(r"^# (.*)", mask_code(cell.source), re.M)
+            if cell.cell_type == "markdown" and heading:
+                return str(cell.source[slice(*heading.span(1))].strip())
         raise PageError(f"{self.path}: the page has no title. Add a line that starts with '# '.")
+
+
+def mask_code(text: str) -> str:
+    """Return Markdown with spaces instead of code, at the same offsets."""
+
+    def mask(match: re.Match[str]) -> str:
+        body = match["body"] or ""
+        if (match["info"] or "").startswith("{") and not match["info"].startswith(CODE_DIRECTIVES):
+            masked = mask_code(body)  # a directive's content is Markdown
+            start, end = match.span("body")
+            return match[0][: start - match.start()] + masked + match[0][end - match.start() :]
+        return re.sub(r"[^\n]", " ", match[0])
+
+    return CODE.sub(mask, text)
 
 
 def parse_cell(cell: CodeCell) -> ast.Module:
     """Return a cell's syntax tree. Raises SyntaxError, whose line is that in the ``.md`` file."""
     try:
-        return ast.parse(cell.source)
+        tree = ast.parse(cell.source)
+        # Parsing alone accepts await and return outside of functions.
+        compile(tree, "cell", "exec", dont_inherit=True)
+        return tree
     except SyntaxError as error:
         error.lineno = cell.line + (error.lineno or 1) - 1
         raise
@@ -142,9 +189,18 @@ def claimed_sentences(cell: CodeCell) -> Iterator[tuple[int, str]]:
                 yield cell.line + node.lineno - 1, first.value
 
 
+def _item_line(text: str, name: str, number: int) -> int:
+    """Return the line (from 1) of an item, counted from 0, of a list in ``lesson``."""
+    match = FRONT_MATTER.match(text)
+    node: Any = yaml.compose(match[1] if match else "", YAML_LOADER)
+    for key in ("lesson", name):
+        node = next(value for field, value in node.value if field.value == key)
+    return int(node.value[number].start_mark.line) + 2
+
+
 def _front_matter(text: str, path: Path) -> dict[str, Any]:
     """Return a page's front matter, a hundred times faster than parsing the whole page."""
-    match = re.match(r"---\s*\n(.*?)^(?:---|\.\.\.)\s*$", text, re.M | re.S)
+    match = FRONT_MATTER.match(text)
     try:
         fields = yaml.load(match[1], YAML_LOADER) if match else {}  # noqa: S506, safe loaders
     except yaml.YAMLError as error:
@@ -159,24 +215,38 @@ def _read(text: str, path: Path) -> NotebookNode:
 
     if not text.strip():
         raise PageError(f"{path}: the page is empty")
-    for number, line in enumerate(text.splitlines(), 1):
-        if re.match(r":tags:(?!\s*\[)", line):
-            raise PageError(f"{path}:{number}: tags must be a list, as in :tags: [hide-cell]")
-        if re.match(r":?load:", line):
-            raise PageError(f"{path}:{number}: load is not allowed. Write the code into the page.")
+    lines = text.split("\n")
+    if forbidden := FORBIDDEN.search(text):
+        name = unicodedata.name(forbidden[0], f"U+{ord(forbidden[0]):04X}")
+        place = f"{path}:{text.count(chr(10), 0, forbidden.start()) + 1}"
+        raise PageError(f"{place}: contains the control character {name}. Delete it.")
     try:
-        notebook = read_myst_markdown_notebook(text, add_source_map=True, path=path)
+        # Without a path, since a cell's source must be on the page: a file may not be loaded.
+        notebook = read_myst_markdown_notebook(text, add_source_map=True)
     except Exception as error:  # a wrong type in the front matter or an option can raise any error
-        raise PageError(f"{path}: can't be read: {error}") from error
+        raise PageError(
+            _option_problem(lines, path) or f"{path}: can't be read: {error}"
+        ) from error
     kernel = notebook.metadata.get("kernelspec", {}).get("name", KERNEL_NAME)
     if kernel != KERNEL_NAME:
         raise PageError(f"{path}: front matter: the kernel must be {KERNEL_NAME}, not {kernel}")
-    source_map, lines = notebook.metadata["source_map"], text.splitlines()
+    source_map = notebook.metadata["source_map"]
     for index, cell in enumerate(notebook.cells):
         _check_options(cell, f"{path}:{source_map[index]}")
         if cell.cell_type == "markdown":
             source_map[index] = _text_start(lines, source_map[index])
     return nbformat.from_dict(notebook)
+
+
+def _option_problem(lines: list[str], path: Path) -> str:
+    """Return the probable reason why a page's code cells can't be read; "" if there is none."""
+    problems = (
+        f"{path}:{number}: {problem}"
+        for number, line in enumerate(lines, 1)
+        for option, problem in OPTION_PROBLEMS.items()
+        if option.match(line)
+    )
+    return next(problems, "")
 
 
 def _check_options(cell: NotebookNode, place: str) -> None:

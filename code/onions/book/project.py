@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 import yaml
+from sphinx_external_toc.api import SiteMap
 from sphinx_external_toc.parsing import MalformedError, parse_toc_data
 
 from onions.book.page import YAML_LOADER, Page, PageError
@@ -53,20 +54,31 @@ class Project:
 
         Raises PageError if the table of contents is invalid or a page can't be read.
         """
+        return [self.page(name.removesuffix(".md")) for name in self._site_map()]
+
+    def part(self, name: str) -> list[Page]:
+        """Return the pages of a page's part of ``_toc.yml``; none if it is outside of all parts."""
+        for part in self._site_map().root.subtrees:
+            names = [str(item).removesuffix(".md") for item in part.items]
+            if part.caption and name in names:
+                return [self.page(name) for name in names]
+        return []
+
+    def _site_map(self) -> SiteMap:
         try:
             text = self.toc.read_text("utf-8")
-            names = list(parse_toc_data(yaml.load(text, YAML_LOADER)))  # noqa: S506, safe loaders
+            site_map = parse_toc_data(yaml.load(text, YAML_LOADER))  # noqa: S506, safe loaders
         except (OSError, MalformedError, yaml.YAMLError) as error:
             raise PageError(f"{self.toc}: not a table of contents ({error})") from error
         if re.search(r"^\s*(- )?glob:", text, re.M):
             raise PageError(f"{self.toc}: glob: is not supported. Use file: for each page.")
-        return [self.page(name.removesuffix(".md")) for name in names]
+        return site_map
 
     def page(self, name: str) -> Page:
         """Return the page in ``book/NAME.md``. Raises PageError if it can't be read."""
         path = self.book / f"{name}.md"
         try:
-            return Page(name, path, path.read_text("utf-8"))
+            return Page(name, path, path.read_text("utf-8-sig"))
         except OSError as error:
             raise PageError(f"{path}: can't be read ({error.strerror}). Check _toc.yml.") from error
         except UnicodeDecodeError as error:

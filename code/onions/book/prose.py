@@ -12,7 +12,7 @@ BUILD_ONLY = "build-only"
 TERM = re.compile(r"\{term\}`([^`<]+?)(?:\s*<([^>]+)>)?`")
 # Markup that is not running text: roles, inline code, link targets, formulas, comments.
 ROLE = re.compile(r"(\{[\w:-]+\})?`[^`]*`|\]\([^)]*\)|\$[^$]*\$|<!--.*?-->", re.S)
-FENCED = re.compile(r"^(```+).*?^\1$", re.M | re.S)
+FENCED = re.compile(r"^(```+|~~~+).*?^\1$", re.M | re.S)
 GATE = re.compile(r"\{(exercise|solution)-(start|end)\}")
 QUIZ = re.compile(r"^:::+\{quiz\} *(\S+)", re.M)
 # Blocks outside the running text: instructors' notes, quizzes and explorers.
@@ -106,12 +106,12 @@ def term_occurrences(page: Page, term: str, terms: list[str]) -> Iterator[TermOc
 def _optional_lines(page: Page) -> set[int]:
     """Return the line numbers of solutions, quizzes, explorers and instructors' notes."""
     lines, inside = set(), False
-    for number, line in enumerate(page.text.splitlines(), 1):
+    for number, line in enumerate(page.markup.split("\n"), 1):
         if gate := GATE.search(line):
             inside = gate[0] == "{solution-start}"
         if inside:
             lines.add(number)
-    for block in ASIDE.finditer(page.text):
+    for block in ASIDE.finditer(page.markup):
         first, last = map(page.line_at, block.span())
         lines.update(range(first, last + 1))
     return lines

@@ -186,6 +186,23 @@ def _claims_hold_from_other_seeds(page: Page) -> Iterator[Finding]:
                     yield Finding(line, f"“{sentence}” {message}")
 
 
+def _lesson_pages_have_front_matter(page: Page) -> Iterator[Finding]:
+    """Each page of a part with lesson pages has `lesson` in its front matter, and editors keep it.
+
+    Why: without it, the page is missing from the course and from the schedule. Jupytext and
+    JupyterLab delete it when they save a page, unless the front matter says otherwise.
+    Fix: copy the front matter from another page, or restore the page's own from git. It needs
+    `notebook_metadata_filter: lesson` under `jupytext`.
+    """
+    jupytext = page.notebook.metadata.get("jupytext")
+    if not page.lesson:
+        part = Project(page.book.parent).part(page.name)
+        if lessons := [other.name for other in part if other.lesson]:
+            yield Finding(1, f"no lesson in the front matter, unlike {lessons[0]} in the same part")
+    elif jupytext and "lesson" not in str(jupytext.get("notebook_metadata_filter")):
+        yield Finding(1, "Jupytext would delete the front matter's lesson")
+
+
 def _minutes_are_right(page: Page) -> Iterator[Finding]:
     """In the front matter, `teaching` is the page's reading time in whole minutes.
 
@@ -226,8 +243,8 @@ def _exercises_have_solutions(page: Page) -> Iterator[Finding]:
     Why: readers who are stuck can continue, and the build runs the solution's code to test it.
     Fix: below the exercise, add solution-start with the exercise's label, and solution-end.
     """
-    solved = set(re.findall(r"\{solution(?:-start)?\}\s*(\S+)", page.text))
-    for match in re.finditer(r"\{exercise(?:-start)?\}.*\n(?::.*\n)*?:label:\s*(\S+)", page.text):
+    solved = set(re.findall(r"\{solution(?:-start)?\}\s*(\S+)", page.markup))
+    for match in re.finditer(r"\{exercise(?:-start)?\}.*\n(?::.*\n)*?:label:\s*(\S+)", page.markup):
         if match[1] not in solved:
             yield Finding(page.line_at(match.start()), f"the exercise {match[1]} has no solution")
 
@@ -239,7 +256,7 @@ def _lessons_have_quizzes(page: Page) -> Iterator[Finding]:
     Fix: before a result, let readers predict it; after a result, ask what follows from it. See
     “Quizzes” in CONTRIBUTING.md.
     """
-    count = len(QUIZ.findall(page.text))
+    count = len(QUIZ.findall(page.markup))
     if page.lesson and count < FEWEST_QUIZZES:
         yield Finding(1, f"the page has {count} of at least {FEWEST_QUIZZES} quizzes")
 
@@ -250,13 +267,12 @@ def _quiz_names_are_unique(page: Page) -> Iterator[Finding]:
     Why: a reader's browser stores answers under the quiz's name.
     Fix: rename the quiz; begin its name with the page's name.
     """
-    texts = {path: path.read_text("utf-8") for path in page.book.rglob("*.md")}
-    texts[page.path] = page.text
-    for match in QUIZ.finditer(page.text):
+    pages = {other.path: other for other in Project(page.book.parent).pages()} | {page.path: page}
+    for match in QUIZ.finditer(page.markup):
         duplicates = [
             path.relative_to(page.book)
-            for path, text in texts.items()
-            for quiz in QUIZ.finditer(text)
+            for path, other in pages.items()
+            for quiz in QUIZ.finditer(other.markup)
             if quiz[1] == match[1] and (path, quiz.start()) != (page.path, match.start())
         ]
         if duplicates:
@@ -271,7 +287,7 @@ def _quizzes_have_no_links(page: Page) -> Iterator[Finding]:
     have run.
     Fix: write the plain word; link it in the text before the quiz.
     """
-    for block in ASIDE.finditer(page.text):
+    for block in ASIDE.finditer(page.markup):
         if QUIZ.match(block[0]):
             for match in LINK.finditer(block[0]):
                 yield Finding(page.line_at(block.start() + match.start()), "a link in a quiz")
@@ -290,7 +306,7 @@ def _figures_have_alt_text(page: Page) -> Iterator[Finding]:
         if draws and len(options.get("image", {}).get("alt", "")) < SHORTEST_ALT_TEXT:
             message = f"a figure without alt text of at least {SHORTEST_ALT_TEXT} characters"
             yield Finding(cell.line, message)
-    for match in re.finditer(r"!\[\s*\]\(", page.text):
+    for match in re.finditer(r"!\[\s*\]\(", page.markup):
         yield Finding(page.line_at(match.start()), "an image without alt text")
 
 
@@ -343,6 +359,7 @@ RULES: dict[str, Callable[[Page], Iterator[Finding]]] = {
     "short-cells": _cells_are_short,
     "claims": _claims_are_in_the_text,
     "reference": _claims_hold_from_other_seeds,
+    "lesson": _lesson_pages_have_front_matter,
     "minutes": _minutes_are_right,
     "terms": _terms_are_linked,
     "solutions": _exercises_have_solutions,

@@ -28,10 +28,14 @@ NEED_SCRIPTS = {"application/javascript", "application/vnd.jupyter.widget-view+j
 ADDRESS = re.compile(r"<[^<>\n]* at 0x[0-9a-f]+>")
 END = "End the cell's last line with a semicolon, or print something else."
 # Parts of a printed line: a colour, another escape sequence, or a character.
-PRINTED = re.compile(r"(?P<colour>\x1b\[[\d;]*m)|(?P<sequence>\x1b\[[^@-~]*[@-~])|(?P<text>.)", re.S)
+PRINTED = re.compile(
+    r"(?P<colour>\x1b\[[\d;]*m)|(?P<sequence>\x1b\[[^@-~]*[@-~])|(?P<text>.)", re.S
+)
 ERASE = re.compile(r"\x1b\[([012]?)K")  # to the end of the line, to its start, all of it
 # All that a terminal does not print as a character, except what `shown_line` understands.
-CONTROL = re.compile(r"\x1b\[[^@-~]*[@-JL-ln-~]|\x1b(?!\[)|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
+CONTROL = re.compile(
+    r"\x1b\[[^@-~]*[@-JL-ln-~]|\x1b(?!\[)|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]"
+)
 
 
 def merge_streams(notebook: NotebookNode) -> None:

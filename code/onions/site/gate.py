@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from onions.book.page import Page
 from onions.book.project import Project
+from onions.book.rules import RULES
 from onions.images.sources import OFFICIAL
 from onions.site.render import SITE_STORE
 from onions.store.build import Build, StoreError
@@ -27,6 +28,8 @@ def obstacles(project: Project, data: str) -> Iterator[str]:
     yield from _build_obstacles(build, data)
     fingerprints, store = FingerprintCache(project, build), Store(folder)
     for page in project.pages():
+        for finding in RULES["lesson"](page):
+            yield f"{page.path}:{finding.line}: {finding.message}. Run `onions check`."
         if fingerprint := fingerprints.get(page):
             yield from _page_obstacles(page, fingerprint, store)
 

@@ -12,7 +12,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from onions.book.page import Page
+from onions.book.page import Page, mask_code
 from onions.claims import KEY, Value
 from onions.store.build import Build
 from onions.store.entries import measures
@@ -62,14 +62,14 @@ def mark_pending(notebook: NotebookNode, entry: NotebookNode, last: NotebookNode
     last_sources = {cell.source for cell in last.cells} if last else set()
     names = {measure["name"] for _, measure in measures(entry)}
 
-    def replace(match: re.Match[str]) -> str:
-        return match[0] if match[1] in names else UNKNOWN_NUMBER
-
     for cell in notebook.cells:
         if cell.cell_type == "code" and cell.source not in last_sources:
             cell.metadata["tags"] = [*cell.metadata.get("tags", ()), TAG]
         elif cell.cell_type == "markdown":
-            cell.source = GLUED.sub(replace, cell.source)
+            for match in reversed([*GLUED.finditer(mask_code(cell.source))]):
+                if match[1] not in names:
+                    before, after = cell.source[: match.start()], cell.source[match.end() :]
+                    cell.source = before + UNKNOWN_NUMBER + after
 
 
 def _empty_facts(page: Page, build: Build) -> dict[str, Any]:

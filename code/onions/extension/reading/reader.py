@@ -47,12 +47,12 @@ def rendered_notebook(page: Page) -> NotebookNode:
 def _check_names(page: Page) -> None:
     """Warn about each glued name that the page's run did not measure; suggest a similar name."""
     names = measure_values(session().entry(page))
-    texts = [cell.source for cell in page.notebook.cells if cell.cell_type == "markdown"]
-    for match in GLUED.finditer(COMMENT.sub("", "\n".join(texts))):
+    text = COMMENT.sub(lambda comment: " " * len(comment[0]), page.markup)
+    for match in GLUED.finditer(text):
         if match[1] not in names:
             near = get_close_matches(match[1], names, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            location = page.name, page.line_at(page.text.find(match[0]))
+            location = page.name, page.line_at(match.start())
             LOGGER.warning(
                 "no cell measures %s%s", match[1], hint, location=location, type="onions"
             )
