@@ -58,6 +58,15 @@ def test_a_page_that_keeps_the_rules_has_no_findings(small: Small) -> None:
             4, "quiz-links", "a link in a quiz",
         ),
         (cell("import matplotlib.pyplot as plt\nplt.plot([1])"), 4, "alt-text", "without alt text"),
+        ('<img src="https://a.org/b.png">', 3, "loads", "blocks <img> with https://a.org/b.png"),
+        ("<iframe\nsrc='//a.org/b'></iframe>", 3, "loads", "blocks <iframe> with //a.org/b"),
+        ('<button onclick="f()">', 3, "loads", "the script in onclick of <button>"),
+        ('<a href="javascript:f()">', 3, "loads", "the script in href of <a>"),
+        ("A\n<object data='b.swf'>", 4, "loads", "blocks <object> with b.swf"),
+        ('<video src="a.mp4">', 3, "loads", "<video> with a.mp4: no such file in"),
+        ('<video src="_static/a.mp4">', 3, "loads", "no such file in"),
+        ("![A b](https://a.org/b.png)", 3, "loads", "blocks the picture https://a.org/b.png"),
+        (":::{figure} http://a.org/b.png\n:::", 3, "loads", "the picture http://a.org/b.png"),
         ("![](picture.png)", 3, "alt-text", "without alt text"),
         ("There are 307,300 of them.", 3, "numbers", "“307,300” is typed by hand"),
         ("It reaches 53.1 % now.", 3, "numbers", "“53.1 %” is typed by hand"),
@@ -178,6 +187,18 @@ def test_a_claim_is_found_in_the_text_despite_a_linked_term(small: Small) -> Non
 )
 def test_text_that_keeps_the_rules_has_no_findings(small: Small, text: str) -> None:
     assert apply_rules(Project(small(index=f"# Title\n\n{text}\n")).page("index")) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<video src="_static/onion.svg#t=1" poster="data:image/png;base64,iVBO"></video>',
+        '<a href="https://a.org">A link</a>, [another](https://a.org) and <https://a.org>.',
+        'An `<iframe src="https://a.org">` in code, 1 < 2 and `![A](https://a.org/b.png)`.',
+    ],
+)
+def test_the_sites_files_and_links_may_be_used(small: Small, text: str) -> None:
+    assert apply_rules(Project(small(index=f"# T\n\n{text}\n")).page("index")) == []
 
 
 def test_code_examples_are_not_checked_as_markup(small: Small) -> None:

@@ -15,8 +15,9 @@ from onions.book.page import Page as BookPage
 from onions.book.project import Project
 from onions.extension.downloads import files
 from onions.extension.downloads.files import FOLDER, SOLUTIONS
+from PIL import Image
 from playwright.sync_api import Page
-from support.pages import Entries
+from support.pages import Entries, cell
 from support.projects import (
     GITHUB,
     ROOT,
@@ -142,9 +143,10 @@ def assert_script_contains_the_notebook(book: Project, name: str) -> None:
     script = (book.build / "html" / FOLDER / f"{name}.py").read_text("utf-8")
     cells = re.split(r"^# %%.*\n", script, flags=re.M)[1:]
     solved = read_notebook(book, SOLUTIONS, name).cells
-    for cell, part in zip(solved, cells, strict=True):
-        source = part if cell.cell_type == "code" else re.sub(r"^# ?", "", part, flags=re.M)
-        assert source.strip() == cell.source.strip(), name
+    for solution, part in zip(solved, cells, strict=True):
+        is_code = solution.cell_type == "code"
+        source = part if is_code else re.sub(r"^# ?", "", part, flags=re.M)
+        assert source.strip() == solution.source.strip(), name
 
 
 def test_script_contains_the_notebook_with_solutions(small_book: Project) -> None:
@@ -174,12 +176,70 @@ def test_page_whose_code_was_removed_offers_no_downloads(small: Small) -> None:
         assert ('class="run-it"' in (site / "index.html").read_text("utf-8")) == bool(count)
 
 
-@pytest.mark.parametrize("construct", ["A note[^1].\n\n[^1]: Here.", "A footnote\n\n---\n\nline"])
-def test_unsupported_construct_fails_the_render(small: Small, construct: str) -> None:
-    root = small(index=f"# Title\n\n```{{code-cell}} python\n1\n```\n\n{construct}\n")
-    store_runs(root)
-    done = run_onions(root, "render")
-    assert done.returncode == 1 and "no plain Markdown for" in done.stderr, done.stderr
+# Markdown of a page, and the Markdown of its notebooks.
+SITE = "https://founders.github.io/onions"
+CONSTRUCTS = {
+    "![A red dot.](dot.png)": f"![A red dot.]({SITE}/_images/dot.png)",
+    "```{image} dot.png\n:alt: Red.\n```": f"![Red.]({SITE}/_images/dot.png)",
+    "```{figure} dot.png\n:alt: Red.\n\nA *dot*.\n```": (
+        f"![Red.]({SITE}/_images/dot.png)\n\n**Fig. 1** A *dot*."
+    ),
+    "A note[^1].\n\n[^1]: It is *here*.": r"A note\[1\].|\[1\] It is *here*.",
+    "One.\n\n---\n\nTwo.": "One.\n\n---\n\nTwo.",
+    "> One\n> *two*.\n>\n> Three.": "> One\n> *two*.\n>\n> Three.",
+    "- One.\n\n  ```text\n  a\n  ```\n- Two.": "- One.\n\n  ```text\n  a\n  ```\n- Two.",
+    "H{sub}`2`O, m{sup}`2`, {abbr}`CNN (a network)`": "H<sub>2</sub>O, m<sup>2</sup>, CNN",
+    "::::{tab-set}\n:::{tab-item} A\nOne.\n:::\n:::{tab-item} B\n*Two*.\n:::\n::::": (
+        "**A**\n\nOne.\n\n**B**\n\n*Two*."
+    ),
+    ":::{card} A\nText.\n+++\nFoot\n:::": "A\n\nText.\n\nFoot",
+    ":::{dropdown} A\nText.\n:::": "**A**\n\nText.",
+    "```{rubric} A\n```": "**A**",
+    "```{button-link} https://example.org\nGo\n```": "[Go](https://example.org)",
+    "{download}`Data <dot.png>`": r"[`Data`]({SITE}/_downloads/HASH/dot.png)",
+    "<div>raw</div>": "(What stands here is only on [the page]({SITE}/index.html).)",
+    "a <b>raw</b> word": "a <b>raw</b> word",
+    "```{math}\nx^2\n```": "$$\nx^2\n$$",
+}
+
+
+@pytest.mark.parametrize("has_site", [True, False])
+def test_a_page_with_code_may_hold_every_construct(small: Small, has_site: bool) -> None:
+    parts = "\n\nNext.\n\n".join(CONSTRUCTS)
+    root = small(index=f"# Title\n\n{cell('1')}\n{parts}\n\nNext.\n")
+    Image.new("RGB", (4, 4), "red").save(root / "book" / "dot.png")
+    project = build_site(root, GITHUB_REPOSITORY=GITHUB["GITHUB_REPOSITORY"] if has_site else "")
+    markdown = text(read_notebook(project, FOLDER, "index"))
+    if not has_site:
+        assert not re.search(r"\]\((?!https://example)", markdown), markdown
+        return
+    markdown = re.sub("_downloads/[0-9a-f]{32}/", "_downloads/HASH/", markdown)
+    for expected in "|".join(CONSTRUCTS.values()).replace("{SITE}", SITE).split("|"):
+        assert f"\n{expected}\n" in f"{markdown}\n", f"{expected}\n\nis not in\n\n{markdown}"
+
+
+FAILING = '''text = f"""a
+  b{1}"""
+print(text)
+{}["key"]'''
+
+
+@pytest.mark.kernel
+def test_cells_that_fail_or_do_not_run_do_so_in_the_downloads(small: Small) -> None:
+    """A cell may fail only where it fails on the page; what the page skips is not a code cell."""
+    fails, skipped = ":tags: [raises-exception]\n", ":tags: [skip-execution]\n"
+    page = cell(FAILING, fails) + cell("exit(1)", skipped) + cell("print('end')")
+    root = small(index=f"# Title\n\n{page}")
+    for command in ("execute", "render"):
+        done = run_onions(root, command)
+        assert done.returncode == 0, done.stderr
+    for folder in (FOLDER, SOLUTIONS):
+        cells = code(read_notebook(Project(root), folder, "index"))[1:]
+        assert [c.metadata.get("tags") for c in cells] == [["raises-exception"], None]
+    assert "```python\nexit(1)\n```" in text(read_notebook(Project(root), FOLDER, "index"))
+    script = root / "_build" / "html" / FOLDER / "index.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "a\n  b1\nKeyError: 'key'\nend\n"), done.stderr
 
 
 def test_every_page_with_code_has_all_three_downloads(book: Project, entries: Entries) -> None:
@@ -192,8 +252,8 @@ def test_every_page_with_code_has_all_three_downloads(book: Project, entries: En
         assert [c.source for c in solved] == [c.source for c in cells_for_readers(page)], name
         assert [len(c.outputs) for c in solved] == [len(c.outputs) for c in executed], name
         empty = code(read_notebook(book, FOLDER, name))[1:]
-        for cell, solved_cell in zip(empty, solved, strict=True):
-            assert cell.source in (solved_cell.source, "") and not cell.outputs, name
+        for exercise, solution in zip(empty, solved, strict=True):
+            assert exercise.source in (solution.source, "") and not exercise.outputs, name
         assert_script_contains_the_notebook(book, name)
     files = (book.build / "html" / FOLDER).rglob("*")
     assert len([path for path in files if path.is_file()]) == 3 * len(PAGES_WITH_CODE)

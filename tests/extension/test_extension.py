@@ -316,8 +316,41 @@ def test_image_size_of_an_svg(tmp_path: Path, root: str, size: tuple[int, int]) 
     assert images.image_size(plot) == size
 
 
-def test_svg_without_a_size_is_rejected(tmp_path: Path) -> None:
-    plot = tmp_path / "plot.svg"
-    plot.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="50%"/>')
-    with pytest.raises(ValueError, match=r"plot\.svg: the SVG has no size"):
-        images.image_size(plot)
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("a.svg", b'<svg xmlns="http://www.w3.org/2000/svg" width="50%"/>', "the SVG has no size"),
+        ("a.svg", b"<svg", "unclosed token"),
+        ("a.svg", b"", "no element found"),
+        ("a.SVG", b"<svg", "unclosed token"),
+        ("a.png", b"no picture", "cannot identify image file"),
+    ],
+)
+def test_a_damaged_picture_is_named(small: Small, name: str, content: bytes, problem: str) -> None:
+    root = small(index=f"# Title\n\nText.\n\n![A picture.]({name})\n")
+    picture = root / "book" / name
+    picture.write_bytes(content)
+    store_runs(root)
+    done = run_onions(root, "render")
+    message = f"index.md:5: WARNING: {picture}: not a valid picture ({problem}"
+    assert done.returncode == 1 and message in done.stderr, done.stderr
+
+
+def test_capital_letters_in_a_suffix_change_nothing(small: Small) -> None:
+    root = small(index="# Title\n\n![A picture.](a.SVG)\n\n![Another.](b.PNG)\n")
+    (root / "book" / "a.SVG").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 4 5"/>'
+    )
+    Image.new("RGB", (6, 7)).save(root / "book" / "b.PNG")
+    page = build(root)
+    for size in ('width="4" height="5"', 'width="6" height="7"'):
+        assert size in page
+
+
+def test_the_sites_own_media_are_shown(small: Small) -> None:
+    """The browser may load them; tests/extension/test_policy.py has what it may not load."""
+    root = small(index='# Title\n\n<video src="_static/a.mp4"></video>\n')
+    (root / "book" / "_static" / "a.mp4").write_bytes(b"video")
+    page = build(root)
+    assert "media-src 'self' data:; frame-src 'self';" in page
+    assert (root / "_build" / "html" / "_static" / "a.mp4").read_bytes() == b"video"

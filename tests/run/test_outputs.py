@@ -33,6 +33,14 @@ def shown(data: dict[str, str], metadata: dict[str, Any] | None = None) -> Noteb
         (stream("A warning\n", "stderr"), "the cell writes to stderr:\n  A warning\n"),
         (shown({"image/png": "iVBO", "text/plain": "<Figure>"}), ""),
         (shown({"text/html": "<b>1</b>", "text/plain": "<Table at 0x7f3c>"}), ""),
+        (shown({"text/html": "<video src='data:video/mp4;base64,AA'></video>"}), ""),
+        (shown({"text/html": "<b onclick='f()'>1</b>"}), "contains the script in onclick of <b>"),
+        (
+            shown(
+                {"text/html": "<link href='https://a.org/b.css'><script src='//c.org'></script>"}
+            ),
+            "contains <link> with https://a.org/b.css and <script> with //c.org, which the site's",
+        ),
         (shown({"application/json": "1"}), "the output is application/json, which"),
         (shown({"application/javascript": "1", "text/plain": "1"}), "application/javascript"),
         (shown({f"{WIDGET}+json": "{}", "text/plain": "1"}), "widget-view"),

@@ -7,9 +7,12 @@ demand, the reason and the fix. ``onions check --explain`` prints it.
 import ast
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from statistics import median
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
+from onions.book.blocked import Html
 from onions.book.edits import Edit, add_tag, replace_minutes, replace_term
 from onions.book.page import RUN_TAGS, CodeCell, Page, claimed_sentences, parse_cell
 from onions.book.project import Project
@@ -36,6 +39,10 @@ MINUTES_SLACK = 0.75  # accepted difference between reading time and `teaching`
 BELITTLING = re.compile(r"\b(simply|just|obviously|of course|easily|trivial(ly)?)\b", re.I)
 NUMBER = re.compile(
     r"(?<![\w.,`{])\d{1,3}(,\d{3})+(?![\d`])|(?<![\w.`{])\d+\.\d+ ?%|accuracy of \d"
+)
+CODE_SPAN = re.compile(r"(?<!`)`[^`]*`(?!`)")
+OUTSIDE_PICTURE = re.compile(
+    r"!\[[^\]]*\]\(\s*<?((?:https?:)?//[^\s)>]*)|\{(?:image|figure)\} +((?:https?:)?//\S*)"
 )
 LINK = re.compile(r"\{(?:term|doc|ref|numref|cite)(?::\w+)?\}`|\]\(|<https?:")
 
@@ -310,6 +317,26 @@ def _figures_have_alt_text(page: Page) -> Iterator[Finding]:
         yield Finding(page.line_at(match.start()), "an image without alt text")
 
 
+def _pages_load_only_the_sites_files(page: Page) -> Iterator[Finding]:
+    """A page loads nothing from other sites. Its HTML runs no scripts, and loads files in _static.
+
+    Why: the site's policy blocks the rest, so readers would see a gap, and other sites would learn
+    who reads the page. Sphinx copies pictures of Markdown, but no other files that HTML loads.
+    Fix: put pictures, videos and frames into book/_static, or link to the address.
+    """
+    text = CODE_SPAN.sub(lambda match: " " * len(match[0]), page.markup)
+    html = Html(text)
+    for line, what in html.blocked:
+        yield Finding(line, f"the site's policy blocks {what}")
+    for line, tag, address in html.loaded:
+        path = Path(page.path.parent, unquote(urlsplit(address).path)).resolve()
+        if not (path.is_file() and path.is_relative_to((page.book / "_static").resolve())):
+            yield Finding(line, f"<{tag}> with {address}: no such file in {page.book}/_static")
+    for match in OUTSIDE_PICTURE.finditer(text):
+        message = f"the site's policy blocks the picture {match[1] or match[2]}"
+        yield Finding(page.line_at(match.start()), message)
+
+
 def _numbers_come_from_the_run(page: Page) -> Iterator[Finding]:
     """A result is glued from the run; a number from elsewhere has a citation in its paragraph.
 
@@ -367,6 +394,7 @@ RULES: dict[str, Callable[[Page], Iterator[Finding]]] = {
     "quiz-names": _quiz_names_are_unique,
     "quiz-links": _quizzes_have_no_links,
     "alt-text": _figures_have_alt_text,
+    "loads": _pages_load_only_the_sites_files,
     "numbers": _numbers_come_from_the_run,
     "words": _words_are_kind,
 }

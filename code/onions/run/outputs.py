@@ -8,6 +8,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
+from onions.book.blocked import Html
 from onions.book.page import Page
 from onions.claims import KEY
 from onions.run.cells import PageFailed
@@ -116,6 +117,12 @@ def _problem(output: NotebookNode) -> str:
         return f"the output is {', '.join(data)}, which the page can't show. Show an image or text."
     if control := CONTROL.search(output.get("text", "")):
         return f"the output has the control character {control[0]!r}. Print plain text."
+    if blocked := Html(data.get("text/html", "") + data.get("text/markdown", "")).blocked:
+        what = " and ".join(dict.fromkeys(what for _, what in blocked[:3]))
+        return (
+            f"the output contains {what}, which the site's policy blocks. Show an image, a video "
+            "(to_html5_video) or text."
+        )
     only_text = data.get("text/plain", "") if not data.keys() & (SHOWN - {"text/plain"}) else ""
     if address := ADDRESS.search(output.get("text", "") or only_text):
         return (

@@ -3,6 +3,8 @@
 They require only the packages that the page imports, and check that these are installed.
 """
 
+import io
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +16,8 @@ from onions.claims import KEY
 
 FOLDER = "notebooks"
 SOLUTIONS = f"{FOLDER}/solutions"
+MAY_FAIL = "raises-exception"
+FSTRING_MIDDLE = getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)  # since Python 3.12
 OLDEST = (3, 11)  # Python version that the pinned packages support
 CHECK = """\
 # Is everything here? These are the versions that made the outputs on the page.
@@ -80,7 +84,8 @@ def _without_solutions(parts: list[Part]) -> Iterator[Part]:
     for part in parts:
         if part.code:
             source = "" if part.solution else part.code.source
-            yield part._replace(code=nbformat.v4.new_code_cell(source))
+            code = nbformat.v4.new_code_cell(source, metadata=part.code.metadata)
+            yield part._replace(code=code)
         elif not part.solution:
             yield part
 
@@ -104,10 +109,11 @@ def _cell(part: Part, cell_id: str) -> NotebookNode:
     for output in outputs:
         if KEY in output.get("metadata", {}):  # only the build reads it
             output["metadata"] = {k: v for k, v in output.metadata.items() if k != KEY}
-    count = part.code.execution_count
-    return nbformat.v4.new_code_cell(
-        part.code.source, id=cell_id, outputs=outputs, execution_count=count
-    )
+    cell = nbformat.v4.new_code_cell(part.code.source, id=cell_id, outputs=outputs)
+    cell.execution_count = part.code.execution_count
+    if _may_fail(part.code):  # Jupyter then runs the next cells
+        cell.metadata["tags"] = [MAY_FAIL]
+    return cell
 
 
 def _script(parts: list[Part]) -> str:
@@ -115,8 +121,29 @@ def _script(parts: list[Part]) -> str:
     cells = []
     for part in parts:
         if part.code:
-            cells.append(f"# %%\n{part.code.source}\n")
+            source = _guarded(part.code.source) if _may_fail(part.code) else part.code.source
+            cells.append(f"# %%\n{source}\n")
         else:
             lines = (f"# {line}".rstrip() for line in part.text.splitlines())
             cells.append("\n".join(("# %% [markdown]", *lines, "")))
     return "\n".join(cells)
+
+
+def _may_fail(cell: NotebookNode) -> bool:
+    return MAY_FAIL in cell.metadata.get("tags", ())
+
+
+def _guarded(source: str) -> str:
+    """Return code that prints its exception, and continues after it."""
+    in_string = {
+        line
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.STRING or token.type == FSTRING_MIDDLE
+        for line in range(token.start[0] + 1, token.end[0] + 1)
+    }
+    lines = (
+        line if number in in_string or not line else f"    {line}"
+        for number, line in enumerate(source.split("\n"), 1)
+    )
+    report = '    print(f"{type(error).__name__}: {error}")'
+    return "\n".join(("try:", *lines, "except Exception as error:", report))

@@ -1,19 +1,20 @@
 """A page's text as plain Markdown, without directives and roles.
 
-It is generated from the resolved doctree, so terms, titles, numbers and measures match the site. A
-node of an unknown type causes a warning, which fails the build.
+It is generated from the resolved doctree, so terms, titles, numbers and measures match the site. Of
+a node of an unknown type, such as a tab or a card, it keeps the text.
 """
 
 import re
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import quote, urldefrag, urljoin, urlsplit
 
 from docutils import nodes
+from myst_nb.sphinx_ext import OUTPUT_FOLDER
 from nbformat import NotebookNode
+from sphinx import addnodes
 from sphinx.application import Sphinx
-from sphinx.util import logging
 from sphinx_exercise.nodes import is_exercise_node, solution_node
 
 from onions.book.prose import BUILD_ONLY
@@ -24,7 +25,6 @@ from onions.extension.teaching.quiz_nodes import (
     ANSWERS_TITLE,
     answers,
     choice,
-    question,
     quiz,
     reason,
     reasons,
@@ -32,10 +32,19 @@ from onions.extension.teaching.quiz_nodes import (
 )
 from onions.extension.teaching.tips import explanation
 
-LOGGER = logging.getLogger(__name__)
 MARKUP = re.compile(r"[\\*`$<]")  # characters with a meaning in Markdown
 # A compound contains the page's toctree.
 OMITTED = (nodes.comment, nodes.target, nodes.compound, explanation)
+# Nodes whose text Markdown puts between the two marks.
+MARKS: dict[type[nodes.Node], tuple[str, str]] = {
+    nodes.emphasis: ("*", "*"),
+    nodes.strong: ("**", "**"),
+    nodes.subscript: ("<sub>", "</sub>"),
+    nodes.superscript: ("<sup>", "</sup>"),
+    nodes.term: ("**", "**"),
+    nodes.rubric: ("**", "**"),
+}
+TITLES = {"sd-card-title", "sd-summary-title", "sd-tab-label"}  # classes of Sphinx-Design
 
 
 def markdown_parts(
@@ -43,7 +52,7 @@ def markdown_parts(
 ) -> Iterator[Part]:
     """Yield the parts of a page below its title; adjacent texts become one part.
 
-    `cells` are the cells of the notebook that Sphinx has read. Warns about unknown nodes.
+    `cells` are the cells of the notebook that Sphinx has read.
     """
     parts = _MarkdownWriter(app, docname, cells).parts(doctree, level=0, solution=False)
     for (is_code, solution), group in groupby(parts, lambda part: (bool(part.code), part.solution)):
@@ -87,16 +96,18 @@ class _MarkdownWriter:
                 yield Part(f"**{ANSWERS_TITLE}**", solution=True)
                 for group in node.findall(answers):
                     yield Part(self._answers(group), solution=True)
-            elif isinstance(node, nodes.section | nodes.container | nodes.Admonition):
+            elif isinstance(node, nodes.title):
+                if level != 1 or not isinstance(parent, nodes.section):  # not the page's title
+                    yield Part(self._title(node, level), solution=solution)
+            elif not isinstance(node, nodes.Element):
+                continue  # white space between blocks
+            elif (text := self._block(node)) is not None:
+                yield Part(text, solution=solution)
+            else:
                 if isinstance(node, nodes.hint):
                     yield Part("**Hint**", solution=solution)
                 inner_level = level + isinstance(node, nodes.section)
                 yield from self.parts(node, inner_level, solution)
-            elif isinstance(node, nodes.title):
-                if level != 1 or not isinstance(parent, nodes.section):  # not the page's title
-                    yield Part(self._title(node, level), solution=solution)
-            else:
-                yield Part(self._block(node), solution=solution)
 
     def _code(self, node: nodes.Element, solution: bool) -> Iterator[Part]:
         cell = self.cells[node["cell_index"]]
@@ -107,7 +118,10 @@ class _MarkdownWriter:
         if "hide-cell" in cell.metadata.get("tags", ()):
             prompt = cell.metadata.get("mystnb", {}).get("code_prompt_show", "")
             yield Part(f"*{_escape(prompt)}*", solution=solution)
-        yield Part("", cell, solution)
+        if "skip-execution" in cell.metadata.get("tags", ()):  # Jupyter would run a cell
+            yield Part(f"```python\n{cell.source}\n```", solution=solution)
+        else:
+            yield Part("", cell, solution)
         if figure:
             yield Part(self._caption(figure), solution=solution)
 
@@ -131,41 +145,61 @@ class _MarkdownWriter:
             return f"**{self._number('exercise', 'Exercise %s', parent)}{text}**"
         return f"**{text}**" if isinstance(parent, nodes.Admonition) else f"{'#' * level} {text}"
 
-    def _block(self, node: nodes.Node) -> str:
+    def _block(self, node: nodes.Element) -> str | None:
+        """Return a block as Markdown; None if its children are blocks to write one by one."""
         match node:
-            case nodes.paragraph():
-                return self._inline(node)
-            case nodes.bullet_list():
+            case nodes.bullet_list() | nodes.definition_list():
                 return self._list(node, ["-"] * len(node))
             case nodes.enumerated_list():
                 start = node.get("start", 1)
                 return self._list(node, [f"{start + n}." for n in range(len(node))])
-            case nodes.definition_list():
-                return self._list(node, ["-"] * len(node))
-            case nodes.term():
-                return f"**{self._inline(node)}**"
             case nodes.math_block():
                 return f"$$\n{node.astext().strip()}\n$$"
             case nodes.literal_block():
-                return f"```{node.get('language', '')}\n{node.astext()}\n```"
+                code = node.astext().rstrip("\n")
+                return f"```{node.get('language', '')}\n{code}\n```"
             case nodes.table():
                 return self._table(node)
-            case nodes.figure() | nodes.raw():
+            case nodes.image():
+                return self._image(node)
+            case nodes.figure():
+                return self._figure(node)
+            case nodes.raw():
                 return self._pointer(node)
-        return self._unknown(node)
+            case nodes.transition():
+                return "---"
+            case nodes.block_quote():
+                return "\n".join(f"> {line}".rstrip() for line in self._blocks(node).split("\n"))
+            case nodes.footnote():
+                return self._blocks(node).replace("\n\n", " ", 1)  # the number, then the text
+            case nodes.label():
+                return rf"\[{node.astext()}\]"
+            case nodes.TextElement():
+                return self._inline(node)
+        return None
+
+    def _blocks(self, node: Any) -> str:
+        return "\n\n".join(part.text for part in self.parts(node, level=0, solution=False))
+
+    def _image(self, node: nodes.image) -> str:
+        url = urljoin(self.url, node["uri"])
+        # The name of a run's picture is a hash: the next build may lack it.
+        if OUTPUT_FOLDER in str(node["candidates"]) or not urlsplit(url).scheme:
+            return self._pointer(node)
+        return f"![{_escape(node.get('alt', ''))}]({url})"
+
+    def _figure(self, node: nodes.figure) -> str:
+        image = node.next_node(nodes.image)
+        if image is None or OUTPUT_FOLDER in str(image["candidates"]):
+            return self._pointer(node)
+        return f"{self._image(image)}\n\n{self._caption(node)}"
 
     def _list(self, node: nodes.Element, marks: list[str]) -> str:
         items = []
         for mark, item in zip(marks, node.children, strict=True):
-            text = "\n\n".join(block for child in item.children for block in self._item(child))
+            text = self._blocks(item)
             items.append(f"{mark} " + text.replace("\n", "\n" + " " * (len(mark) + 1)))
         return re.sub(r"\n +\n", "\n\n", "\n".join(items))
-
-    def _item(self, node: nodes.Node) -> Iterator[str]:
-        if isinstance(node, nodes.definition):
-            yield from map(self._block, node.children)
-        else:
-            yield self._block(node)
 
     def _table(self, node: nodes.table) -> str:
         rows = [
@@ -202,20 +236,22 @@ class _MarkdownWriter:
             case nodes.math():
                 return f"${node.astext()}$"
             case nodes.raw():  # inline HTML, which Markdown allows
-                return str(node.astext())
+                return "" if node.astext().startswith("<svg") else str(node.astext())
+            case nodes.image():
+                return self._image(node)
+            case nodes.footnote_reference():
+                return rf"\[{node.astext()}\]"
+            case addnodes.download_reference():
+                return self._download(node)
             case nodes.reference():
                 return self._link(node)
             case nodes.inline() if "bibtex-citation" in node["classes"]:
                 return self._citation(node)
-            case nodes.emphasis():
-                return f"*{self._children(node)}*"
-            case nodes.strong():
-                return f"**{self._children(node)}**"
-            case nodes.inline() | nodes.paragraph() | nodes.title() | nodes.caption():
-                return self._children(node)
-            case nodes.term() | nodes.entry() | question() | choice() | reason():
-                return self._children(node)
-        return self._unknown(node)
+            case nodes.Element():
+                is_title = TITLES.intersection(node.get("classes", ()))
+                before, after = MARKS.get(nodes.strong if is_title else type(node), ("", ""))
+                return f"{before}{self._children(node)}{after}"
+        return ""
 
     def _children(self, node: nodes.Element) -> str:
         return "".join(map(self._inline, node.children))
@@ -230,6 +266,15 @@ class _MarkdownWriter:
             return text  # a glossary term, a link within this page, or a site without a URL
         return f"[{text}]({urljoin(self.url, target)})"
 
+    def _download(self, node: addnodes.download_reference) -> str:
+        text = self._children(node)
+        if not self.url:
+            return text
+        if "refuri" in node:
+            return f"[{text}]({node['refuri']})"
+        url = urljoin(self.app.config.html_baseurl, f"_downloads/{quote(node['filename'])}")
+        return f"[{text}]({url})"
+
     def _citation(self, node: nodes.inline) -> str:
         """Return authors and year, as in (Lin et al., 2014)."""
         citations = []
@@ -241,15 +286,6 @@ class _MarkdownWriter:
             authors = f"{names[0]} et al." if len(names) > 2 else " and ".join(names)
             citations.append(_escape(f"{authors}, {source.fields.get('year', 'no year')}"))
         return f"({'; '.join(citations)})"
-
-    def _unknown(self, node: Any) -> str:
-        name = type(node).__name__
-        LOGGER.warning(
-            "no plain Markdown for %s. Add it to onions/extension/downloads/markdown.py.",
-            name,
-            location=node,
-        )
-        return str(node.astext())
 
 
 def _escape(text: str) -> str:

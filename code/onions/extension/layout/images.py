@@ -12,10 +12,13 @@ from docutils import nodes
 from myst_nb.sphinx_ext import OUTPUT_FOLDER
 from PIL import Image
 from sphinx.application import Sphinx
+from sphinx.util import logging
 from sphinx.writers.html5 import HTML5Translator
 
 from onions.base.hashes import hash_file
 from onions.extension.base.builder import connect_site
+
+LOGGER = logging.getLogger(__name__)
 
 
 def setup(app: Sphinx) -> None:
@@ -65,7 +68,7 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises ValueError for an SVG with neither a size nor a viewBox, ParseError for an SVG whose XML
     is damaged, and OSError for any other file that is not an image.
     """
-    if path.suffix != ".svg":
+    if path.suffix.lower() != ".svg":
         with Image.open(path) as image:
             return image.size
     with path.open("rb") as file:
@@ -74,7 +77,7 @@ def image_size(path: Path) -> tuple[int, int]:
     view_box = [float(number) for number in root.get("viewBox", "").replace(",", " ").split()][2:]
     width, height = size if all(size) else view_box or (0, 0)
     if not (width and height):
-        raise ValueError(f"{path}: the SVG has no size. Add a width and a height, or a viewBox.")
+        raise ValueError("the SVG has no size. Add a width and a height, or a viewBox.")
     return round(width), round(height)
 
 
@@ -88,7 +91,11 @@ def _with_size(translator: Any, node: nodes.image) -> None:
     picture = Path(translator.builder.srcdir, node["uri"])  # visit_image replaces it with a URL
     HTML5Translator.visit_image(translator, node)
     if picture.is_file():
-        width, height = image_size(picture)
+        try:
+            width, height = image_size(picture)
+        except (OSError, ValueError, ElementTree.ParseError) as error:
+            LOGGER.warning("%s: not a valid picture (%s)", picture, error, location=node)
+            return
         # As attributes, they only reserve space; a size in `style` would override the style sheet.
         html = translator.body[-1].replace("<img ", f'<img width="{width}" height="{height}" ', 1)
         if OUTPUT_FOLDER not in picture.parts:  # those have a hash of their content as name

@@ -55,6 +55,8 @@ def policy(html: str) -> str:
         "script-src": ["'self'", *dict.fromkeys(map(_hash, inline_scripts(html)))],
         "style-src": ["'self'", "'unsafe-inline'"],  # Furo, plots and tables use inline styles
         "img-src": ["'self'", "data:"],  # Furo's icons are in its stylesheet
+        "media-src": ["'self'", "data:"],  # matplotlib's to_html5_video embeds the video
+        "frame-src": ["'self'"],
         "connect-src": ["'self'"],  # explorers load exports; Lighthouse loads robots.txt
         "form-action": ["'self'"],  # the search; the number forms send nothing
         "base-uri": ["'none'"],
