@@ -67,9 +67,15 @@ def no_kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Callable[..., Path]:
-    """A function that makes a small project in `tmp_path`."""
-    return partial(small_project, tmp_path)
+def project_folder(tmp_path: Path) -> Path:
+    """The folder of the small project; links must quote its name."""
+    return tmp_path / "a bök #1 100%"
+
+
+@pytest.fixture
+def small(project_folder: Path) -> Callable[..., Path]:
+    """A function that makes a small project in `project_folder`."""
+    return partial(small_project, project_folder)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,10 @@
+import json
 import re
 from pathlib import Path
 
 import jupytext
 import pytest
+from onions.book import new
 from onions.book.page import Page, PageError, mask_code
 from onions.book.project import Project
 from onions.book.rules import apply_rules
@@ -198,3 +200,46 @@ def test_a_page_saved_by_jupytext_is_the_same_page(name: str) -> None:
     cells = [[(c.source, sorted(c.tags)) for c in each.cells] for each in (saved, page)]
     assert cells[0] == cells[1]
     assert apply_rules(saved) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("./b", "write b, the path"),
+        ("a//b", "write a/b, the path"),
+        ("/b", "write b, the path"),
+        ("../b", "write b, the path"),
+        ("b.ipynb", "pages are Markdown files, not .ipynb. Jupytext converts notebooks"),
+        ("b.rst", "pages are Markdown files, not .rst"),
+        ("my page", "use only the letters"),
+        ("bök", "use only the letters"),
+        ("a#b", "use only the letters"),
+        ("100%", "use only the letters"),
+        ("search", "the site needs this name itself"),
+        ("404", "the site needs this name itself"),
+        ("_static/b", "the site needs this name itself"),
+        ("notebooks/b.md", "the site needs this name itself"),
+        ("index.md", "the page is listed twice"),
+    ],
+)
+def test_a_page_name_that_cannot_work_everywhere_is_refused(
+    small: Small, name: str, problem: str
+) -> None:
+    root = small(index="# One")
+    toc = f"format: jb-book\nroot: index\nchapters:\n  - file: {json.dumps(name)}\n"
+    (root / "_toc.yml").write_text(toc)
+    with pytest.raises(PageError) as raised:
+        Project(root).pages()
+    assert str(raised.value).startswith(f"{root}/_toc.yml: {name.removesuffix('.md')}: {problem}")
+
+
+def test_a_part_may_end_in_a_link(small: Small) -> None:
+    root = small(index="# One", b="# Two")
+    toc = (
+        "format: jb-book\nroot: index\nparts:\n  - caption: Optional\n    chapters:\n"
+        "      - file: b\n      - {url: https://example.org, title: Elsewhere}\n"
+    )
+    (root / "_toc.yml").write_text(toc)
+    assert [page.name for page in Project(root).pages()] == ["index", "b"]
+    _, previous = new.add_page(Project(root), "c")
+    assert previous == "b" and [p.name for p in Project(root).pages()] == ["index", "b", "c"]

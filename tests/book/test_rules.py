@@ -67,7 +67,13 @@ def test_a_page_that_keeps_the_rules_has_no_findings(small: Small) -> None:
         ('<video src="_static/a.mp4">', 3, "loads", "no such file in"),
         ("![A b](https://a.org/b.png)", 3, "loads", "blocks the picture https://a.org/b.png"),
         (":::{figure} http://a.org/b.png\n:::", 3, "loads", "the picture http://a.org/b.png"),
-        ("![](picture.png)", 3, "alt-text", "without alt text"),
+        ("![A b](<a b.png>)", 3, "files", "the name of a b.png contains other characters"),
+        ("![A b](a%20b.png)", 3, "files", "the name of a b.png contains other characters"),
+        ("```{image} bä.png\n```", 3, "files", "the name of bä.png contains other characters"),
+        ("![A b](a.png)", 3, "files", "a.png: no such file"),
+        ("{download}`A <a.csv>`, {download}`_static/onion.svg`", 3, "files", "a.csv: no such file"),
+        ("[A b](<a b.csv>)", 3, "files", "the name of a b.csv contains other characters"),
+        ("![](_static/onion.svg)", 3, "alt-text", "without alt text"),
         ("There are 307,300 of them.", 3, "numbers", "“307,300” is typed by hand"),
         ("It reaches 53.1 % now.", 3, "numbers", "“53.1 %” is typed by hand"),
         ("First line.\nThis is simply so.", 3, "words", "“simply”"),
@@ -76,7 +82,9 @@ def test_a_page_that_keeps_the_rules_has_no_findings(small: Small) -> None:
 def test_a_finding_has_a_line_a_rule_and_a_message(
     small: Small, text: str, line: int, rule: str, message: str
 ) -> None:
-    findings = apply_rules(Project(small(index=f"# Title\n\n{text}\n")).page("index"))
+    root = small(index=f"# Title\n\n{text}\n")
+    (root / "book" / "a b.csv").touch()
+    findings = apply_rules(Project(root).page("index"))
     assert [(f.line, f.rule) for f in findings] == [(line, rule)]
     assert message in findings[0].message
 
@@ -195,6 +203,7 @@ def test_text_that_keeps_the_rules_has_no_findings(small: Small, text: str) -> N
         '<video src="_static/onion.svg#t=1" poster="data:image/png;base64,iVBO"></video>',
         '<a href="https://a.org">A link</a>, [another](https://a.org) and <https://a.org>.',
         'An `<iframe src="https://a.org">` in code, 1 < 2 and `![A](https://a.org/b.png)`.',
+        "![A](_static/onion.svg), [b](/_static/onion.svg), {download}`_static/onion.svg`.",
     ],
 )
 def test_the_sites_files_and_links_may_be_used(small: Small, text: str) -> None:

@@ -110,11 +110,11 @@ def add_entry(folder: Path, *outputs: NotebookNode, **others: Any) -> Path:
 
 
 @pytest.fixture
-def diff(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Diff:
-    """A function that compares two builds, with the reference runs of the project in `tmp_path`."""
+def diff(project_folder: Path, capsys: pytest.CaptureFixture[str]) -> Diff:
+    """A function that compares two builds, with the reference runs of a small project."""
 
     def run(*arguments: object) -> Result:
-        status = main(["--project", str(tmp_path), "diff", *map(str, arguments)])
+        status = main(["--project", str(project_folder), "diff", *map(str, arguments)])
         return status, *capsys.readouterr()
 
     return run

@@ -231,7 +231,7 @@ def test_how_a_kernel_is_started_counts(
 ) -> None:
     before = index_fingerprint(small)
     changed: dict[str, object] = {
-        "VERSION": 2,
+        "VERSION": recipe.VERSION + 1,
         "ARGUMENTS": ["--matplotlib=agg"],
         "VARIABLES": {**recipe.VARIABLES, "TF_NUM_INTRAOP_THREADS": "2"},
     }

@@ -39,9 +39,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def executed(template: Path, tmp_path: Path) -> Path:
+def executed(template: Path, project_folder: Path) -> Path:
     """A copy of an executed project that a test may change."""
-    return shutil.copytree(template, tmp_path, dirs_exist_ok=True)
+    return shutil.copytree(template, project_folder)
 
 
 def edit(path: Path, before: str, after: str) -> None:

@@ -109,6 +109,7 @@ def small_project(root: Path, **pages: str) -> Path:
 
     The first page is the root of the table of contents.
     """
+    root.mkdir(exist_ok=True)
     first, *others = pages
     toc = f"format: jb-book\nroot: {first}\n"
     if others:

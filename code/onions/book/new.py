@@ -82,8 +82,9 @@ def _last_page(project: Project) -> Page:
     """Return the last page of DEFAULT_PART; the last page of the book if it has no such part."""
     toc = yaml.load(project.toc.read_text("utf-8"), YAML_LOADER)  # noqa: S506, a safe loader
     for part in toc.get("parts") or ():
-        if part.get("caption") == DEFAULT_PART:
-            return project.page(str(part["chapters"][-1]["file"]).removesuffix(".md"))
+        files = [chapter["file"] for chapter in part["chapters"] if "file" in chapter]
+        if part.get("caption") == DEFAULT_PART and files:
+            return project.page(str(files[-1]).removesuffix(".md"))
     return project.pages()[-1]
 
 

@@ -1,5 +1,6 @@
 """A project: its paths, and the book's pages in the order of ``_toc.yml``."""
 
+import posixpath
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ from sphinx_external_toc.api import SiteMap
 from sphinx_external_toc.parsing import MalformedError, parse_toc_data
 
 from onions.book.page import YAML_LOADER, Page, PageError
+
+NAME = re.compile(r"[A-Za-z0-9_-]+(?:/[A-Za-z0-9_-]+)*")  # of a page
+RESERVED_PAGES = {"404", "search", "genindex", "py-modindex", "objects", "sitemap"}
+RESERVED_FOLDERS = {"_static", "_images", "_downloads", "_sources", "notebooks", "store"}
 
 
 @dataclass(frozen=True)
@@ -72,6 +77,10 @@ class Project:
             raise PageError(f"{self.toc}: not a table of contents ({error})") from error
         if re.search(r"^\s*(- )?glob:", text, re.M):
             raise PageError(f"{self.toc}: glob: is not supported. Use file: for each page.")
+        names = [str(name).removesuffix(".md") for name in site_map]
+        for name in names:
+            if problem := _name_problem(name, names):
+                raise PageError(f"{self.toc}: {name}: {problem}")
         return site_map
 
     def page(self, name: str) -> Page:
@@ -83,6 +92,23 @@ class Project:
             raise PageError(f"{path}: can't be read ({error.strerror}). Check _toc.yml.") from error
         except UnicodeDecodeError as error:
             raise PageError(f"{path}: not UTF-8 ({error.reason}). Save it as UTF-8.") from error
+
+
+def _name_problem(name: str, names: list[str]) -> str:
+    """Return why a page can't have this name, and the remedy; "" if it can."""
+    plain = posixpath.normpath(name)
+    if names.count(name) > 1:
+        return "the page is listed twice. Delete one of the entries."
+    if Path(name).suffix:
+        kind = Path(name).suffix
+        return f"pages are Markdown files, not {kind}. Jupytext converts notebooks: --to md:myst."
+    if plain != name or name.startswith(("/", "..")):
+        return f"write {plain.lstrip('./')}, the path in the book's folder."
+    if not NAME.fullmatch(name):
+        return "use only the letters a to z and A to Z, digits, -, _ and /, as in my_page."
+    if name in RESERVED_PAGES or name.partition("/")[0] in RESERVED_FOLDERS:
+        return "the site needs this name itself. Choose another."
+    return ""
 
 
 def select_pages(project: Project, names: Iterable[str]) -> list[Page]:

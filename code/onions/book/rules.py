@@ -12,8 +12,8 @@ from statistics import median
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from onions.book.blocked import Html
 from onions.book.edits import Edit, add_tag, replace_minutes, replace_term
+from onions.book.links import Html, targets, without_code_spans
 from onions.book.page import RUN_TAGS, CodeCell, Page, claimed_sentences, parse_cell
 from onions.book.project import Project
 from onions.book.prose import (
@@ -40,10 +40,7 @@ BELITTLING = re.compile(r"\b(simply|just|obviously|of course|easily|trivial(ly)?
 NUMBER = re.compile(
     r"(?<![\w.,`{])\d{1,3}(,\d{3})+(?![\d`])|(?<![\w.`{])\d+\.\d+ ?%|accuracy of \d"
 )
-CODE_SPAN = re.compile(r"(?<!`)`[^`]*`(?!`)")
-OUTSIDE_PICTURE = re.compile(
-    r"!\[[^\]]*\]\(\s*<?((?:https?:)?//[^\s)>]*)|\{(?:image|figure)\} +((?:https?:)?//\S*)"
-)
+FILE_NAME = re.compile(r"[\w./-]+", re.A)
 LINK = re.compile(r"\{(?:term|doc|ref|numref|cite)(?::\w+)?\}`|\]\(|<https?:")
 
 
@@ -324,17 +321,34 @@ def _pages_load_only_the_sites_files(page: Page) -> Iterator[Finding]:
     who reads the page. Sphinx copies pictures of Markdown, but no other files that HTML loads.
     Fix: put pictures, videos and frames into book/_static, or link to the address.
     """
-    text = CODE_SPAN.sub(lambda match: " " * len(match[0]), page.markup)
-    html = Html(text)
+    html = Html(without_code_spans(page))
     for line, what in html.blocked:
         yield Finding(line, f"the site's policy blocks {what}")
     for line, tag, address in html.loaded:
         path = Path(page.path.parent, unquote(urlsplit(address).path)).resolve()
         if not (path.is_file() and path.is_relative_to((page.book / "_static").resolve())):
             yield Finding(line, f"<{tag}> with {address}: no such file in {page.book}/_static")
-    for match in OUTSIDE_PICTURE.finditer(text):
-        message = f"the site's policy blocks the picture {match[1] or match[2]}"
-        yield Finding(page.line_at(match.start()), message)
+    for line, kind, target in targets(page):
+        if kind == "picture" and target.startswith(("//", "http:", "https:")):
+            yield Finding(line, f"the site's policy blocks the picture {target}")
+
+
+def _files_exist(page: Page) -> Iterator[Finding]:
+    """Pictures and downloads exist, and their names have only letters, digits, `.`, `_` and `-`.
+
+    Why: render fails without them, after all pages have run. In links, other characters have a
+    second form, such as %20 for a space, which not every tool knows.
+    Fix: correct or rename the file. The letters are a to z and A to Z.
+    """
+    for line, kind, target in targets(page):
+        folder = page.book if target.startswith("/") else page.path.parent
+        path = folder / unquote(target).lstrip("/")
+        if re.match(r"[a-z]+:|//|#", target) or (kind == "link" and not path.is_file()):
+            continue  # another site, or a page
+        if not FILE_NAME.fullmatch(target):
+            yield Finding(line, f"the name of {unquote(target)} contains other characters")
+        elif not path.is_file():
+            yield Finding(line, f"{path}: no such file")
 
 
 def _numbers_come_from_the_run(page: Page) -> Iterator[Finding]:
@@ -395,6 +409,7 @@ RULES: dict[str, Callable[[Page], Iterator[Finding]]] = {
     "quiz-links": _quizzes_have_no_links,
     "alt-text": _figures_have_alt_text,
     "loads": _pages_load_only_the_sites_files,
+    "files": _files_exist,
     "numbers": _numbers_come_from_the_run,
     "words": _words_are_kind,
 }

@@ -36,7 +36,7 @@ from onions.store.lockfile import LockError
 LIVE_FOLDER = "live"  # in `_build`
 GENERATED_PAGES = ("search.html", "404.html")
 # The start of a Sphinx warning, which continues up to the next warning.
-WARNING = re.compile(r"^(?:(?P<path>[^\s:]+)(?::\d+)?: )?(?:WARNING|ERROR|CRITICAL): ", re.M)
+WARNING = re.compile(r"^(?:(?P<path>[^:\n]+)(?::\d*)?: )?(?:WARNING|ERROR|CRITICAL): ", re.M)
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from onions.book.blocked import Html
+from onions.book.links import Html
 from onions.book.page import Page
 from onions.claims import KEY
 from onions.run.cells import PageFailed

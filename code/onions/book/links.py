@@ -1,10 +1,14 @@
-"""What HTML would load, and what of it the site's policy blocks.
+"""What a page links to and loads, in Markdown and in HTML.
 
-The policy itself is in ``onions.extension.layout.policy``.
+Of HTML, it also finds what the site's policy (``onions.extension.layout.policy``) blocks.
 """
 
+import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import NamedTuple
+
+from onions.book.page import Page
 
 # The attributes from which a browser loads something, by element.
 LOADS = {
@@ -23,6 +27,27 @@ LOADS = {
 }
 NEVER_LOADED = {"embed", "object"}
 OUTSIDE = ("//", "ftp:", "http:", "https:")
+
+TARGET = re.compile(
+    r"(?P<bang>!?)\[[^\]\n]*\]\((?:<(?P<quoted>[^>\n]*)>|(?P<plain>[^)\s]+))"
+    r"|\{(?:image|figure)\} +(?P<picture>.*\S)"
+    r"|\{download\}`(?:[^`<]*<)?(?P<download>[^`>]+)>?`"
+)
+ROLE_OR_SPAN = re.compile(r"(\{[\w:-]+\})?(?<!`)`(?!`)[^`]*`(?!`)")
+
+
+def targets(page: Page) -> Iterator[tuple[int, str, str]]:
+    """Yield the line, the kind (picture, download or link) and the target of each link."""
+    for match in TARGET.finditer(without_code_spans(page)):
+        is_picture = match["bang"] or match["picture"]
+        kind = "picture" if is_picture else "download" if match["download"] else "link"
+        target = next(filter(None, match.group("quoted", "plain", "picture", "download")), "")
+        yield page.line_at(match.start()), kind, target
+
+
+def without_code_spans(page: Page) -> str:
+    """Return the page's markup with spaces instead of code spans, and with its roles."""
+    return ROLE_OR_SPAN.sub(lambda m: m[0] if m[1] else re.sub(r"[^\n]", " ", m[0]), page.markup)
 
 
 class Loaded(NamedTuple):
