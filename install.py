@@ -52,6 +52,8 @@ def main() -> None:
     parser.add_argument("lock", type=Path, help="for example requirements.lock")
     parser.add_argument("--python", help="the Python for .venv (default: keep its own or find one)")
     options = parser.parse_args()
+    if os.name == "nt":
+        sys.exit("Windows is not supported. Use Linux in WSL: https://aka.ms/wsl")
     os.chdir(ROOT)
     print(f"Installing {options.lock} into {VENV}. With TensorFlow, this takes 3 GB and minutes.")
     sys.stdout.flush()

@@ -19,9 +19,9 @@ from textwrap import indent
 
 import nbformat
 import yaml
+from onions.base.cores import cores
 from onions.book.page import Page
 from onions.images.sources import Source
-from onions.kernel import cores
 from page_text import plain_markdown, remove_our_directives
 
 ROOT = Path(__file__).parents[1]

@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
@@ -156,3 +158,49 @@ def test_a_shell_completes_commands() -> None:
         [sys.executable, "-m", "onions.cli"], env={**os.environ, **words}, capture_output=True
     )
     assert done.stdout.split() == [b"plain,reference", b"plain,render"]
+
+
+def test_a_mistyped_command_gets_a_suggestion(tmp_path: Path) -> None:
+    done = run_onions(tmp_path, "excute")
+    assert (
+        done.returncode == 2 and "No such command 'excute'. Did you mean 'execute'?" in done.stderr
+    )
+
+
+@pytest.mark.kernel
+def test_the_module_runs_as_the_command_does() -> None:
+    for command in ([sys.executable, "-m", "onions"], [Path(sys.executable).with_name("onions")]):
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True)
+        assert (done.returncode, done.stdout) == (0, f"onions {version('onions')}\n"), done.stderr
+
+
+@pytest.mark.parametrize("folder", [".", "book", "book/_static"])
+def test_a_command_finds_the_project_from_each_of_its_folders(
+    root: Path, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root / folder)
+    done = run_onions(None, "status")
+    assert done.returncode == 0 and "index  fresh" in done.stdout
+    assert not (root / "book" / "_build").exists()
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "execute", "render", "gate", "check", "live", "plan"]
+)
+def test_outside_of_a_project_a_command_says_so_and_creates_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for project in (None, tmp_path):
+        done = run_onions(project, command)
+        where = "in this folder" if project else "in this folder or one above"
+        message = f"onions: {tmp_path}: no book {where}: a project has book/ and _toc.yml."
+        assert done.returncode == 2 and done.stderr.startswith(message) and not done.stdout
+        assert [*tmp_path.iterdir()] == []
+    assert run_onions(None, command, "--help").returncode == 0
+
+
+def test_windows_is_refused(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onions.cli.os", SimpleNamespace(name="nt"))
+    done = run_onions(small(index="# T"), "status")
+    assert done.returncode == 2 and "Windows is not supported. Use Linux in WSL" in done.stderr

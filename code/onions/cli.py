@@ -8,6 +8,7 @@ build or may not be published, two builds differ, or `doctor --strict` found a d
 130: interrupted.
 """
 
+import os
 import signal
 import sys
 from typing import NoReturn
@@ -25,6 +26,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)  # Ctrl-C; how a machine stops a 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    if os.name == "nt":
+        return stop("Windows is not supported. Use Linux in WSL: https://aka.ms/wsl", 2)
     for number in STOP_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # as in the background jobs of a script
             signal.signal(number, _interrupt)

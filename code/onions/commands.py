@@ -8,7 +8,9 @@ import errno
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import update_wrapper
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import click
 from onions.base.files import format_size
 from onions.base.locks import folder_lock
 from onions.base.text import format_count
-from onions.book.project import Project
+from onions.book.project import Project, find_project
 from onions.book.reference import ReferenceRuns
 from onions.live import PORT
 from onions.store.build import Build, StoreError, resolve_build
@@ -71,13 +73,27 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group(epilog=EXAMPLES, context_settings={"max_content_width": 100, "show_default": True})
+@click.version_option(package_name="onions", message="onions %(version)s")
 @click.option(
-    "--project", type=click.Path(path_type=Path), default=".", help="Folder with book/, _toc.yml."
+    "--project",
+    type=click.Path(path_type=Path),
+    show_default=False,
+    help="Folder with book/ and _toc.yml.  [default: this folder or one above]",
 )
 @click.pass_context
-def onions(context: click.Context, project: Path) -> None:
+def onions(context: click.Context, project: Path | None) -> None:
     """Execute, check and render the lesson *Networks are like onions*."""
-    context.obj = Project(project.resolve())
+    context.obj = project
+
+
+def pass_project(command: Callable[..., int]) -> Callable[..., int]:
+    """Pass the project to a command. Raises PageError if there is none."""
+
+    @click.pass_obj
+    def run(folder: Path | None, /, *arguments: Any, **options: Any) -> int:
+        return command(find_project(folder), *arguments, **options)
+
+    return update_wrapper(run, command)
 
 
 @onions.command(epilog="Example: ONIONS_DATA=cifar10 onions execute")
@@ -86,7 +102,7 @@ def onions(context: click.Context, project: Path) -> None:
 @_jobs
 @_shard
 @click.option("--check", is_flag=True, help="Run nothing. Exit with 1 if a page is stale.")
-@click.pass_obj
+@pass_project
 def execute(project: Project, /, check: bool, profile: str, **choices: Any) -> int:
     """Run the pages that changed, and store their outputs.
 
@@ -102,7 +118,7 @@ def execute(project: Project, /, check: bool, profile: str, **choices: Any) -> i
 @click.option("--shards", type=click.IntRange(1), metavar="N", default=1, help="Machines.")
 @_json
 @_profile
-@click.pass_obj
+@pass_project
 def plan(project: Project, shards: int, as_json: bool, profile: str) -> int:
     """Divide the stale pages among several machines.
 
@@ -141,7 +157,7 @@ def plan(project: Project, shards: int, as_json: bool, profile: str) -> int:
 @onions.command(epilog="Example: onions status")
 @_json
 @click.option("--markdown", is_flag=True, help="Print Markdown with the claims of each page.")
-@click.pass_obj
+@pass_project
 def status(project: Project, as_json: bool, markdown: bool) -> int:
     """List the pages: fresh, or stale with reasons.
 
@@ -177,7 +193,7 @@ def store() -> None:
 
 @store.command(epilog="Example: onions store prune --days 30")
 @click.option("--days", type=click.IntRange(0), default=30, help="Minimum age in days.")
-@click.pass_obj
+@pass_project
 def prune(project: Project, days: int) -> int:
     """Delete old or unreadable entries that no page uses in its present state.
 
@@ -195,7 +211,7 @@ def prune(project: Project, days: int) -> int:
 
 
 @store.command(epilog="Example: onions store verify")
-@click.pass_obj
+@pass_project
 def verify(project: Project) -> int:
     """Verify the checksum and fingerprint of every entry."""
     entries = Store(project.store)
@@ -210,7 +226,7 @@ def verify(project: Project) -> int:
 @click.option("--seeds", type=click.IntRange(2), metavar="N", default=10, help="Other seeds.")
 @_jobs
 @_shard
-@click.pass_obj
+@pass_project
 def reference(project: Project, /, seeds: int, **choices: Any) -> int:
     """Run pages from other seeds, and record their results.
 
@@ -232,7 +248,7 @@ def reference(project: Project, /, seeds: int, **choices: Any) -> int:
 
 @onions.command(epilog="Example: onions doctor --strict")
 @click.option("--strict", is_flag=True, help="Exit with 1 if a measure deviates.")
-@click.pass_obj
+@pass_project
 def doctor(project: Project, strict: bool) -> int:
     """Compare this build with the reference runs.
 
@@ -250,7 +266,7 @@ def doctor(project: Project, strict: bool) -> int:
 @click.option(
     "--data", type=click.Choice(("cifar10", "sketches")), default="cifar10", help="Required data."
 )
-@click.pass_obj
+@pass_project
 def gate(project: Project, data: str) -> int:
     """Decide whether the site may be published.
 
@@ -269,7 +285,7 @@ def gate(project: Project, data: str) -> int:
 
 
 @onions.command(epilog="Example: onions render")
-@click.pass_obj
+@pass_project
 def render(project: Project) -> int:
     """Make the site in _build/html from the store.
 
@@ -294,7 +310,7 @@ def render(project: Project) -> int:
     help="smoke: run a changed page for one epoch of 512 images first, then as in the last build.",
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=PORT, help="0: any free port.")
-@click.pass_obj
+@pass_project
 def live(project: Project, profile: str, port: int) -> int:
     """Show the book in a browser, updated with every edit.
 
@@ -325,7 +341,7 @@ def live(project: Project, profile: str, port: int) -> int:
 
 
 @onions.command(epilog="Example: onions bundle")
-@click.pass_obj
+@pass_project
 def bundle(project: Project) -> int:
     """Make a PDF, an EPUB and a zip of the site in _build/bundle.
 
@@ -350,7 +366,7 @@ def bundle(project: Project) -> int:
 @click.argument("name")
 @click.option("--exercise", is_flag=True, help="Add an exercise and its solution.")
 @click.option("--after", metavar="PAGE", default="", show_default=False, help="The page before it.")
-@click.pass_obj
+@pass_project
 def new(project: Project, name: str, exercise: bool, after: str) -> int:
     """Add a page, or an exercise to a page.
 
@@ -378,7 +394,7 @@ def new(project: Project, name: str, exercise: bool, after: str) -> int:
 @click.option(
     "--explain", is_flag=False, flag_value="all", metavar="[RULE]", help="Print one rule, or all."
 )
-@click.pass_obj
+@pass_project
 def check(project: Project, pages: tuple[str, ...], fix: bool, explain: str | None) -> int:
     """Check the rules of pages, without running them.
 
@@ -415,7 +431,7 @@ def check(project: Project, pages: tuple[str, ...], fix: bool, explain: str | No
 @click.option(
     "--format", "form", type=_formats, default="text", help="html shows figures side by side."
 )
-@click.pass_obj
+@pass_project
 def diff(project: Project, before: str, after: str, form: str) -> int:
     """Compare the results of two builds.
 

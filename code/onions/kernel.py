@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 from onions import claims, figures
+from onions.base.cores import cores
 from onions.images import sources
 
 if TYPE_CHECKING:
@@ -79,13 +80,6 @@ def install() -> None:
         raise ValueError(f"ONIONS_PROFILE={profile}: unknown profile. Choose full or smoke.")
     for name, hook in hooks.items():
         wrapt.register_post_import_hook(hook, name)
-
-
-def cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def run_facts() -> dict[str, Any]:

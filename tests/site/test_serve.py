@@ -74,3 +74,36 @@ def test_only_the_folder_is_served_and_only_below_its_path(connection: HTTPConne
 def test_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), serve_folder(tmp_path / "none"):
         pass
+
+
+@pytest.mark.parametrize(
+    "path", ["/%00", "/onions/%00", "/onions/" + "a" * 5000, "/onions/%ff%fe", "/onions/..%2f%00"]
+)
+def test_a_path_that_no_file_can_have_is_answered_with_404(
+    connection: HTTPConnection, path: str
+) -> None:
+    assert get(connection, path)[0].status == 404
+    assert get(connection, "/onions/")[0].status == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:8000", 200),
+        ("LOCALHOST", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:80", 200),
+        ("rebound.example:8000", 421),
+        ("127.0.0.1.rebound.example", 421),
+        ("localhost@rebound.example", 421),
+        ("[::1", 421),
+        ("", 421),
+    ],
+)
+def test_only_its_own_names_are_answered(
+    connection: HTTPConnection, host: str, status: int
+) -> None:
+    """Else a website whose name leads to this machine could read the preview (DNS rebinding)."""
+    connection.request("GET", "/onions/", headers={"Host": host})
+    response = connection.getresponse()
+    assert (response.status, b"onion" in response.read()) == (status, status == 200)

@@ -25,12 +25,12 @@ Small = Callable[..., Path]  # the fixture `small`
 
 
 def run_onions(
-    project: Path, *arguments: str, **environment: str
+    project: Path | None, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `onions` in this process, which is faster than a new one.
 
-    Use sketches unless `environment` sets ONIONS_DATA. Tests of signals and of processes call
-    `onions_command` instead.
+    With None, `onions` looks for the project. Use sketches unless `environment` sets ONIONS_DATA.
+    Tests of signals and of processes call `onions_command` instead.
     """
     output, errors = StringIO(), StringIO()
     with (
@@ -42,7 +42,8 @@ def run_onions(
     ):
         for category in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning):
             warnings.simplefilter("ignore", category)  # as on the command line
-        status = main(["--project", str(project), *arguments])
+        options = ["--project", str(project)] if project else []
+        status = main([*options, *arguments])
     return subprocess.CompletedProcess(arguments, status, output.getvalue(), errors.getvalue())
 
 

@@ -94,6 +94,22 @@ class Project:
             raise PageError(f"{path}: not UTF-8 ({error.reason}). Save it as UTF-8.") from error
 
 
+def find_project(folder: Path | None) -> Project:
+    """Return the project in `folder`; with None, that in the working folder or one above.
+
+    Raises PageError if there is none.
+    """
+    here = (folder or Path()).resolve()
+    for root in [here] if folder else [here, *here.parents]:
+        project = Project(root)
+        if project.toc.is_file() and project.book.is_dir():
+            return project
+    where = "in this folder" if folder else "in this folder or one above"
+    raise PageError(
+        f"{here}: no book {where}: a project has book/ and _toc.yml. Choose one with --project."
+    )
+
+
 def _name_problem(name: str, names: list[str]) -> str:
     """Return why a page can't have this name, and the remedy; "" if it can."""
     plain = posixpath.normpath(name)

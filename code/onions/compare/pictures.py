@@ -26,7 +26,8 @@ SECONDS = 20  # limit for drawing an SVG
 # resvg aborts its process if a picture needs too much memory, so it runs in a separate process.
 RASTERISE = """\
 import resource, resvg_py, sys
-resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+if sys.platform == "linux":  # macOS has no such limit
+    resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
 svg = sys.stdin.buffer.read().decode()
 sys.stdout.buffer.write(resvg_py.svg_to_bytes(svg_string=svg, dpi=96))
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from onions.kernel import cores
+from onions.base.cores import cores
 
 T = TypeVar("T")
 

@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +25,7 @@ TYPES = {
     ".woff2": "font/woff2",
     ".xml": "application/xml",
 }
+OWN_NAMES = ("127.0.0.1", "::1", "localhost")
 POLL_SECONDS = 0.05  # how often a server looks whether it should stop
 COMPRESSED = {".css", ".html", ".ipynb", ".js", ".json", ".svg", ".txt", ".xml"}
 
@@ -39,6 +40,19 @@ class SiteHandler(BaseHTTPRequestHandler):
     def __init__(self, folder: Path, base_path: str, *arguments: object) -> None:
         self.folder, self.base_path = folder, base_path
         super().__init__(*arguments)  # type: ignore[arg-type]
+
+    def parse_request(self) -> bool:
+        """Read a request; refuse one to another name, with which a website could read this server.
+
+        This is DNS rebinding: the name of the website leads to this machine.
+        """
+        if not super().parse_request():
+            return False
+        with suppress(ValueError):
+            if urlsplit(f"//{self.headers.get('Host', '')}").hostname in OWN_NAMES:
+                return True
+        self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+        return False
 
     def do_GET(self) -> None:
         """Answer a request."""
@@ -55,10 +69,13 @@ class SiteHandler(BaseHTTPRequestHandler):
 
     def find_file(self, path: str) -> Path | None:
         """Return the file for a path below `base_path`, or None if there is none."""
-        file = (self.folder / path).resolve()
-        if file.is_dir():
-            file /= "index.html"
-        return file if file.is_relative_to(self.folder) and file.is_file() else None
+        with suppress(OSError, ValueError):  # a name that is too long, or contains NUL
+            file = (self.folder / path).resolve()
+            if file.is_dir():
+                file /= "index.html"
+            if file.is_relative_to(self.folder) and file.is_file():
+                return file
+        return None
 
     def send_body(
         self, status: HTTPStatus, body: bytes, suffix: str = ".html", **headers: str
