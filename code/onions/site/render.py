@@ -151,12 +151,12 @@ def _hash_folder(folder: Path) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Return the files in a folder and its folders, except compiled code, in order."""
+    """Return the files in a folder and its folders, except built ones, in order."""
     return sorted(
         Path(here, name)
         for here, _, names in os.walk(folder, followlinks=True)
         for name in names
-        if not name.endswith(".pyc")
+        if not name.endswith(".pyc") and "_build" not in Path(here).relative_to(folder).parts
     )
 
 

@@ -11,17 +11,19 @@ from pathlib import Path
 from docutils import nodes
 from nbformat import NotebookNode
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 
 from onions.base.git import GitFacts, read_git
-from onions.book.page import Page
+from onions.book.page import Page, PageError
 from onions.book.project import Project
 from onions.book.reference import ReferenceRuns
 from onions.extension.base import pending
 from onions.extension.base.course import CoursePosition, course_positions
-from onions.store.build import Build
+from onions.store.build import Build, StoreError
 from onions.store.entries import Store
 from onions.store.fingerprint import FingerprintCache
+from onions.store.lockfile import LockError
 
 # Dependencies on all pages: LESSONS on their front matter and directives, RUNS on their runs.
 LESSONS, RUNS = "lessons", "runs"
@@ -92,6 +94,16 @@ class RenderSession:
             self._entries[fingerprint] = entry
         return self._entries[fingerprint]
 
+    def stale_pages(self) -> list[str]:
+        """Return the names of the pages that lack an entry and are not pending."""
+        fingerprints = {page.name: self.fingerprints.get(page) for page in self.project.pages()}
+        return [
+            name
+            for name, fingerprint in fingerprints.items()
+            if fingerprint and not self.store.path(fingerprint).exists()
+            if name not in self.pending
+        ]
+
     def last_run(self, page: Page) -> NotebookNode | None:
         """Return a pending page's last run, None if it never ran. Raises StoreError if damaged."""
         return self.store.read(self.pending[page.name]) if self.pending[page.name] else None
@@ -141,19 +153,32 @@ def _note(env: BuildEnvironment, name: str) -> None:
     env.onions_readers = dependencies(env) | {(name, env.docname)}  # type: ignore[attr-defined]
 
 
-def _start(app: Sphinx) -> None:
+def _start(app: Sphinx, config: Config) -> None:
+    """Start a session. End the process with one line if the pages can't be built.
+
+    `onions render` has checked this. Other commands, such as `jupyter-book build`, would print a
+    traceback for an exception.
+    """
     global _session
     project = CachedProject(Path(app.srcdir).parent)
-    build = Build.read(project.store)
-    _session = RenderSession(
-        project=project,
-        build=build,
-        store=Store(project.store),
-        fingerprints=FingerprintCache(project, build),
-        reference=ReferenceRuns(project),
-        git=read_git(project.root),
-        pending=app.config.onions_pending,
-    )
+    if not project.toc.is_file():
+        raise SystemExit("onions: the pages are in book. Run `jupyter-book build book`.")
+    try:
+        build = Build.read(project.store)
+        _session = RenderSession(
+            project=project,
+            build=build,
+            store=Store(project.store),
+            fingerprints=FingerprintCache(project, build),
+            reference=ReferenceRuns(project),
+            git=read_git(project.root),
+            pending=config.onions_pending,
+        )
+        stale = _session.stale_pages()
+    except (LockError, PageError, StoreError) as error:
+        raise SystemExit(f"onions: {error}") from error
+    if stale:
+        raise SystemExit(f"onions: stale pages: {', '.join(stale)}. Run `onions execute`.")
 
 
 def _note_docname(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -168,6 +193,6 @@ def _note_written(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 def setup(app: Sphinx) -> None:
     """Start a session at the beginning of each build."""
     app.add_config_value("onions_pending", {}, "", [dict])
-    app.connect("builder-inited", _start)
+    app.connect("config-inited", _start, priority=100)  # before all handlers that read the build
     app.connect("source-read", _note_docname)
     app.connect("doctree-resolved", _note_written)

@@ -5,7 +5,6 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
-from onions.book.project import Project
 from onions.extension.base.builder import connect_epub
 from onions.extension.base.session import session
 from onions.store.build import Build
@@ -34,7 +33,7 @@ def banner(build: Build) -> str:
 
 
 def _set_announcement(app: Sphinx, config: Config) -> None:
-    if text := banner(Build.read(Project(app.srcdir.parent).store)):
+    if text := banner(session().build):
         config.html_theme_options = {**config.html_theme_options, "announcement": text}
 
 
