@@ -110,10 +110,12 @@ def add_entry(folder: Path, *outputs: NotebookNode, **others: Any) -> Path:
 
 
 @pytest.fixture
-def diff(project_folder: Path, capsys: pytest.CaptureFixture[str]) -> Diff:
+def diff(project_folder: Path, small: Small, capsys: pytest.CaptureFixture[str]) -> Diff:
     """A function that compares two builds, with the reference runs of a small project."""
 
     def run(*arguments: object) -> Result:
+        if not (project_folder / "_toc.yml").exists():
+            small(index="# Title")
         status = main(["--project", str(project_folder), "diff", *map(str, arguments)])
         return status, *capsys.readouterr()
 
@@ -217,14 +219,14 @@ REFERENCE_MEASURES: dict[str, list[Any]] = {
     ],
 )
 def test_a_measure_that_changes_beyond_the_reference_spread_is_reported(
-    tmp_path: Path,
+    project_folder: Path,
     diff_outputs: Diff,
     name: str,
     before: Any,
     after: Any,
     expected: str,
 ) -> None:
-    write_reference_runs(tmp_path, **REFERENCE_MEASURES)
+    write_reference_runs(project_folder, **REFERENCE_MEASURES)
     outputs = [[measure(name, v)] if v is not None else [] for v in (before, after)]
     status, out, _ = diff_outputs(*outputs)
     changed = expected not in ("noise", "")
@@ -235,9 +237,9 @@ def test_a_measure_that_changes_beyond_the_reference_spread_is_reported(
 
 
 def test_the_spread_comes_from_reference_runs_with_the_second_build_s_data(
-    tmp_path: Path, diff_outputs: Diff, monkeypatch: pytest.MonkeyPatch
+    project_folder: Path, diff_outputs: Diff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_reference_runs(tmp_path, **REFERENCE_MEASURES)
+    write_reference_runs(project_folder, **REFERENCE_MEASURES)
     assert diff_outputs([measure("n", 1.0)], [measure("n", 1.3)])[0] == 0
     other = replace(BUILD, source=replace(BUILD.source, name="cifar10"))
     monkeypatch.setitem(globals(), "BUILD", other)

@@ -122,7 +122,7 @@ def test_components_are_the_modules_and_packages_that_are_imported(small: Small)
     project = Project(small(index=PAGE))
     parts = components(project.page("index"), project, BUILD)
     images = {f"onions/images/{m}.py" for m in ("__init__", "batches", "download", "sources")}
-    base = {"onions/base/__init__.py", "onions/base/syntax.py"}
+    base = {f"onions/base/{name}.py" for name in ("__init__", "cores", "syntax")}
     own = {f"onions/{name}.py" for name in ("__init__", "claims", "figures", "kernel")}
     assert parts["modules"].keys() == images | base | own
     sketches = replace(BUILD, source=replace(BUILD.source, name="sketches"))
