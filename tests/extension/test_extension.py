@@ -354,3 +354,11 @@ def test_the_sites_own_media_are_shown(small: Small) -> None:
     page = build(root)
     assert "media-src 'self' data:; frame-src 'self';" in page
     assert (root / "_build" / "html" / "_static" / "a.mp4").read_bytes() == b"video"
+
+
+def test_a_markdown_output_may_hold_tables_and_formulas(small: Small) -> None:
+    code = (
+        "from IPython.display import Markdown\n\nMarkdown('| a | b |\\n|---|---|\\n| 1 | $x^2$ |')"
+    )
+    page = build(small(index=f"# Title\n\n{cell(code)}"))
+    assert "<th" in page and re.search(r"<td><p><math .*?<msup>", page, re.S), page

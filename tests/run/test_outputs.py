@@ -9,7 +9,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from onions.book.project import Project
 from onions.run.cells import PageFailed
-from onions.run.outputs import check_outputs, merge_streams, shown_line
+from onions.run.clean import LIBRARIES, clean_outputs, shown_line
+from onions.run.outputs import check_outputs
 from support.pages import BUILD_ONLY_TAGS, EXPORT_TAGS, cell, entry
 from support.projects import Small, run_onions
 
@@ -24,6 +25,10 @@ def stream(text: str, name: str = "stdout") -> NotebookNode:
 
 def shown(data: dict[str, str], metadata: dict[str, Any] | None = None) -> NotebookNode:
     return new_output("display_data", data, metadata=metadata or {})
+
+
+def error(*traceback: str) -> NotebookNode:
+    return new_output("error", ename="E", evalue="", traceback=list(traceback))
 
 
 @pytest.mark.parametrize(
@@ -50,7 +55,20 @@ def shown(data: dict[str, str], metadata: dict[str, Any] | None = None) -> Noteb
         (stream("\x1b[31mred\x1b[0m and\ttab\n"), ""),
         (stream("up \x1b[A\n"), r"the control character '\x1b[A'"),
         (stream("bell \x07\n"), r"the control character '\x07'"),
-        (new_output("error", ename="E", evalue="", traceback=["at 0x7f3c"]), ""),
+        (shown({"text/latex": "$\\frac{a}{b}$", "text/plain": "a/b"}), ""),
+        (shown({"text/latex": "$$a$$ and $b$"}), "LaTeX that the page can't show (Unsupported"),
+        (
+            shown({"text/latex": "\\begin{align} a \\end{align}"}),
+            'Environment "align" not supported',
+        ),
+        (shown({"text/latex": "\\nonsense", "text/html": "<b>a</b>"}), ""),
+        (error("at 0x7f3c"), ""),
+        (error(f"ValueError: {ADDRESS}"), f"a memory address ({ADDRESS})"),
+        (stream(f"'{LIBRARIES[0]}/a.py'\n"), f"a path of this machine ({LIBRARIES[0]}/a.py)"),
+        (
+            stream("/tmp/onions-ab_cd9fg/page"),  # noqa: S108
+            "path of this machine (/tmp/onions-ab_cd9fg/page)",
+        ),
     ],
 )
 def test_an_output_that_the_site_cannot_show_is_named(
@@ -91,7 +109,7 @@ def test_printed_text_does_not_depend_on_the_pieces_in_which_it_arrives() -> Non
     for size in (1, 2, 7, len(text)):
         pieces = [stream(text[i : i + size]) for i in range(0, len(text), size)]
         notebook = new_notebook(cells=[new_code_cell(outputs=[*pieces, figure, stream("end")])])
-        merge_streams(notebook)
+        clean_outputs(notebook)
         (cell_,) = notebook.cells
         assert [o.get("text") for o in cell_.outputs] == [
             "\n\n0 1 2 \n  indented\n\nstep 2\nlast", None, "end",
@@ -101,10 +119,17 @@ def test_printed_text_does_not_depend_on_the_pieces_in_which_it_arrives() -> Non
 def test_messages_between_printed_texts_do_not_split_them() -> None:
     outputs = [stream("a"), stream("W", "stderr"), stream("b\n"), stream("!", "stderr")]
     notebook = new_notebook(cells=[new_code_cell(outputs=outputs)])
-    merge_streams(notebook)
+    clean_outputs(notebook)
     assert [(o.name, o.text) for o in notebook.cells[0].outputs] == [
         ("stdout", "ab\n"), ("stderr", "W!"),
     ]  # fmt: skip
+
+
+def test_a_traceback_names_no_folder_of_this_machine() -> None:
+    outputs = [error(*(f"File {folder}/package/a.py:3, in f(x)" for folder in LIBRARIES))]
+    notebook = new_notebook(cells=[new_code_cell(outputs=outputs)])
+    clean_outputs(notebook)
+    assert {*notebook.cells[0].outputs[0].traceback} == {"File package/a.py:3, in f(x)"}
 
 
 @pytest.mark.kernel

@@ -20,7 +20,8 @@ from onions.base.files import write_atomic
 from onions.book.project import Project
 from onions.run.cells import OnCell, PageFailed, run_cells
 from onions.run.claims import ClaimsFailed, check_claims
-from onions.run.outputs import check_outputs, merge_streams
+from onions.run.clean import clean_outputs
+from onions.run.outputs import check_outputs
 from onions.run.pool import KernelRegistry, default_jobs, gpu_environment, run_parallel
 from onions.run.progress import PageProgress
 from onions.store.entries import Store, claims
@@ -102,7 +103,7 @@ def run_page(
             )
     except Exception as error:
         result.error = error
-    merge_streams(result.notebook)
+    clean_outputs(result.notebook)
     result.seconds = round(time.monotonic() - started, 1)
     return result
 
