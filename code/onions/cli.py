@@ -8,6 +8,7 @@ build or may not be published, two builds differ, or `doctor --strict` found a d
 130: interrupted.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code."""
     if os.name == "nt":
         return stop("Windows is not supported. Use Linux in WSL: https://aka.ms/wsl", 2)
+    gc.set_threshold(100_000)  # imports make many objects and little garbage
     for number in STOP_SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:  # as in the background jobs of a script
             signal.signal(number, _interrupt)
@@ -42,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         return stop(error, 1)
     except (click.Abort, KeyboardInterrupt):
         return stop("Interrupted. Finished pages are kept. To resume, run the command again.", 130)
+    finally:
+        gc.freeze()  # Python would search all objects once more when it ends
 
 
 def _interrupt(number: int, frame: object) -> NoReturn:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from onions.base import imports
+from onions.base.hashes import hash_json
 from onions.book.page import PageError
 from onions.book.project import Project
 from onions.images.sources import Source
@@ -326,6 +327,28 @@ def cached_project(small: Small, monkeypatch: pytest.MonkeyPatch) -> Project:
 def test_an_unchanged_page_is_not_read_again(small: Small, monkeypatch: pytest.MonkeyPatch) -> None:
     project = cached_project(small, monkeypatch)
     assert len(FingerprintCache(project, BUILD).get(project.page("index"))) == 64
+
+
+def test_a_page_whose_text_alone_changed_keeps_its_fingerprint(
+    small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = Project(small(index=PAGE))
+    before = FingerprintCache(project, BUILD).get(project.page("index"))
+
+    def get(text: str) -> str:
+        cache = FingerprintCache(project, BUILD)
+        print_ = cache.get(replace(project.page("index"), text=text))
+        cache.save()
+        return print_
+
+    assert get(PAGE) == before
+    monkeypatch.setattr("onions.store.fingerprint.components", lambda *_: {"computed": "again"})
+    assert get(f"{PAGE}\nMore.\n") == get(f"{PAGE}\nAnd more.\n") == before
+    changed = {
+        get(PAGE.replace("import keras", "import numpy")),
+        get(PAGE.replace("[hide", "[skip-execution, hide")),
+    }
+    assert changed == {hash_json({"computed": "again"})}
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,9 @@ def run_onions(
     output, errors = StringIO(), StringIO()
     with (
         mock.patch.dict(os.environ, variables(**environment), clear=True),
-        mock.patch("signal.signal"),  # the handlers stay pytest's
+        mock.patch("signal.signal"),  # the handlers stay pytest's …
+        mock.patch("gc.freeze"),  # … and so does the collection of garbage
+        mock.patch("gc.set_threshold"),
         redirect_stdout(output),
         redirect_stderr(errors),
         warnings.catch_warnings(action="default"),

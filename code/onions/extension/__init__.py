@@ -23,7 +23,7 @@ from onions.extension.layout import (
     search,
     urls,
 )
-from onions.extension.reading import cross_references, dependencies, outdated
+from onions.extension.reading import citations, cross_references, dependencies, outdated
 from onions.extension.results import depends_on, reference, tables
 from onions.extension.teaching import (
     collected,
@@ -36,7 +36,7 @@ from onions.extension.teaching import (
     tips,
 )
 
-READING = (urls, session, dependencies, outdated, cross_references)
+READING = (urls, session, dependencies, outdated, citations, cross_references)
 DIRECTIVES = (
     tables,
     schedule,

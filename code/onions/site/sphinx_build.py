@@ -70,6 +70,7 @@ def _no_garbage_collection() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.freeze()  # nor later: these objects would be searched at once
         gc.enable()
 
 

@@ -38,19 +38,22 @@ PAGE_MODULES = ("claims", "diagrams", "exports", "figures", "images")
 Components = dict[str, dict[str, str]]
 KINDS = ("facts", "cells", "exports", "modules", "packages", "dependencies")
 
+CACHE_FORMAT = 2  # of the file; raise it if its content changes
+
 
 class FingerprintCache:
     """The fingerprints of pages, cached in ``_build/fingerprints.json``.
 
     Reading a page takes 10 ms, and an edit leaves nearly all pages of a book unchanged. The key of
-    a cached fingerprint is a hash of everything that determines it, including our own code.
+    a cached fingerprint is a hash of everything that determines it, including our own code. Beside
+    it is a hash of the cells, with which a page whose text alone changed keeps its fingerprint.
     """
 
     def __init__(self, project: Project, build: Build):
         self.project, self.build = project, build
         self._path = project.build / "fingerprints.json"
         self._cached = _read_cache(self._path)
-        self._used: dict[str, str] = {}
+        self._used: dict[str, list[str]] = {}
         self._shared_inputs = self._hash_shared_inputs()
 
     def get(self, page: Page) -> str:
@@ -58,16 +61,22 @@ class FingerprintCache:
         key = _hash(self._shared_inputs, page.text)
         if key not in self._cached:
             page.check()
-            self._cached[key] = fingerprint(page, self.project, self.build) if page.cells else ""
+            cells = _hash(self._shared_inputs, [(cell.source, cell.tags) for cell in page.cells])
+            known = {old: value for value, old in self._cached.values()}
+            if not page.cells:
+                known[cells] = ""
+            elif cells not in known:
+                known[cells] = fingerprint(page, self.project, self.build)
+            self._cached[key] = [known[cells], cells]
         self._used[key] = self._cached[key]
-        return self._used[key]
+        return self._used[key][0]
 
     def save(self) -> None:
         """Write the fingerprints that `get` returned, and drop all others."""
         if self._hash_shared_inputs() == self._shared_inputs:  # no module changed meanwhile
             text = json.dumps(self._used, sort_keys=True)
             with suppress(OSError):  # a missing cache only costs time
-                write_atomic(self._path, f"{_hash(text)}\n{text}")
+                write_atomic(self._path, f"{_hash(CACHE_FORMAT, text)}\n{text}")
 
     def _hash_shared_inputs(self) -> str:
         """Return a hash of everything that can change a fingerprint, except the pages."""
@@ -196,10 +205,10 @@ def _trees(page: Page, cells: Iterable[CodeCell]) -> Iterator[ast.AST]:
             ) from error
 
 
-def _read_cache(path: Path) -> dict[str, str]:
+def _read_cache(path: Path) -> dict[str, list[str]]:
     try:
         checksum, _, text = path.read_text("utf-8").partition("\n")
-        return dict(json.loads(text)) if checksum == _hash(text) else {}
+        return dict(json.loads(text)) if checksum == _hash(CACHE_FORMAT, text) else {}
     except (OSError, ValueError):
         return {}
 
