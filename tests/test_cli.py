@@ -204,3 +204,14 @@ def test_windows_is_refused(small: Small, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("onions.cli.os", SimpleNamespace(name="nt"))
     done = run_onions(small(index="# T"), "status")
     assert done.returncode == 2 and "Windows is not supported. Use Linux in WSL" in done.stderr
+
+
+def test_data_needs_no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run_onions(None, "data", KERAS_HOME=str(tmp_path))
+    assert done.returncode == 0 and "nothing. `onions data fetch` downloads" in done.stdout
+    assert "the built-in stand-in, not CIFAR-10, since ONIONS_DATA=sketches" in done.stdout
+    files = tmp_path / "datasets" / "cifar-10-batches-py-target" / "cifar-10-batches-py"
+    files.mkdir(parents=True)
+    done = run_onions(None, "data", "fetch", KERAS_HOME=str(tmp_path))
+    assert done.returncode == 2 and f"{files}/data_batch_1: can't be read" in done.stderr

@@ -31,6 +31,7 @@ Examples:
   onions execute                    run the pages that changed, in parallel
   onions render                     make the site from the store
   onions status                     list the stale pages, with reasons
+  onions data                       say which images a build would use
   onions live                       show the book in a browser, updated with every edit
   onions new my_topic --exercise    add a page
   onions check pooling              check the rules of one page
@@ -181,6 +182,30 @@ def status(project: Project, as_json: bool, markdown: bool) -> int:
         ]
         print(json.dumps(rows))
     return 0 if all(state.fresh for state in states) else 1
+
+
+@onions.group(epilog="Example: onions data fetch", invoke_without_command=True)
+@click.pass_context
+def data(context: click.Context) -> int:
+    """Say which images are there, which a build would use, and why."""
+    from onions.images.sources import data_report
+
+    if context.invoked_subcommand is None:
+        for line in data_report(_data()):
+            print(line)
+    return 0
+
+
+@data.command(epilog="Example: onions data fetch")
+def fetch() -> int:
+    """Download CIFAR-10 into Keras' cache, however long it takes.
+
+    Continues what an interrupted download has left.
+    """
+    from onions.images.sources import resolve_source
+
+    print(resolve_source("cifar10", notify=_notify).path)
+    return 0
 
 
 @onions.group(epilog="Example: onions store prune --days 30")

@@ -4,12 +4,9 @@ import json
 import os
 import pickle
 import shutil
-import socket
 import tarfile
 import tempfile
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +14,8 @@ import numpy as np
 import pytest
 from onions.images import batches, download, sources
 from onions.images.batches import DataError
+from onions.images.download import DownloadFailed
 from onions.images.sources import Source
-from support.disks import disk_full
 from support.projects import ROOT
 
 BATCH_SIZE = 20  # images per batch, in these tests
@@ -263,155 +260,94 @@ def test_data_that_changed_after_it_was_resolved_is_refused(folder: Path) -> Non
 
 
 @pytest.fixture
-def silent_server() -> Iterator[str]:
-    """The URL of a local server that accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/cifar-10-python.tar.gz"
+def servers(monkeypatch: pytest.MonkeyPatch) -> list[bytes | Exception]:
+    """What the next downloads bring: a file's content, or an error."""
+    results: list[bytes | Exception] = []
 
+    def download_file(target: Path, *, notify: object, patient: bool) -> None:
+        result = results.pop()
+        if isinstance(result, Exception):
+            raise result
+        target.parent.mkdir(parents=True)
+        target.write_bytes(result)
 
-@pytest.fixture
-def server() -> Iterator[tuple[str, list[bytes]]]:
-    """A server's URL, and its payloads: it announces the size of the first and sends the last."""
-    payloads: list[bytes] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(payloads[0])))
-            self.end_headers()
-            self.wfile.write(payloads[-1])
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as http:
-        threading.Thread(target=http.serve_forever, args=(0.05,), daemon=True).start()
-        yield f"http://127.0.0.1:{http.server_port}/a.tar.gz", payloads
-        http.shutdown()
-
-
-def test_a_dead_network_falls_back_to_sketches(
-    silent_server: str, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sources, "ARCHIVE_URL", silent_server)
-    monkeypatch.setattr(download, "TIMEOUT", 0.2)
-    progress: list[str] = []
-    source = sources.resolve_source("auto", notify=progress.append)
-    assert (
-        source.name == "sketches"
-        and silent_server in source.reason
-        and "timed out" in source.reason
-    )
-    assert "Downloading CIFAR-10" in progress[0]
-    with pytest.raises(
-        DataError, match=r"ONIONS_DATA=cifar10: .*timed out.*set ONIONS_DATA to its path"
-    ):
-        sources.resolve_source("cifar10")
-    assert not list(empty_cache.glob("*"))
-
-
-def test_a_download_is_kept_in_keras_cache(
-    server: tuple[str, list[bytes]],
-    archive: Path,
-    empty_cache: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    url, payloads = server
-    payloads.append(archive.read_bytes())
-    monkeypatch.setattr(sources, "ARCHIVE_URL", url)
-    source = sources.resolve_source("auto")
-    assert_images_load(source)
-    assert [path.name for path in empty_cache.iterdir()] == ["cifar-10-batches-py-target_archive"]
-    monkeypatch.setattr(sources, "ARCHIVE_URL", "http://127.0.0.1:9/nobody")
-    assert "Keras has it at" in sources.resolve_source("cifar10").reason
-
-
-@pytest.mark.parametrize("cut", [True, False])
-def test_a_bad_download_leaves_no_file(
-    server: tuple[str, list[bytes]],
-    archive: Path,
-    empty_cache: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    cut: bool,
-) -> None:
-    url, payloads = server
-    payloads.append(archive.read_bytes())
-    payloads.append(payloads[0][:-100] if cut else bytes(len(payloads[0])))
-    monkeypatch.setattr(sources, "ARCHIVE_URL", url)
-    assert sources.resolve_source("auto").name == "sketches"
-    with pytest.raises(DataError, match="is not the official archive"):
-        sources.resolve_source("cifar10")
-    assert not list(empty_cache.iterdir())
-
-
-def test_a_slow_download_reports_its_progress(
-    server: tuple[str, list[bytes]], archive: Path, tmp_path: Path
-) -> None:
-    url, payloads = server
-    payloads.append(archive.read_bytes())
-    ticks = iter(range(0, 10_000, 3))  # the clock advances three seconds per call
-    progress: list[str] = []
-    download.download(
-        url, tmp_path / "a", notify=progress.append, timeout=5, clock=lambda: float(next(ticks))
-    )
-    assert any(line.startswith("CIFAR-10: ") and line.endswith(" MB") for line in progress)
+    monkeypatch.setattr(download, "download", download_file)
+    return results
 
 
 @pytest.mark.parametrize(
-    ("response", "message"),
+    ("error", "reason"),
     [
-        (b"SSH-2.0 hello\r\n", "SSH"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nabc", "many"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nabc", "IncompleteRead"),
-        (b"HTTP/1.1 404 Not Found\r\n\r\n", "404"),
-        (b"HTTP/1.1 200 OK\r\n\r\n" + bytes(5000), "sends more than the official archive"),
+        (DownloadFailed("a.org: timed out"), "CIFAR-10 can't be downloaded (a.org: timed out)"),
+        (
+            DownloadFailed("a.org: would take 41 minutes", 2460.0),
+            "CIFAR-10 would take 41 minutes to download; `onions data fetch` downloads it",
+        ),
     ],
-    ids=["no HTTP", "no number", "cut", "not there", "endless"],
 )
-def test_an_invalid_response_fails_the_download(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, response: bytes, message: str
+def test_without_a_fast_server_auto_uses_the_stand_in_and_says_why(
+    empty_cache: Path, servers: list[bytes | Exception], error: Exception, reason: str
 ) -> None:
-    monkeypatch.setattr(download, "LARGEST_ARCHIVE", 4000)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-
-        def respond() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(4096)
-                connection.sendall(response)
-
-        threading.Thread(target=respond, daemon=True).start()
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/a"
-        with pytest.raises(download.DownloadFailed, match=message):
-            download.download(url, tmp_path / "a", notify=lambda _: None, timeout=5)
-    assert not list(tmp_path.iterdir())
+    servers.extend([error, error])
+    source = sources.resolve_source("auto")
+    assert (source.name, source.reason) == ("sketches", f"ONIONS_DATA=auto, and {reason}")
+    with pytest.raises(DataError) as raised:
+        sources.resolve_source("cifar10")
+    message = str(raised.value)
+    assert message.startswith(f"ONIONS_DATA=cifar10: {reason}. Check the network")
+    assert "set ONIONS_DATA to its path" in message and "set ONIONS_DATA=sketches" in message
 
 
-def test_a_download_that_is_too_slow_fails(
-    server: tuple[str, list[bytes]], archive: Path, tmp_path: Path
+def test_a_download_is_kept_in_keras_cache(
+    archive: Path, empty_cache: Path, servers: list[bytes | Exception]
 ) -> None:
-    url, payloads = server
-    payloads.append(archive.read_bytes())
-    ticks = iter(range(0, 10_000_000, 1000))
-    with pytest.raises(download.DownloadFailed, match="less than 50 kB a second"):
-        download.download(
-            url, tmp_path / "a", notify=lambda _: None, timeout=5, clock=lambda: float(next(ticks))
-        )
+    servers.append(archive.read_bytes())
+    source = sources.resolve_source("auto")
+    assert_images_load(source)
+    assert [path.name for path in empty_cache.iterdir()] == ["cifar-10-batches-py-target_archive"]
+    assert "it was downloaded" in source.reason
+    assert "Keras has it at" in sources.resolve_source("cifar10").reason  # without a server
 
 
-def test_a_full_disk_is_an_error_without_fallback(
-    server: tuple[str, list[bytes]],
-    archive: Path,
-    empty_cache: Path,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("choice", "patient"), [("auto", False), ("cifar10", True)])
+def test_only_who_asks_for_cifar10_waits_for_it(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch, choice: str, patient: bool
 ) -> None:
-    url, payloads = server
-    payloads.append(archive.read_bytes())
-    monkeypatch.setattr(sources, "ARCHIVE_URL", url)
+    def download_file(target: Path, **options: Any) -> None:
+        assert options["patient"] is patient
+        raise DataError("the test ends here")
 
-    monkeypatch.setattr(Path, "replace", disk_full)
-    with pytest.raises(
-        DataError, match=r"can't be written \(No space left on device\)\. Free disk space"
-    ):
-        sources.resolve_source("auto")
-    assert not list(empty_cache.iterdir())
+    monkeypatch.setattr(download, "download", download_file)
+    with pytest.raises(DataError, match="the test ends here"):
+        sources.resolve_source(choice)
+
+
+def test_the_report_says_what_is_there_and_what_a_build_would_use(
+    folder: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def report(choice: str) -> list[str]:
+        return [*sources.data_report(choice)]
+
+    nothing = "In Keras' cache: nothing. `onions data fetch` downloads CIFAR-10, 170 MB."
+    auto = (
+        "A build would use CIFAR-10 if a server sends it within two minutes, otherwise the "
+        "stand-in, since ONIONS_DATA=auto."
+    )
+    assert report("auto") == [nothing, auto]
+    use = "A build would use CIFAR-10, after the download, since ONIONS_DATA=cifar10."
+    assert report("cifar10") == [nothing, use]
+    assert "the built-in stand-in, not CIFAR-10, since ONIONS" in report("sketches")[1]
+    assert f"since ONIONS_DATA={folder} requests it" in report(str(folder))[1]
+    empty_cache.mkdir(parents=True)
+    with (empty_cache / "cifar-10-batches-py-target_archive.part").open("wb") as file:
+        file.truncate(34_500_000)
+    part = "In Keras' cache: 34 of 170 MB. `onions data fetch` downloads the rest."
+    assert report("auto") == [part, auto]
+    cached = sources.keras_cache()[0]
+    shutil.copytree(folder, cached)
+    treat_as_official(folder, monkeypatch)
+    assert report("auto") == [
+        f"In Keras' cache: {cached}",
+        f"A build would use CIFAR-10's official files, since ONIONS_DATA=auto, and Keras has it at "
+        f"{cached}.",
+    ]

@@ -33,8 +33,7 @@ STATUS_FUNCTION = re.compile(r"\b(always|cancelled|failure)\(\)")
 NO_MATRIX: Table = {"matrix": {"include": [{}]}}
 NOT_IN_A_CLONE = shutil.ignore_patterns("_build", ".venv", ".git", "*.egg-info", ".*_cache")
 JOBS_LEFT_OUT = ("check", "quick", "browser")  # `make check` and `make test` do the same
-# Not needed here: jobs use the caller's Python, and sketches need no archive from the cache.
-ACTIONS_LEFT_OUT = {"actions/setup-python", "actions/cache", "actions/configure-pages"}
+ACTIONS_LEFT_OUT = {"actions/setup-python"}  # jobs use the caller's Python
 
 BUILD = ("build / plan", "build / execute", "build / render", "build / look")
 BUILD_ONLY_CELL = """
@@ -219,6 +218,9 @@ class Run:
             **{f"inputs.{name}": value for name, value in inputs.items()},
             "!inputs.fresh": not inputs.get("fresh"),
             "inputs.data == 'cifar10'": inputs.get("data") == "cifar10",
+            "inputs.data == 'cifar10' && steps.images.outputs.cache-hit != 'true'": (
+                inputs.get("data") == "cifar10"  # nothing is cached
+            ),
             # The repository's variables (.github/README.md).
             "vars.ONIONS_DATA || 'cifar10'": "sketches",
             "vars.GPU_RUNNER": "",

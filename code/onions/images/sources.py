@@ -4,7 +4,9 @@ The environment variable ``ONIONS_DATA`` is ``auto``, ``cifar10``, ``sketches`` 
 """
 
 import hashlib
+import math
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,9 +61,9 @@ class Source:
 def resolve_source(choice: str = "auto", *, notify: Notify = lambda line: None) -> Source:
     """Return the source of the images for `choice`, a value of ``ONIONS_DATA``.
 
-    ``auto`` and ``cifar10`` download CIFAR-10 if Keras' cache lacks it; if the download fails,
-    ``auto`` returns the stand-in. `notify` receives progress lines. Raises DataError if the data is
-    not available or not valid.
+    ``auto`` and ``cifar10`` download CIFAR-10 if Keras' cache lacks it. If no server brings it
+    within two minutes, ``auto`` returns the stand-in, after seconds. `notify` receives progress
+    lines. Raises DataError if the data is not available or not valid.
     """
     if choice == "sketches":
         return _sketches("ONIONS_DATA=sketches requests it")
@@ -69,6 +71,32 @@ def resolve_source(choice: str = "auto", *, notify: Notify = lambda line: None) 
         return _keras_or_stand_in(choice, notify)
     path = Path(choice).expanduser()
     return _from_path(path.resolve(), f"ONIONS_DATA={choice} requests it")
+
+
+def data_report(choice: str) -> Iterator[str]:
+    """Yield lines that say what is in Keras' cache, and what a build would use and why.
+
+    Downloads nothing. Raises DataError as `resolve_source` does.
+    """
+    folder, archive = keras_cache()
+    cached = [path for path in (folder, archive) if path.exists()]
+    size = download.ARCHIVE_SIZE // 10**6  # MB
+    received = download.received_bytes(archive) // 10**6
+    if cached:
+        yield f"In Keras' cache: {cached[0]}"
+    elif received:
+        yield f"In Keras' cache: {received} of {size} MB. `onions data fetch` downloads the rest."
+    else:
+        yield f"In Keras' cache: nothing. `onions data fetch` downloads CIFAR-10, {size} MB."
+    if choice in ("auto", "cifar10") and not cached:
+        use = {
+            "auto": "CIFAR-10 if a server sends it within two minutes, otherwise the stand-in",
+            "cifar10": "CIFAR-10, after the download",
+        }[choice]
+        yield f"A build would use {use}, since ONIONS_DATA={choice}."
+    else:
+        source = resolve_source(choice)
+        yield f"A build would use {source.description}, since {source.reason}."
 
 
 def load_images(source: Source) -> tuple["Split", "Split"]:
@@ -111,16 +139,23 @@ def _keras_or_stand_in(choice: str, notify: Notify) -> Source:
             return source
     archive = keras_cache()[1]
     try:
-        download.download(ARCHIVE_URL, archive, notify=notify, timeout=download.TIMEOUT)
+        download.download(archive, notify=notify, patient=choice == "cifar10")
     except DownloadFailed as error:
-        problem = f"{ARCHIVE_URL} can't be downloaded ({error})"
         if choice == "auto":
-            return _sketches(f"ONIONS_DATA=auto, but {problem}")
+            return _sketches(f"ONIONS_DATA=auto, and {_problem(error)}")
         raise DataError(
-            f"ONIONS_DATA=cifar10: {problem}. Check the network, or download the archive elsewhere "
-            "and set ONIONS_DATA to its path. To use the stand-in, set ONIONS_DATA=sketches."
+            f"ONIONS_DATA=cifar10: {_problem(error)}. Check the network, or download the archive "
+            "elsewhere and set ONIONS_DATA to its path. To use the stand-in, set "
+            "ONIONS_DATA=sketches."
         ) from error
-    return _from_path(archive, f"ONIONS_DATA={choice}, downloaded from {ARCHIVE_URL}")
+    return _from_path(archive, f"ONIONS_DATA={choice}, and it was downloaded")
+
+
+def _problem(error: DownloadFailed) -> str:
+    if error.seconds < math.inf:
+        minutes = download.duration(error.seconds)
+        return f"CIFAR-10 would take {minutes} to download; `onions data fetch` downloads it"
+    return f"CIFAR-10 can't be downloaded ({error})"
 
 
 def _from_path(path: Path, reason: str) -> Source:
