@@ -250,7 +250,7 @@ def test_the_proxy_of_the_environment_is_used(
     with serve(proxy) as url:
         monkeypatch.setenv("http_proxy", url)
         monkeypatch.delenv("no_proxy", raising=False)
-        monkeypatch.setattr(download.urllib.request, "_opener", None)  # it knows the last proxies
+        monkeypatch.setattr("urllib.request._opener", None)  # it knows the last proxies
         downloads.run("http://cifar.example/archive")
     assert downloads.has_arrived() and proxy.starts == [0]
 
