@@ -201,7 +201,8 @@ def test_conditions_of_steps() -> None:
         ("execute", "actions/upload-artifact", "${{ always() }}"),
         ("render", "actions/cache/restore", CIFAR10),
         ("render", ".venv/bin/onions store prune --days 60", "${{ inputs.save }}"),
-        ("render", "actions/cache/save", "${{ inputs.save }}"),
+        ("render", "actions/cache/save", "${{ inputs.save && !inputs.fresh }}"),
+        ("render", "actions/cache/save", "${{ inputs.save && inputs.fresh }}"),
         (
             "render",
             '.venv/bin/onions status --markdown >> "$GITHUB_STEP_SUMMARY"',
@@ -235,7 +236,7 @@ def test_inputs_of_each_build() -> None:
         "gpu-runner": "${{ vars.GPU_RUNNER }}",
         "shards": "${{ vars.SHARDS || '2' }}",
     }
-    base = {"base": "${{ github.event.pull_request.base.sha }}"}
+    base = {"base": "HEAD^1"}
     smoke = {"data": "sketches", "profile": "smoke", "shards": "1", "fresh": True}
     calls = {name: job for name, job in JOBS.items() if "uses" in job}
     assert {job["uses"] for job in calls.values()} == {BUILD}
@@ -253,10 +254,10 @@ def test_no_key_weakens_a_job() -> None:
     bash = {"run": {"shell": "bash"}}  # sets pipefail, so a pipe hides no error
     for name, workflow in WORKFLOWS.items():
         known = {"name", True, "permissions", "concurrency", "defaults", "jobs"}
-        assert workflow.keys() <= known | ({"env"} if name == "build" else set())
+        assert workflow.keys() <= known
         assert workflow.get("defaults") == (None if name == "preview" else bash)
     call = {"name", "needs", "if", "uses", "with", "permissions"}
-    own = {"runs-on", "strategy", "outputs", "environment", "timeout-minutes", "steps"}
+    own = {"runs-on", "strategy", "outputs", "environment", "timeout-minutes", "steps", "env"}
     for name, job in JOBS.items():
         assert job.keys() <= (call if "uses" in job else call - {"uses", "with"} | own), name
         gpu = "${{ inputs.gpu-runner || 'ubuntu-24.04' }}" if name == "build/execute" else None
@@ -265,14 +266,18 @@ def test_no_key_weakens_a_job() -> None:
         kind = {"run", "env"} if "run" in step else {"uses", "with"}
         assert step.keys() <= {"id", "if"} | kind, (name, step)
     assert "steps" not in JOBS["preview/build"] and "steps" not in JOBS["preview/fork"]
-    assert WORKFLOWS["build"]["env"] == {
-        "ONIONS_DATA": "${{ inputs.data }}",
-        "ONIONS_PROFILE": "${{ inputs.profile }}",
+
+
+def test_only_the_jobs_that_build_get_the_choices_of_a_build() -> None:
+    """The checks and tests are of the code, and choose data and profile themselves."""
+    choices = {"ONIONS_DATA": "${{ inputs.data }}", "ONIONS_PROFILE": "${{ inputs.profile }}"}
+    assert {name: job["env"] for name, job in JOBS.items() if "env" in job} == {
+        f"build/{name}": choices for name in ("plan", "execute", "render", "look")
     }
 
 
 EVENT = {
-    "pull_request": {"number", "base.sha", "head.repo.full_name"},
+    "pull_request": {"number", "head.repo.full_name"},
     "workflow_run": {
         *("id", "event", "conclusion", "head_branch", "head_sha"),
         *("head_repository.id", "head_repository.owner.login"),
@@ -345,7 +350,8 @@ def test_downloads_match_the_uploads_of_earlier_jobs() -> None:
         ]
         assert len(matches) == (2 if "pattern" in inputs else 1), job
         for uploader, upload in matches:
-            assert uploader in before(job) and upload["path"] == inputs["path"], job
+            entries = "/*.ipynb" if upload["name"] == matrix else ""  # one artifact has build.json
+            assert uploader in before(job) and upload["path"] == inputs["path"] + entries, job
 
 
 def test_caches() -> None:
@@ -362,14 +368,15 @@ def test_caches() -> None:
         ("build/execute", "cache/restore", archive),
         ("build/render", "cache/restore", archive),
         ("build/render", "cache/save", store),
+        ("build/render", "cache/save", store),
     ]
     key = f"store-{FORMAT}-${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}"
-    restored, saved = (
+    restored, saved, saved_if_fresh = (
         step["with"]
         for _, step in using("actions/cache/restore", "actions/cache/save")
         if step["with"]["path"] == store
     )
-    assert saved == {"path": store, "key": key}
+    assert saved == saved_if_fresh == {"path": store, "key": key}
     assert restored == {**saved, "restore-keys": f"store-{FORMAT}-"}
 
 
@@ -389,6 +396,10 @@ def test_order_of_the_steps_of_a_build() -> None:
     plan = steps("build/plan")  # the archive is saved at once, whatever fails later
     fetch = plan.index(f"{onions} data fetch")
     assert plan[fetch - 1 : fetch + 2 : 2] == ["actions/cache/restore", "actions/cache/save"]
+    check = render.index(f"{onions} execute --check")
+    saves = [number for number, step in enumerate(render) if step == "actions/cache/save"]
+    # Before the check; after it if the store was empty, since a partial one must not be the newest.
+    assert saves == [check - 1, check + 1]
     in_order(render, "actions/download-artifact", "actions/cache/save", f"{onions} execute --check")
     in_order(render, f"{onions} execute --check", f"{onions} render", f"{onions} doctor --strict")
     assert render[-1] == "actions/upload-artifact"

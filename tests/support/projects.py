@@ -20,7 +20,9 @@ ROOT = Path(__file__).parents[2]
 # The book's repository, in the environment variables of GitHub's runners.
 GITHUB = {"GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "Founders/onions"}
 
-INHERITED = {name: os.environ[name] for name in os.environ if not name.startswith("PYTEST_")}
+INHERITED = {
+    name: os.environ[name] for name in os.environ if not name.startswith(("PYTEST_", "ONIONS_"))
+}
 Small = Callable[..., Path]  # the fixture `small`
 
 

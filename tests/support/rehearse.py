@@ -191,12 +191,11 @@ class Run:
         for name, job in workflow["jobs"].items():
             if name not in JOBS_LEFT_OUT:
                 table = self.expressions(inputs, prefix)
-                env = fill(workflow.get("env", {}), table)
-                self.results[prefix + name] = self.job(prefix, name, job, env, table)
+                self.results[prefix + name] = self.job(prefix, name, job, table)
         jobs = [result for name, result in self.results.items() if name.startswith(prefix)]
         return "failure" if "failure" in jobs else "success"
 
-    def job(self, prefix: str, name: str, job: Table, env: Table, table: Table) -> str:
+    def job(self, prefix: str, name: str, job: Table, table: Table) -> str:
         """Play a job for each variant of its matrix; return success, failure or skipped."""
         needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
         before = all(self.results[prefix + need] == "success" for need in needs)
@@ -204,7 +203,7 @@ class Run:
             return "skipped"
         if "uses" in job:
             return self.play(job["uses"], fill(job["with"], table), f"{name} / ")
-        results = []
+        results, env = [], fill(job.get("env", {}), table)
         for variant in fill(job.get("strategy", NO_MATRIX)["matrix"]["include"], table):
             matrix = {f"matrix.{key}": value for key, value in variant.items()}
             results.append(Machine(self, prefix + name, table | matrix, env).play(job))
@@ -217,6 +216,8 @@ class Run:
         return {
             **{f"inputs.{name}": value for name, value in inputs.items()},
             "!inputs.fresh": not inputs.get("fresh"),
+            "inputs.save && inputs.fresh": inputs.get("save") and inputs.get("fresh"),
+            "inputs.save && !inputs.fresh": inputs.get("save") and not inputs.get("fresh"),
             "inputs.data == 'cifar10'": inputs.get("data") == "cifar10",
             "inputs.data == 'cifar10' && steps.images.outputs.cache-hit != 'true'": (
                 inputs.get("data") == "cifar10"  # nothing is cached
@@ -234,7 +235,6 @@ class Run:
             "github.server_url": self.github.folder.as_uri(),
             "github.repository": GITHUB["GITHUB_REPOSITORY"],
             "github.token": "",
-            "github.event.pull_request.base.sha": self.base,
             "github.event.pull_request.head.repo.full_name == github.repository": not self.base,
             "github.event.pull_request.head.repo.full_name != github.repository": bool(self.base),
             # The results of earlier jobs.
@@ -388,11 +388,12 @@ class Machine:
     def upload(
         self, *, name: str, path: str, include_hidden_files: bool = False, retention_days: int = 0
     ) -> None:
-        """Keep a folder or file as an artifact; its name must be new in this run."""
+        """Keep a folder or files as an artifact; its name must be new in this run."""
         source, target = self.work / path, self.github.folder / self.run.commit / name
         target.mkdir(parents=True)
-        if source.is_file():
-            shutil.copy(source, target)
+        if not source.is_dir():  # the path of a file, or a pattern
+            for file in source.parent.glob(source.name):
+                shutil.copy(file, target)
         else:
             hidden = None if include_hidden_files else shutil.ignore_patterns(".*")
             shutil.copytree(source, target, ignore=hidden, dirs_exist_ok=True)
