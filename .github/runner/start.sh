@@ -14,6 +14,7 @@ nvidia-smi -L || {
 
 case $what in
   test)
+    echo "Runner $(./config.sh --version), $(python3 --version)"
     git clone --depth 1 "$url" book
     cd book
     make install LOCK=requirements-gpu.lock
@@ -21,7 +22,8 @@ case $what in
     .venv/bin/onions status
     ;;
   register)
-    ./config.sh --unattended --replace --labels gpu --url "$url" --token "${TOKEN:?missing. Copy it from Settings, Actions, Runners in the repository.}"
+    # A container that starts again, as after a reboot, is registered.
+    [ -f .runner ] || ./config.sh --unattended --replace --labels gpu --url "$url" --token "${TOKEN:?missing. Copy it from Settings, Actions, Runners in the repository.}"
     unset TOKEN
     exec ./run.sh
     ;;
