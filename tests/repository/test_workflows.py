@@ -213,7 +213,6 @@ def test_conditions_of_steps() -> None:
         ("render", 'cat _build/report.md >> "$GITHUB_STEP_SUMMARY"', "${{ inputs.base }}"),
         ("render", "actions/upload-artifact", "${{ inputs.base }}"),
         ("look", '.venv/bin/onions gate --data "$ONIONS_DATA"', "${{ inputs.publish }}"),
-        ("look", "actions/upload-pages-artifact", "${{ inputs.publish }}"),
     ]
 
 
@@ -336,7 +335,8 @@ def test_downloads_match_the_uploads_of_earlier_jobs() -> None:
     assert [u["name"] for _, u in uploads if u.get("include-hidden-files")] == ["site"]
     downloads = using("actions/download-artifact")
     assert [job.partition("/")[2] for job, _ in downloads] == [
-        *("execute", "render", "look", "comment", "notebooks", "bundle", "release", "release")
+        *("execute", "render", "look", "comment", "deploy", "notebooks", "bundle"),
+        *("release", "release"),
     ]
     for job, step in downloads:
         inputs = step["with"]
@@ -406,9 +406,7 @@ def test_order_of_the_steps_of_a_build() -> None:
     for name in ("build/plan", "build/render"):  # neither needs TensorFlow
         assert "make install LOCK=requirements-site.lock" in steps(name)
     gate = f'{onions} gate --data "$ONIONS_DATA"'
-    assert steps("build/look")[2:] == [
-        *("actions/download-artifact", "make look", gate, "actions/upload-pages-artifact")
-    ]
+    assert steps("build/look")[2:] == ["actions/download-artifact", "make look", gate]
     jobs = {"check": "check", "quick": "test-quick", "browser": "test-browser"}
     for job, target in jobs.items():
         assert steps(f"build/{job}")[2:] == [f"make {target}"] and not before(f"build/{job}")
@@ -422,12 +420,17 @@ def in_order(steps: list[str], *expected: str) -> None:
 
 
 def test_only_a_site_that_passed_the_gate_is_deployed() -> None:
+    """Each attempt deploys an artifact of its own: Pages refuses two of one name in a run."""
+    name = "github-pages-${{ github.run_attempt }}"
     [(job, pages)] = using("actions/upload-pages-artifact")
-    assert job == "build/look" and pages["with"] == {"path": "_build/html"}
+    assert job == "publish/deploy" and "publish/build" in before(job)
+    assert pages["with"] == {"name": name, "path": "_build/html"}
     [(job, deploy)] = using("actions/deploy-pages")
     assert job == "publish/deploy"
-    assert deploy["id"] == "deploy" and "with" not in deploy
-    assert steps(job) == ["actions/deploy-pages"]
+    assert deploy["id"] == "deploy" and deploy["with"] == {"artifact_name": name}
+    assert steps(job) == [
+        *("actions/download-artifact", "actions/upload-pages-artifact", "actions/deploy-pages")
+    ]
     assert {name: job["environment"] for name, job in JOBS.items() if "environment" in job} == {
         "publish/deploy": {"name": "github-pages", "url": "${{ steps.deploy.outputs.page_url }}"}
     }

@@ -18,7 +18,6 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -422,10 +421,10 @@ class Machine:
         """Keep a folder as a cache."""
         self.github.caches[key] = shutil.copytree(self.work / path, self.folder / "cache")
 
-    def deploy_pages(self) -> None:
+    def deploy_pages(self, *, artifact_name: str) -> None:
         """Replace the site."""
         shutil.rmtree(self.github.site, ignore_errors=True)
-        shutil.copytree(self.run.artifacts["github-pages"], self.github.site)
+        shutil.copytree(self.run.artifacts[artifact_name], self.github.site)
 
 
 ACTIONS: dict[str, Callable[..., None]] = {
@@ -434,7 +433,7 @@ ACTIONS: dict[str, Callable[..., None]] = {
     "actions/download-artifact": Machine.download,
     "actions/cache/restore": Machine.restore,
     "actions/cache/save": Machine.save,
-    "actions/upload-pages-artifact": partial(Machine.upload, name="github-pages"),
+    "actions/upload-pages-artifact": Machine.upload,
     "actions/deploy-pages": Machine.deploy_pages,
 }
 
