@@ -225,6 +225,13 @@ def test_a_bad_server_is_named_and_the_next_one_used(
     assert downloads.has_arrived()
 
 
+def test_servers_with_the_same_problem_are_named_together(downloads: Downloads) -> None:
+    error = downloads.fails("http://127.0.0.1:9/a", "http://localhost:9/b", "http://127.0.0.1:9/c")
+    assert re.fullmatch(
+        r"127\.0\.0\.1:9, localhost:9, 127\.0\.0\.1:9: .*Connection refused", str(error)
+    )
+
+
 def test_wrong_bytes_of_an_earlier_command_are_no_fault_of_the_server(
     downloads: Downloads,
 ) -> None:

@@ -120,7 +120,10 @@ class _Download:
             if self._received() <= before:  # nothing arrives any more
                 break
         if not complete:
-            problems = (f"{urlsplit(url).netloc}: {text}" for url, text in self.problems.items())
+            servers: dict[str, list[str]] = {}  # by problem
+            for url, problem in self.problems.items():
+                servers.setdefault(problem, []).append(urlsplit(url).netloc)
+            problems = (f"{', '.join(names)}: {problem}" for problem, names in servers.items())
             seconds = [self.seconds[url] for url in self.seconds.keys() - self.wrong]
             raise DownloadFailed("; ".join(problems), min(seconds, default=math.inf))
 
@@ -217,7 +220,8 @@ def _open(url: str, start: int, last: str = "") -> Iterator[tuple[Response, int]
         request = urllib.request.Request(url, headers={"Range": f"bytes={start}-{last}"})
         response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise _ServerFailed(str(error) or type(error).__name__) from error
+        reason = getattr(error, "reason", error)  # of a URLError
+        raise _ServerFailed(str(reason) or type(error).__name__) from error
     with response:
         yield response, _first_byte(response, start)
 
