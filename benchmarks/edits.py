@@ -18,10 +18,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 
-from measure import run_checked, table
+from measure import paired_medians, run_checked, table
 from tools import ROOT
 
 EDITED = "pooling"  # a page with code
@@ -115,11 +116,8 @@ def main() -> None:
 
 def _measure(revisions: list[Revision], row: str, pairs: int) -> list[float]:
     """Return the median seconds of each revision."""
-    times: list[list[float]] = [[] for _ in revisions]
-    for _ in range(1 if row == "first preview" else pairs):
-        for revision, measured in zip(revisions, times, strict=True):
-            measured.append(_time(revision, row))
-    return [median(measured) for measured in times]
+    measures = [partial(_time, revision, row) for revision in revisions]
+    return paired_medians(measures, 1 if row == "first preview" else pairs)
 
 
 def _time(revision: Revision, row: str) -> float:

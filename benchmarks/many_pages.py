@@ -12,11 +12,11 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from statistics import median
 
 import yaml
-from measure import run_checked, table
+from measure import paired_medians, run_checked, table
 from tools import FILES, ROOT, onions_command
 
 SECTION = """
@@ -52,7 +52,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             builds = [_jupyter_book(Path(temporary, "stock"), size), _ours(Path(temporary), size)]
             for row in ("from nothing", "a sentence", "nothing changed"):
-                seconds = _measure(builds, row, 1 if row == "from nothing" else options.pairs)
+                measures = [partial(_time, build, row) for build in builds]
+                seconds = paired_medians(measures, 1 if row == "from nothing" else options.pairs)
                 stock, own = (f"{value:.2f}" for value in seconds)
                 rows.append([f"{size}", row, stock, own, f"{seconds[1] / seconds[0]:.2f}"])
     print(table(["pages", "build", "Jupyter Book: s", "here: s", "ratio"], rows))
@@ -61,14 +62,11 @@ def main() -> None:
 Build = tuple[Path, Callable[[], float]]  # the edited page, and a build that returns its seconds
 
 
-def _measure(builds: list[Build], row: str, pairs: int) -> list[float]:
-    times: list[list[float]] = [[] for _ in builds]
-    for number in range(pairs):
-        for (page, build), measured in zip(builds, times, strict=True):
-            if row == "a sentence":
-                page.write_text(f"{page.read_text('utf-8')}\nSentence {number}.\n", "utf-8")
-            measured.append(build())
-    return [median(measured) for measured in times]
+def _time(build: Build, row: str) -> float:
+    page, run = build
+    if row == "a sentence":
+        page.write_text(f"{page.read_text('utf-8')}\nOne more sentence.\n", "utf-8")
+    return run()
 
 
 def _ours(folder: Path, size: int) -> Build:

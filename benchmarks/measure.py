@@ -6,10 +6,11 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 
 @dataclass
@@ -95,6 +96,12 @@ def run_checked(command: list[str], environment: dict[str, str]) -> Resources:
         end = result.output[-4000:]
         raise SystemExit(f"{' '.join(command)}\nfailed with {result.exit_code}:\n{end}")
     return result.resources
+
+
+def paired_medians(measures: Sequence[Callable[[], float]], pairs: int) -> list[float]:
+    """Call each function in turn, `pairs` times; return the median of each function's results."""
+    rounds = [[measure() for measure in measures] for _ in range(pairs)]
+    return [median(values) for values in zip(*rounds, strict=True)]
 
 
 def table(heads: list[str], rows: Iterable[list[str]]) -> str:

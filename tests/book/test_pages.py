@@ -176,6 +176,11 @@ def test_a_comment_in_code_is_not_the_title(small: Small, code: str) -> None:
     assert Project(small(index=f"{code}\n\n# The title\n")).page("index").title == "The title"
 
 
+def test_a_comment_in_the_front_matter_is_not_the_title(small: Small) -> None:
+    root = small(index="---\n# A comment\nlesson: {}\n---\n\n# The title\n")
+    assert Project(root).page("index").title == "The title"
+
+
 def test_markup_is_the_text_without_code() -> None:
     text = (
         "{a}`b` and ``{c}`d` `` and `e`.\n"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from html.parser import HTMLParser
 from typing import NamedTuple
 
-from onions.book.page import Page
+from onions.book.page import Page, blank
 
 # The attributes from which a browser loads something, by element.
 LOADS = {
@@ -47,7 +47,7 @@ def targets(page: Page) -> Iterator[tuple[int, str, str]]:
 
 def without_code_spans(page: Page) -> str:
     """Return the page's markup with spaces instead of code spans, and with its roles."""
-    return ROLE_OR_SPAN.sub(lambda m: m[0] if m[1] else re.sub(r"[^\n]", " ", m[0]), page.markup)
+    return ROLE_OR_SPAN.sub(lambda match: match[0] if match[1] else blank(match[0]), page.markup)
 
 
 class Loaded(NamedTuple):

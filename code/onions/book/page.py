@@ -47,6 +47,7 @@ CODE = re.compile(
 )
 CODE_DIRECTIVES = ("{code", "{raw-cell}", "{literalinclude}")
 FRONT_MATTER = re.compile(r"---\s*\n(.*?)^(?:---|\.\.\.)\s*$", re.M | re.S)
+HEADING = re.compile(r"^# (.*)", re.M)
 # Options of code cells that MyST-NB refuses without a place, or reads files for.
 OPTION_PROBLEMS = {
     re.compile(r":?load:"): "load is not allowed. Write the code into the page.",
@@ -143,10 +144,10 @@ class Page:
     @property
     def title(self) -> str:
         """The first heading of level 1. Raises PageError if there is none."""
-        for cell in self.notebook.cells:
-            heading = re.search(r"^# (.*)", mask_code(cell.source), re.M)
-            if cell.cell_type == "markdown" and heading:
-                return str(cell.source[slice(*heading.span(1))].strip())
+        front_matter = FRONT_MATTER.match(self.text)
+        heading = HEADING.search(self.markup, front_matter.end() if front_matter else 0)
+        if heading:
+            return self.text[slice(*heading.span(1))].strip()
         raise PageError(f"{self.path}: the page has no title. Add a line that starts with '# '.")
 
 
@@ -159,9 +160,14 @@ def mask_code(text: str) -> str:
             masked = mask_code(body)  # a directive's content is Markdown
             start, end = match.span("body")
             return match[0][: start - match.start()] + masked + match[0][end - match.start() :]
-        return re.sub(r"[^\n]", " ", match[0])
+        return blank(match[0])
 
     return CODE.sub(mask, text)
+
+
+def blank(text: str, character: str = " ") -> str:
+    """Return a text of the same lines and length in which every character is `character`."""
+    return re.sub(r"[^\n]", character, text)
 
 
 def parse_cell(cell: CodeCell) -> ast.Module:
@@ -221,7 +227,7 @@ def _read(text: str, path: Path) -> NotebookNode:
         place = f"{path}:{text.count(chr(10), 0, forbidden.start()) + 1}"
         raise PageError(f"{place}: contains the control character {name}. Delete it.")
     try:
-        # Without a path, since a cell's source must be on the page: a file may not be loaded.
+        # Without a path, MyST-NB can't load a cell's source from a file, which no hash would cover.
         notebook = read_myst_markdown_notebook(text, add_source_map=True)
     except Exception as error:  # a wrong type in the front matter or an option can raise any error
         raise PageError(

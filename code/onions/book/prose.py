@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from onions.book.page import Page
+from onions.book.page import Page, blank
 
 WORDS_PER_MINUTE = 200  # in a lesson; a word of code takes twice as long
 GLOSSARY = "reference/glossary"
@@ -133,4 +133,4 @@ def _blank(match: re.Match[str]) -> str:
 
 def _mask(match: re.Match[str]) -> str:
     """Replace a match with NUL characters, which match nothing and keep the columns."""
-    return re.sub(r"[^\n]", "\0", match[0])
+    return blank(match[0], "\0")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from onions.book.edits import Edit, add_tag, replace_minutes, replace_term
-from onions.book.links import Html, targets, without_code_spans
+from onions.book.links import OUTSIDE, Html, targets, without_code_spans
 from onions.book.page import RUN_TAGS, CodeCell, Page, claimed_sentences, parse_cell
 from onions.book.project import Project
 from onions.book.prose import (
@@ -276,6 +276,7 @@ def _quiz_names_are_unique(page: Page) -> Iterator[Finding]:
         duplicates = [
             path.relative_to(page.book)
             for path, other in pages.items()
+            if match[1] in other.text  # faster than `markup`
             for quiz in QUIZ.finditer(other.markup)
             if quiz[1] == match[1] and (path, quiz.start()) != (page.path, match.start())
         ]
@@ -329,7 +330,7 @@ def _pages_load_only_the_sites_files(page: Page) -> Iterator[Finding]:
         if not (path.is_file() and path.is_relative_to((page.book / "_static").resolve())):
             yield Finding(line, f"<{tag}> with {address}: no such file in {page.book}/_static")
     for line, kind, target in targets(page):
-        if kind == "picture" and target.startswith(("//", "http:", "https:")):
+        if kind == "picture" and target.startswith(OUTSIDE):
             yield Finding(line, f"the site's policy blocks the picture {target}")
 
 

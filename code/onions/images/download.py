@@ -66,7 +66,7 @@ def download(
     """
     from filelock import FileLock  # here, since pages depend on the packages above
 
-    partial = target.with_name(f"{target.name}.part")
+    partial = _partial(target)
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{partial}.lock"):  # two commands would write to the same file
@@ -82,8 +82,13 @@ def download(
 
 def received_bytes(target: Path) -> int:
     """Return how many bytes of an unfinished download are kept."""
-    partial = target.with_name(f"{target.name}.part")
-    return partial.stat().st_size if partial.exists() else 0
+    return _size(_partial(target))
+
+
+def hash_archive(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal, without reading it at once."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 class _ServerFailed(Exception):
@@ -105,7 +110,7 @@ class _Download:
         self.partial, self.notify, self.clock, self.urls = partial, notify, clock, urls
         self.problems: dict[str, str] = {}  # by URL
         self.seconds: dict[str, float] = {}  # that slow servers would take, by URL
-        self.kept = self._received() > 0  # whether an earlier command left a part
+        self.kept = _size(self.partial) > 0  # whether an earlier command left a part
         self.used: set[str] = set()  # URLs that sent a part now
         self.wrong: set[str] = set()  # URLs that sent other bytes
 
@@ -114,10 +119,10 @@ class _Download:
         answering: list[str] = []
         complete = self._try(self._answering(answering), PATIENCE)
         while patient and not complete:
-            before = self._received()
+            before = _size(self.partial)
             answering.sort(key=lambda url: self.seconds.get(url, math.inf))
             complete = self._try(answering, math.inf)
-            if self._received() <= before:  # nothing arrives any more
+            if _size(self.partial) <= before:  # nothing arrives any more
                 break
         if not complete:
             servers: dict[str, list[str]] = {}  # by problem
@@ -153,7 +158,7 @@ class _Download:
             if isinstance(error, _TooSlow):
                 self.seconds[url] = error.seconds
             return False
-        if _sha256(self.partial) == ARCHIVE_SHA256:
+        if hash_archive(self.partial) == ARCHIVE_SHA256:
             return True
         self.partial.unlink()
         if self.kept:  # perhaps the earlier command's part was wrong
@@ -166,7 +171,7 @@ class _Download:
 
     def _receive(self, url: str, limit: float) -> None:
         """Append what is missing. Raises _ServerFailed, also if it would take over `limit` s."""
-        received = self._received()
+        received = _size(self.partial)
         if received >= ARCHIVE_SIZE:
             return
         self.notify(f"Downloading CIFAR-10 from {url}")
@@ -194,9 +199,6 @@ class _Download:
                     )
         if received < ARCHIVE_SIZE:
             raise _ServerFailed(f"stopped after {received / 1e6:.0f} MB")
-
-    def _received(self) -> int:
-        return self.partial.stat().st_size if self.partial.exists() else 0
 
 
 def duration(seconds: float) -> str:
@@ -250,6 +252,9 @@ def _read(response: Response) -> bytes:
         raise _ServerFailed(str(error) or type(error).__name__) from error
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _partial(target: Path) -> Path:
+    return target.with_name(f"{target.name}.part")
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

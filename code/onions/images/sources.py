@@ -162,8 +162,7 @@ def _from_path(path: Path, reason: str) -> Source:
     if path.is_dir():
         return _from_folder(path / FOLDER if (path / FOLDER).is_dir() else path, reason)
     try:
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = download.hash_archive(path)
     except OSError as error:
         raise DataError(
             f"{path}: can't be read ({error.strerror}). Set ONIONS_DATA to {CHOICES}."

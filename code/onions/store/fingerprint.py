@@ -62,12 +62,12 @@ class FingerprintCache:
         if key not in self._cached:
             page.check()
             cells = _hash(self._shared_inputs, [(cell.source, cell.tags) for cell in page.cells])
-            known = {old: value for value, old in self._cached.values()}
+            by_cells = {cached[1]: cached[0] for cached in self._cached.values()}
             if not page.cells:
-                known[cells] = ""
-            elif cells not in known:
-                known[cells] = fingerprint(page, self.project, self.build)
-            self._cached[key] = [known[cells], cells]
+                by_cells[cells] = ""
+            elif cells not in by_cells:
+                by_cells[cells] = fingerprint(page, self.project, self.build)
+            self._cached[key] = [by_cells[cells], cells]
         self._used[key] = self._cached[key]
         return self._used[key][0]
 

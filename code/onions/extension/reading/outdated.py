@@ -59,10 +59,7 @@ def _state(app: Sphinx) -> dict[str, str]:
     bibliographies = (
         Path(app.srcdir, name).read_text("utf-8") for name in app.config.bibtex_bibfiles
     )
-    # A regular expression, because parsing every page of a large book is slow.
-    titles = [re.search("^# .*$", page.markup, re.M) for page in pages]
-    texts = [page.text[slice(*t.span())] for page, t in zip(pages, titles, strict=True) if t]
-    course = repr((session().course, texts))
+    course = repr((session().course, [page.title for page in pages]))
     # A page that shows another page's run also shows alt texts from that page's cell options.
     shown_runs = {run_key(p.name): f"{runs[p.name]} {OPTIONS.findall(p.text)}" for p in pages}
     lessons = [(page.lesson, sorted({*DIRECTIVE.findall(page.text)})) for page in pages]

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from nbformat import NotebookNode
 from sphinx.util import logging
 
-from onions.book.page import Page
+from onions.book.page import Page, blank
 from onions.extension.base.pending import GLUED, mark_pending
 from onions.extension.base.session import session
 from onions.extension.reading.lesson import add_lesson_boxes
@@ -47,7 +47,7 @@ def rendered_notebook(page: Page) -> NotebookNode:
 def _check_names(page: Page) -> None:
     """Warn about each glued name that the page's run did not measure; suggest a similar name."""
     names = measure_values(session().entry(page))
-    text = COMMENT.sub(lambda comment: " " * len(comment[0]), page.markup)
+    text = COMMENT.sub(lambda comment: blank(comment[0]), page.markup)
     for match in GLUED.finditer(text):
         if match[1] not in names:
             near = get_close_matches(match[1], names, n=1)
