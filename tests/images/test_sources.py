@@ -4,6 +4,7 @@ import json
 import os
 import pickle
 import shutil
+import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -218,31 +219,115 @@ def test_a_truncated_archive_is_refused(archive: Path, monkeypatch: pytest.Monke
 
 
 def treat_as_official(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make `sources` treat the files of a folder as the official ones."""
-    md5 = {
-        name: hashlib.md5((folder / name).read_bytes(), usedforsecurity=False).hexdigest()
-        for name in FILES
-    }
-    monkeypatch.setattr(sources, "OFFICIAL_MD5", md5)
+    """Make `sources` treat the images of a folder as the official ones."""
+    hashes = [batches.hash_batch(batch) for batch in batches.read_batches(folder)]
+    monkeypatch.setattr(sources, "OFFICIAL_SHA1", tuple(hashes))
 
 
-def test_official_files_are_the_same_data_in_a_folder_and_in_the_archive(
-    folder: Path, archive: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_same_images_are_the_same_data_in_every_file_format(
+    folder: Path, archive: Path, npz: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = sources.resolve_source(str(folder))
-    assert not before.official and "differ from the official files" in before.description
+    copies = [sources.resolve_source(str(path)) for path in (folder, npz)]
+    assert copies[0].identity == copies[1].identity
+    assert {copy.description for copy in copies} == {sources.COPY}
     treat_as_official(folder, monkeypatch)
-    from_folder, from_archive = (
-        sources.resolve_source(str(folder)),
-        sources.resolve_source(str(archive)),
+    official = [sources.resolve_source(str(path)) for path in (folder, npz, archive)]
+    assert {source.identity for source in official} == {copies[0].identity}
+    assert {source.description for source in official} == {sources.OFFICIAL}
+    assert all(source.official for source in official)
+
+
+def test_a_batch_is_hashed_as_a_file_of_the_binary_version(folder: Path) -> None:
+    whole = pickle.loads(batch())
+    records = b"".join(
+        bytes([label]) + row.tobytes()
+        for label, row in zip(whole[b"labels"], whole[b"data"], strict=True)
     )
-    assert from_folder.official and from_folder.identity == from_archive.identity
-    assert from_folder.description == from_archive.description == "CIFAR-10's official files"
+    [first, *_] = batches.read_batches(folder)
+    assert batches.hash_batch(first) == hashlib.sha1(records, usedforsecurity=False).hexdigest()
+
+
+@pytest.fixture
+def npz(tmp_path: Path, folder: Path) -> Path:
+    """The folder's images as Keras returns them, in an .npz file."""
+    write_npz(tmp_path / "cifar10.npz", folder)
+    return tmp_path / "cifar10.npz"
+
+
+def write_npz(path: Path, folder: Path, **changes: Any) -> None:
+    (x_train, y_train), (x_test, y_test) = batches.read_images(folder)
+    arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test} | changes
+    np.savez_compressed(path, **{k: array for k, array in arrays.items() if array is not None})
+
+
+def test_an_npz_file_is_loaded(folder: Path, npz: Path) -> None:
+    assert_images_load(sources.resolve_source(str(npz)))
+    before = sources.resolve_source(str(npz)).identity
+    labels = batches.read_images(folder)[0][1]
+    write_npz(npz, folder, y_train=labels[:, 0].astype(np.int64))  # other type, same labels
+    assert sources.resolve_source(str(npz)).identity == before
+    write_npz(npz, folder, y_train=labels[::-1])
+    assert sources.resolve_source(str(npz)).identity != before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"x_train": None}, "x_train"),
+        ({"x_train": np.zeros((100, 3, 32, 32), np.uint8)}, "images are uint8 (100, 3, 32, 32)"),
+        ({"x_train": np.zeros((100, 32, 32, 3), np.float16)}, "images are float16"),
+        ({"x_test": np.zeros((19, 32, 32, 3), np.uint8)}, "not uint8 (20, 32, 32, 3)"),
+        ({"y_test": np.zeros(20)}, "labels are float64 (20,)"),
+        ({"y_test": np.zeros((20, 2), np.uint8)}, "labels are uint8 (20, 2)"),
+        ({"y_test": np.full(20, 10)}, "labels are not from 0 to 9"),
+        ({"y_test": np.full(20, -1)}, "labels are not from 0 to 9"),
+        ({"y_test": np.array([Bomb()] * 20)}, "allow_pickle=False"),
+        ({"other": np.zeros(10**6, np.uint8)}, "other.npy is too large"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_bad_npz_file_is_named_with_the_remedy(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, Any],
+    message: str,
+) -> None:
+    path = tmp_path / "bad.npz"
+    write_npz(path, folder, **changes)
+    monkeypatch.setattr(batches, "LARGEST_FILE", 10**6 // 5)
+    with pytest.raises(DataError) as caught:
+        sources.resolve_source(str(path))
+    error = str(caught.value)
+    assert error.startswith(f"{path}: not a readable .npz file") and message in error
+    assert "numpy.savez" in error
+    assert not TRACE.exists()
+
+
+@pytest.mark.parametrize("damage", [slice(0, 0), slice(0, 200), slice(0, -30), slice(200, None)])
+def test_a_damaged_npz_file_is_refused(npz: Path, damage: slice) -> None:
+    npz.write_bytes(npz.read_bytes()[damage])
+    with pytest.raises(DataError, match=r"not a readable \.npz file"):
+        sources.resolve_source(str(npz))
+
+
+def test_only_an_npz_file_needs_numpy(
+    folder: Path, archive: Path, npz: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    sources.resolve_source(str(folder))
+    sources.resolve_source(str(archive))
+    with pytest.raises(DataError, match=r"needs NumPy. Run `make install`"):
+        sources.resolve_source(str(npz))
 
 
 @pytest.mark.parametrize("choice", ["auto", "cifar10"])
-def test_only_official_files_in_keras_cache_are_accepted(
-    folder: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch, choice: str
+def test_only_official_images_in_keras_cache_are_accepted(
+    folder: Path,
+    archive: Path,
+    empty_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    choice: str,
 ) -> None:
     cached = sources.keras_cache()[0]
     shutil.copytree(folder, cached)
@@ -250,6 +335,9 @@ def test_only_official_files_in_keras_cache_are_accepted(
         sources.resolve_source(choice)
     treat_as_official(folder, monkeypatch)
     assert_images_load(sources.resolve_source(choice))
+    (cached / "data_batch_1").write_bytes(batch(labels=[0] * BATCH_SIZE))
+    shutil.copy(archive, sources.keras_cache()[1])
+    assert sources.resolve_source(choice).path == str(sources.keras_cache()[1])
 
 
 def test_data_that_changed_after_it_was_resolved_is_refused(folder: Path) -> None:
@@ -348,6 +436,6 @@ def test_the_report_says_what_is_there_and_what_a_build_would_use(
     treat_as_official(folder, monkeypatch)
     assert report("auto") == [
         f"In Keras' cache: {cached}",
-        f"A build would use CIFAR-10's official files, since ONIONS_DATA=auto, and Keras has it at "
+        "A build would use CIFAR-10's official images, since ONIONS_DATA=auto, and Keras has it at "
         f"{cached}.",
     ]

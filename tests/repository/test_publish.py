@@ -56,7 +56,8 @@ def test_the_gate_requires_cifar10_by_default(site: Path) -> None:
     done = run_onions(site, "gate")
     assert done.returncode == 1 and done.stdout == ""
     assert (
-        "the built-in stand-in, not CIFAR-10; it must show CIFAR-10's official files" in done.stderr
+        "the built-in stand-in, not CIFAR-10; it must show CIFAR-10's official images"
+        in done.stderr
     )
 
 

@@ -6,39 +6,41 @@ The environment variable ``ONIONS_DATA`` is ``auto``, ``cifar10``, ``sketches`` 
 import hashlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from onions.base.syntax import normalize
 from onions.images import batches, download
-from onions.images.batches import ARCHIVE_URL, FOLDER, DataError, read_file
+from onions.images.batches import ARCHIVE_URL, FOLDER, DataError
 from onions.images.download import DownloadFailed, Notify
 
 if TYPE_CHECKING:
     from onions.images.batches import Split
 
-CHOICES = "auto, cifar10, sketches, or the path of a folder or archive"
-OFFICIAL = "CIFAR-10's official files"
-# The official batches' MD5 hashes, from torchvision. They identify a folder of official files.
-OFFICIAL_MD5 = {
-    "data_batch_1": "c99cafc152244af753f735de768cd75f",
-    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
-    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
-    "data_batch_4": "634d18415352ddfa80567beed471001a",
-    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
-    "test_batch": "40351d587109b95175f43aff81a1287e",
-}
+CHOICES = "auto, cifar10, sketches, or the path of a folder, archive or .npz file"
+OFFICIAL = "CIFAR-10's official images"
+COPY = "a copy of CIFAR-10, whose images or their order differ from the official ones"
+# The SHA-1 hashes of the files of CIFAR-10's binary version, as `batches.hash_batch` computes them.
+# From Apache MXNet 1.9, python/mxnet/gluon/data/vision/datasets.py.
+OFFICIAL_SHA1 = (
+    "aadd24acce27caa71bf4b10992e9e7b2d74c2540",
+    "c0ba65cce70568cd57b4e03e9ac8d2a5367c1795",
+    "1dd00a74ab1d17a6e7d73e185b69dbf31242f295",
+    "aab85764eb3584312d3c7f65fd2fd016e36a258e",
+    "26e2849e66a845b7f1e4614ae70f4889ae604628",
+    "67eb016db431130d61cd03c7ad570b013799c88c",
+)
 
 
 @dataclass(frozen=True)
 class Source:
     """The source of a build's images.
 
-    `name` is ``cifar10`` or ``sketches``; `path` is the folder or archive, empty for the stand-in;
-    `identity` is a SHA-256 that changes with the data. `description` names the data in words, and
-    `reason` says why it was chosen.
+    `name` is ``cifar10`` or ``sketches``; `path` is the folder or file, empty for the stand-in.
+    `identity` is a SHA-256 of pixels and labels, the same in every file format, or of the code that
+    draws the stand-in. `description` names the data in words, and `reason` says why it was chosen.
     """
 
     name: str
@@ -54,8 +56,8 @@ class Source:
 
     @property
     def official(self) -> bool:
-        """Whether these are CIFAR-10's official files, in the archive or unpacked."""
-        return self.identity == download.ARCHIVE_SHA256
+        """Whether these are CIFAR-10's official images, in any file format."""
+        return self.identity == _identity(OFFICIAL_SHA1)
 
 
 def resolve_source(choice: str = "auto", *, notify: Notify = lambda line: None) -> Source:
@@ -100,7 +102,7 @@ def data_report(choice: str) -> Iterator[str]:
 
 
 def load_images(source: Source) -> tuple["Split", "Split"]:
-    """Return ``(train_images, train_labels), (test_images, test_labels)`` of CIFAR-10's files.
+    """Return ``(train_images, train_labels), (test_images, test_labels)`` of CIFAR-10.
 
     Images are uint8 of shape (n, 32, 32, 3), n = 50000 and 10000; labels are uint8 of shape (n, 1),
     from 0 to 9. Raises DataError if a file is invalid or has changed since `source` was resolved.
@@ -128,15 +130,16 @@ def _sketches(reason: str) -> Source:
 
 def _keras_or_stand_in(choice: str, notify: Notify) -> Source:
     """Return CIFAR-10 from Keras' cache or a download; for `auto`, fall back to the stand-in."""
-    for path in keras_cache():
-        if path.exists():
-            source = _from_path(path, f"ONIONS_DATA={choice}, and Keras has it at {path}")
-            if not source.official:
-                raise DataError(
-                    f"{path}: not CIFAR-10's official files. Delete the folder to "
-                    f"download them, or set ONIONS_DATA={path} to use this folder anyway."
-                )
+    cached = [path for path in keras_cache() if path.exists()]
+    for path in cached:
+        source = _from_path(path, f"ONIONS_DATA={choice}, and Keras has it at {path}")
+        if source.official:
             return source
+    if cached:
+        raise DataError(
+            f"{cached[0]}: not CIFAR-10's official images. Delete the folder to download them, or "
+            f"set ONIONS_DATA={cached[0]} to use this folder anyway."
+        )
     archive = keras_cache()[1]
     try:
         download.download(archive, notify=notify, patient=choice == "cifar10")
@@ -159,8 +162,19 @@ def _problem(error: DownloadFailed) -> str:
 
 
 def _from_path(path: Path, reason: str) -> Source:
-    if path.is_dir():
-        return _from_folder(path / FOLDER if (path / FOLDER).is_dir() else path, reason)
+    if (path / FOLDER).is_dir():
+        path /= FOLDER
+    if path.is_dir() or path.suffix == ".npz":
+        hashes = [batches.hash_batch(batch) for batch in batches.read_batches(path)]
+    else:
+        _check_archive(path)
+        hashes = [*OFFICIAL_SHA1]
+    description = OFFICIAL if hashes == [*OFFICIAL_SHA1] else COPY
+    return Source("cifar10", str(path), _identity(hashes), description, reason)
+
+
+def _check_archive(path: Path) -> None:
+    """Raise DataError if a file is not the official archive."""
     try:
         sha256 = download.hash_archive(path)
     except OSError as error:
@@ -172,18 +186,8 @@ def _from_path(path: Path, reason: str) -> Source:
             f"{path}: not CIFAR-10's official archive (SHA-256 {sha256[:12]}…, expected "
             f"{download.ARCHIVE_SHA256[:12]}…). Delete it and download {ARCHIVE_URL} again."
         )
-    return Source("cifar10", str(path), sha256, OFFICIAL, reason)
 
 
-def _from_folder(folder: Path, reason: str) -> Source:
-    contents = {name: read_file(folder / name) for name in OFFICIAL_MD5}
-    md5 = {n: hashlib.md5(c, usedforsecurity=False).hexdigest() for n, c in contents.items()}
-    if md5 == OFFICIAL_MD5:  # the archive's identity, so switching to the folder keeps pages fresh
-        return Source("cifar10", str(folder), download.ARCHIVE_SHA256, OFFICIAL, reason)
-    digest = hashlib.sha256()
-    for content in contents.values():
-        digest.update(hashlib.sha256(content).digest())
-    description = (
-        "a folder in CIFAR-10's layout, whose images or their order differ from the official files"
-    )
-    return Source("cifar10", str(folder), digest.hexdigest(), description, reason)
+def _identity(hashes: Iterable[str]) -> str:
+    """Return the SHA-256 of the hashes of a data set's batches."""
+    return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
