@@ -226,6 +226,7 @@ class Forge(ThreadingHTTPServer):
         self.pulls: list[dict[str, Any]] = []
         self.comments: list[dict[str, Any]] = []
         self.issues: list[dict[str, Any]] = []
+        self.jobs = [{"name": "build / render", "conclusion": "success"}]
 
     def run_tell(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         """Run tell.py against this server."""
@@ -247,8 +248,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path = self.path.removeprefix("/repos/own/book/").partition("?")[0]
-        lists = {"pulls": self.server.pulls, "issues": self.server.issues}
-        self._send(lists.get(path, self.server.comments))
+        answers: dict[str, object] = {
+            "pulls": self.server.pulls,
+            "issues": self.server.issues,
+            "actions/runs/7/jobs": {"jobs": self.server.jobs},
+        }
+        self._send(answers.get(path, self.server.comments))
 
     def do_POST(self) -> None:
         new = {"id": 1, "number": 5, "user": {"login": "github-actions[bot]"}, "html_url": "here"}
@@ -285,7 +290,9 @@ def pull_request(repository: str) -> dict[str, Any]:
 
 
 def post_report(forge: Forge, report: Path, commit: str = "c0ffee") -> str:
-    done = forge.run_tell("comment", report, "--head", "own:a branch", "--commit", commit)
+    done = forge.run_tell(
+        "comment", report, "--head", "own:a branch", "--commit", commit, "--run", "7"
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -313,6 +320,33 @@ def test_a_fork_s_report_is_quoted_as_plain_text(forge: Forge, tmp_path: Path) -
     assert lines[-1] == "````" and "````" not in lines[:-1] and len(comment["body"]) < 65_000
 
 
+@pytest.mark.parametrize("conclusion", ["failure", "cancelled", "timed_out"])
+def test_a_failed_build_is_reported_with_its_failed_jobs(
+    forge: Forge, tmp_path: Path, conclusion: str
+) -> None:
+    report = tmp_path / "report.md"
+    forge.pulls = [pull_request("own/book")]
+    forge.jobs.append({"name": "build / execute 1/2", "conclusion": conclusion})
+    failed = (
+        "<!-- onions: report -->\n**Failed:** `build / execute 1/2`. "
+        "See https://github.example/own/book/actions/runs/7.\n\n"
+    )
+    post_report(forge, report)
+    missing = "There is no report, since the build stopped before it."
+    assert [c["body"] for c in forge.comments] == [failed + missing]
+    report.write_text("| stale |")
+    post_report(forge, report)
+    assert [c["body"] for c in forge.comments] == [f"{failed}| stale |"]
+
+
+def test_a_fork_s_job_names_are_quoted_as_plain_text(forge: Forge, tmp_path: Path) -> None:
+    forge.pulls = [pull_request("fork/book")]
+    forge.jobs.append({"name": "@everybody", "conclusion": "failure"})
+    post_report(forge, tmp_path / "report.md")
+    before, _, inside = forge.comments[0]["body"].partition("```text\n")
+    assert "@everybody" in inside and "@" not in before
+
+
 def test_a_report_of_an_older_commit_is_not_posted(forge: Forge, tmp_path: Path) -> None:
     report = tmp_path / "report.md"
     report.write_text("old")
@@ -324,16 +358,18 @@ def test_a_report_of_an_older_commit_is_not_posted(forge: Forge, tmp_path: Path)
 def test_a_symbolic_link_is_refused_as_report(forge: Forge, tmp_path: Path) -> None:
     (tmp_path / "report.md").symlink_to("/etc/hostname")
     forge.pulls = [pull_request("own/book")]
-    done = forge.run_tell("comment", tmp_path / "report.md", "--head", "o:b", "--commit", "c0ffee")
+    report = tmp_path / "report.md"
+    done = forge.run_tell("comment", report, "--head", "o:b", "--commit", "c0ffee", "--run", "7")
     assert done.returncode == 1 and "a symbolic link. Pass" in done.stderr
 
 
 def test_repeated_failures_are_reported_in_one_issue(forge: Forge) -> None:
-    needs = json.dumps({"rebuild": {"result": "failure"}, "links": {"result": "success"}})
+    results = {"rebuild": "failure", "links": "success", "python": "cancelled"}
+    needs = json.dumps({job: {"result": result} for job, result in results.items()})
     for _ in range(2):
         done = forge.run_tell("issue", "The scheduled build fails", "--needs", needs)
         assert (done.returncode, done.stdout) == (0, "here\n"), done.stderr
-    expected = "Failed: `rebuild`. See https://github.example/own/book/actions/runs/7."
+    expected = "Failed: `rebuild`, `python`. See https://github.example/own/book/actions/runs/7."
     assert [(i["title"], i["body"]) for i in forge.issues] == [
         ("The scheduled build fails", expected)
     ]

@@ -109,10 +109,13 @@ def test_triggers() -> None:
 
 
 def test_concurrency() -> None:
-    """A publication is never cancelled half-way; a new push cancels a preview."""
+    """A publication is never cancelled half-way, and a push to main cancels no release.
+
+    A new push cancels a preview.
+    """
     run = "github.event.workflow_run"
     assert {name: w["concurrency"] for name, w in WORKFLOWS.items() if name != "build"} == {
-        "publish": {"group": "publish", "cancel-in-progress": False},
+        "publish": {"group": "publish-${{ github.ref }}", "cancel-in-progress": False},
         "scheduled": {"group": "scheduled", "cancel-in-progress": False},
         "preview": {
             "group": "preview-${{ github.event.pull_request.number }}",
@@ -144,7 +147,7 @@ def test_conditions_and_needs_of_each_job() -> None:
     run = "github.event.workflow_run"
     conditions = {
         "build/execute": "fromJSON(needs.plan.outputs.plan).shards[0]",
-        "build/render": "always() && needs.plan.result == 'success'",
+        "build/render": "!cancelled() && needs.plan.result == 'success'",
         "build/look": "!cancelled() && needs.render.result == 'success'",
         "publish/deploy": f"{build} && github.ref == 'refs/heads/main'",
         "publish/notebooks": "!cancelled() && needs.deploy.result == 'success'",
@@ -152,9 +155,12 @@ def test_conditions_and_needs_of_each_job() -> None:
         "publish/release": "!cancelled() && needs.bundle.result == 'success'",
         "preview/build": f"{repository} == github.repository",
         "preview/fork": f"{repository} != github.repository",
-        "comment/comment": f"{run}.event == 'pull_request' && {run}.conclusion == 'success'",
+        "comment/comment": (
+            f"{run}.event == 'pull_request' && contains(fromJSON("
+            f"""'["success", "failure", "cancelled", "timed_out"]'), {run}.conclusion)"""
+        ),
         "scheduled/links": "!cancelled()",
-        "scheduled/tell": "failure()",
+        "scheduled/tell": ("!cancelled() && (failure() || contains(needs.*.result, 'cancelled'))"),
     }
     assert {name: job["if"] for name, job in JOBS.items() if "if" in job} == {
         name: f"${{{{ {condition} }}}}" for name, condition in conditions.items()
@@ -205,13 +211,13 @@ def test_conditions_of_steps() -> None:
         ("render", "actions/cache/save", "${{ inputs.save && inputs.fresh }}"),
         (
             "render",
-            '.venv/bin/onions status --markdown >> "$GITHUB_STEP_SUMMARY"',
+            '.venv/bin/onions status --markdown | tee _build/report.md >> "$GITHUB_STEP_SUMMARY"',
             "${{ !cancelled() }}",
         ),
         ("render", ".venv/bin/onions doctor --strict", "${{ inputs.doctor }}"),
         ("render", 'make report LOCK=requirements-site.lock BASE="$BASE"', "${{ inputs.base }}"),
         ("render", 'cat _build/report.md >> "$GITHUB_STEP_SUMMARY"', "${{ inputs.base }}"),
-        ("render", "actions/upload-artifact", "${{ inputs.base }}"),
+        ("render", "actions/upload-artifact", "${{ inputs.base && !cancelled() }}"),
         ("look", '.venv/bin/onions gate --data "$ONIONS_DATA"', "${{ inputs.publish }}"),
     ]
 
@@ -301,7 +307,7 @@ def test_expressions_use_known_names(workflow: str) -> None:
     paths = {f"github.{fact}" for fact in known}
     readme = (GITHUB / "README.md").read_text("utf-8")
     paths |= {f"vars.{name}" for name in re.findall(r"^\| `([A-Z_]+)` \|", readme, re.M)}
-    paths |= {"true", "always", "cancelled", "failure", "fromJSON", "toJSON"}
+    paths |= {"true", "always", "cancelled", "contains", "failure", "fromJSON", "toJSON"}
     if workflow == "build":
         paths |= {f"inputs.{name}" for name in WORKFLOWS["build"][True]["workflow_call"]["inputs"]}
     whole = {key: value for key, value in WORKFLOWS[workflow].items() if key != "jobs"}
@@ -314,7 +320,7 @@ def test_expressions_use_known_names(workflow: str) -> None:
             own |= {f"{path}.outputs.{key}" for key in JOBS[needed].get("outputs", ())}
         for text in texts(job):
             for expression in re.findall(r"\$\{\{(.*?)\}\}", text):
-                bare = re.sub(r"'[^']*'|(?<=\))\.shards\b", "", expression)
+                bare = re.sub(r"'[^']*'|needs\.\*\.result|(?<=\))\.shards\b", "", expression)
                 for path in re.findall(r"[A-Za-z_][\w.-]*", bare):
                     step = re.sub(r"^(steps\.\w+\.outputs)\.[\w-]+$", r"\1", path)
                     assert step in paths | own, f"{workflow}: {name}: {path}"
@@ -456,15 +462,16 @@ def test_a_comment_runs_no_code_of_the_pull_request() -> None:
     _, report, tell = JOBS["comment/comment"]["steps"]
     assert steps("comment/comment")[:2] == ["actions/checkout", "actions/download-artifact"]
     assert report["with"] == {
-        "name": "report",
+        "pattern": "report",
         "path": "report",
         "run-id": f"${{{{ {run}.id }}}}",
         "github-token": "${{ github.token }}",
     }
     script = "python3 .github/scripts/tell.py comment report/report.md"
-    assert tell["run"] == f'{script} --head "$HEAD" --commit "$COMMIT"'
+    assert tell["run"] == f'{script} --head "$HEAD" --commit "$COMMIT" --run "$RUN"'
     owner, branch = f"{run}.head_repository.owner.login", f"{run}.head_branch"
     assert tell["env"] == {
+        "RUN": f"${{{{ {run}.id }}}}",
         "HEAD": f"${{{{ {owner} }}}}:${{{{ {branch} }}}}",
         "COMMIT": f"${{{{ {run}.head_sha }}}}",
         "GITHUB_TOKEN": "${{ github.token }}",
