@@ -5,7 +5,15 @@ import re
 OUR_DIRECTIVES = (
     *("all-exercises", "all-quizzes", "claims", "cost", "course-time", "data-used"),
     *("depends-on", "explorer", "instructor", "instructor-notes", "is-my-result-normal"),
-    *("key-points", "measures", "models", "quiz", "reference-curves", "run-figure"),
+    *(
+        "key-points",
+        "measures",
+        "models",
+        "quiz",
+        "reference-curves",
+        "reference-sets",
+        "run-figure",
+    ),
     *("runs", "schedule", "versions"),
 )
 OUR_DIRECTIVE = re.compile(

@@ -35,7 +35,7 @@ from support.projects import ROOT, Small, run_onions
 Result = tuple[int, str, str]  # exit status, stdout, stderr
 Diff = Callable[..., Result]
 
-BUILD = Build(Source("sketches", "1", "", "the stand-in", "asked"), "full", "3.11.7")
+BUILD = Build(Source("sketches", "", "1", "the stand-in", "asked"), "full", "3.11.7")
 SUMMARY = """\
 Model: "network"
 │ dense (Dense)    │ (None, {n})    │     {n} │
@@ -135,8 +135,11 @@ def diff_outputs(tmp_path: Path, diff: Diff) -> Diff:
 def write_reference_runs(root: Path, **measures: list[Any]) -> None:
     path = root / "book" / "reference" / "reference_runs.json"
     path.parent.mkdir(parents=True)
-    runs = {"data": "sketches", "pages": {"index": {"measures": measures}}}
-    path.write_text(json.dumps([runs, {**runs, "data": "cifar10", "pages": {}}]))
+    runs = {
+        "data": "sketches", "data identity": "1", "pages": {"index": {"measures": measures}},
+    }  # fmt: skip
+    other = {**runs, "data": "cifar10", "data identity": "2", "pages": {}}
+    path.write_text(json.dumps([runs, other]))
 
 
 def plot(level: float = 1.0, label: str = "validation", *, bars: bool = False) -> NotebookNode:
@@ -241,7 +244,7 @@ def test_the_spread_comes_from_reference_runs_with_the_second_build_s_data(
 ) -> None:
     write_reference_runs(project_folder, **REFERENCE_MEASURES)
     assert diff_outputs([measure("n", 1.0)], [measure("n", 1.3)])[0] == 0
-    other = replace(BUILD, source=replace(BUILD.source, name="cifar10"))
+    other = replace(BUILD, source=replace(BUILD.source, name="cifar10", identity="2"))
     monkeypatch.setitem(globals(), "BUILD", other)
     assert diff_outputs([measure("n", 1.0)], [measure("n", 1.3)])[0] == 1
 

@@ -76,7 +76,8 @@ def test_a_workflow_has_no_default_permissions_and_pins_its_actions(path: Path) 
     assert workflow["permissions"] == {}
     for name, job in workflow["jobs"].items():
         assert "permissions" in job, name
-        assert "uses" in job or job["timeout-minutes"] <= 120, name
+        longest = 350 if name == "reference" else 120  # GitHub's own runners allow 360
+        assert "uses" in job or job["timeout-minutes"] <= longest, name
         for step in job.get("steps", []):
             assert "${{" not in step.get("run", ""), f"{name}: pass it by env"
             if step.get("uses", "").startswith("actions/checkout@"):
@@ -86,9 +87,9 @@ def test_a_workflow_has_no_default_permissions_and_pins_its_actions(path: Path) 
 
 
 def test_caches_use_the_archive_and_store_format_of_the_code() -> None:
-    text = (GITHUB / "workflows" / "build.yml").read_text("utf-8")
+    text = "\n".join(path.read_text("utf-8") for path in PATHS)
     assert set(re.findall(r"key: cifar10-(\w+)", text)) == {ARCHIVE_SHA256}
-    assert set(re.findall(r"\bstore-(\d+)-", text)) == {str(FORMAT)}
+    assert set(re.findall(r"\b(?:store|reference)-(\d+)-", text)) == {str(FORMAT)}
     archive = keras_cache()[1]
     assert set(re.findall(r"path: ~/(\S+_archive)", text)) == {
         f"{archive.relative_to(Path.home())}"
@@ -135,6 +136,7 @@ def test_permissions_of_each_job() -> None:
         "publish/notebooks": {"contents": "write"},
         "publish/release": {"contents": "write", "id-token": "write", "attestations": "write"},
         "scheduled/packages": {"contents": "write", "pull-requests": "write"},
+        "scheduled/propose": {"contents": "write", "pull-requests": "write"},
         "scheduled/tell": {**READ, "issues": "write"},
     }
     permissions = {name: job["permissions"] for name, job in JOBS.items()}
@@ -159,6 +161,8 @@ def test_conditions_and_needs_of_each_job() -> None:
             f"{run}.event == 'pull_request' && contains(fromJSON("
             f"""'["success", "failure", "cancelled", "timed_out"]'), {run}.conclusion)"""
         ),
+        "scheduled/reference": "!cancelled()",
+        "scheduled/propose": "!cancelled() && needs.reference.result == 'success'",
         "scheduled/links": "!cancelled()",
         "scheduled/tell": ("!cancelled() && (failure() || contains(needs.*.result, 'cancelled'))"),
     }
@@ -173,10 +177,15 @@ def test_conditions_and_needs_of_each_job() -> None:
         "publish/notebooks": {"publish/deploy"},
         "publish/bundle": {"publish/build"},
         "publish/release": {"publish/bundle"},
+        "scheduled/reference": {"scheduled/rebuild"},
+        "scheduled/propose": {"scheduled/reference"},
         "scheduled/links": {"scheduled/rebuild"},
         "scheduled/tell": {
             f"scheduled/{name}"
-            for name in ("rebuild", "links", "packages", "environments", "python")
+            for name in (
+                *("rebuild", "reference", "propose", "links", "packages", "environments"),
+                "python",
+            )
         },
     }
 
@@ -219,6 +228,8 @@ def test_conditions_of_steps() -> None:
         ("render", 'cat _build/report.md >> "$GITHUB_STEP_SUMMARY"', "${{ inputs.base }}"),
         ("render", "actions/upload-artifact", "${{ inputs.base && !cancelled() }}"),
         ("look", '.venv/bin/onions gate --data "$ONIONS_DATA"', "${{ inputs.publish }}"),
+        ("scheduled/reference", "make gpu", "${{ vars.GPU_RUNNER }}"),
+        ("scheduled/reference", "actions/cache/save", "${{ always() }}"),
     ]
 
 
@@ -265,8 +276,9 @@ def test_no_key_weakens_a_job() -> None:
     own = {"runs-on", "strategy", "outputs", "environment", "timeout-minutes", "steps", "env"}
     for name, job in JOBS.items():
         assert job.keys() <= (call if "uses" in job else call - {"uses", "with"} | own), name
-        gpu = "${{ inputs.gpu-runner || 'ubuntu-24.04' }}" if name == "build/execute" else None
-        assert "uses" in job or job["runs-on"] == (gpu or "ubuntu-24.04"), name
+        gpu = {"build/execute": "inputs.gpu-runner", "scheduled/reference": "vars.GPU_RUNNER"}
+        runner = f"${{{{ {gpu[name]} || 'ubuntu-24.04' }}}}" if name in gpu else "ubuntu-24.04"
+        assert "uses" in job or job["runs-on"] == runner, name
     for name, step in STEPS:
         kind = {"run", "env"} if "run" in step else {"uses", "with"}
         assert step.keys() <= {"id", "if"} | kind, (name, step)
@@ -277,7 +289,8 @@ def test_only_the_jobs_that_build_get_the_choices_of_a_build() -> None:
     """The checks and tests are of the code, and choose data and profile themselves."""
     choices = {"ONIONS_DATA": "${{ inputs.data }}", "ONIONS_PROFILE": "${{ inputs.profile }}"}
     assert {name: job["env"] for name, job in JOBS.items() if "env" in job} == {
-        f"build/{name}": choices for name in ("plan", "execute", "render", "look")
+        **{f"build/{name}": choices for name in ("plan", "execute", "render", "look")},
+        "scheduled/reference": {"ONIONS_DATA": "${{ vars.ONIONS_DATA || 'cifar10' }}"},
     }
 
 
@@ -336,14 +349,16 @@ def test_downloads_match_the_uploads_of_earlier_jobs() -> None:
     uploads = [(job, step["with"]) for job, step in using("actions/upload-artifact")]
     names = [upload["name"] for _, upload in uploads]
     matrix = "store-executed-${{ matrix.number }}"
-    assert names == ["store-planned", matrix, "report", "site", "bundle"]
+    assert names == ["store-planned", matrix, "report", "site", "bundle", "reference-runs"]
     assert all(upload["retention-days"] <= 14 for _, upload in uploads)
     assert [u["name"] for _, u in uploads if u.get("include-hidden-files")] == ["site"]
     downloads = using("actions/download-artifact")
     assert [job.partition("/")[2] for job, _ in downloads] == [
         *("execute", "render", "look", "comment", "deploy", "notebooks", "bundle"),
-        *("release", "release"),
+        *("release", "release", "propose"),
     ]
+    # One artifact alone has build.json.
+    files = {matrix: "/*.ipynb", "reference-runs": "/reference_runs.json"}
     for job, step in downloads:
         inputs = step["with"]
         if job == "comment/comment":  # from another run
@@ -356,12 +371,15 @@ def test_downloads_match_the_uploads_of_earlier_jobs() -> None:
         ]
         assert len(matches) == (2 if "pattern" in inputs else 1), job
         for uploader, upload in matches:
-            entries = "/*.ipynb" if upload["name"] == matrix else ""  # one artifact has build.json
-            assert uploader in before(job) and upload["path"] == inputs["path"] + entries, job
+            path = inputs["path"] + files.get(upload["name"], "")
+            assert uploader in before(job) and upload["path"] == path, job
 
 
 def test_caches() -> None:
-    """Only `render` saves the store, if `save` is true; only `plan` saves CIFAR-10's archive."""
+    """Only `render` saves the store, if `save` is true; only `plan` saves CIFAR-10's archive.
+
+    The store of the reference runs has a cache of its own.
+    """
     store, archive = "_build/store", "~/.keras/datasets/cifar-10-batches-py-target_archive"
     caches = [
         (job, action(step).removeprefix("actions/"), step["with"]["path"])
@@ -375,15 +393,20 @@ def test_caches() -> None:
         ("build/render", "cache/restore", archive),
         ("build/render", "cache/save", store),
         ("build/render", "cache/save", store),
+        ("scheduled/reference", "cache/restore", archive),
+        ("scheduled/reference", "cache/restore", store),
+        ("scheduled/reference", "cache/save", store),
     ]
     key = f"store-{FORMAT}-${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}"
-    restored, saved, saved_if_fresh = (
+    restored, saved, saved_if_fresh, *reference = (
         step["with"]
         for _, step in using("actions/cache/restore", "actions/cache/save")
         if step["with"]["path"] == store
     )
     assert saved == saved_if_fresh == {"path": store, "key": key}
     assert restored == {**saved, "restore-keys": f"store-{FORMAT}-"}
+    own = {"path": store, "key": key.replace("store", "reference")}
+    assert reference == [{**own, "restore-keys": f"reference-{FORMAT}-"}, own]
 
 
 def test_order_of_the_steps_of_a_build() -> None:
@@ -488,9 +511,13 @@ def test_the_weekly_build_reports_every_job_that_failed() -> None:
     }
     [(job, links)] = using("lycheeverse/lychee-action")
     assert job == "scheduled/links" and links["with"]["fail"] is True
-    [(job, packages)] = using("peter-evans/create-pull-request")
-    assert job == "scheduled/packages" and steps(job)[2] == "make lock"
-    assert packages["with"]["add-paths"] == "requirements*.lock"
+    proposals = dict(using("peter-evans/create-pull-request"))
+    assert {job: step["with"]["add-paths"] for job, step in proposals.items()} == {
+        "scheduled/packages": "requirements*.lock",
+        "scheduled/propose": "book/reference/reference_runs.json",
+    }
+    assert steps("scheduled/packages")[2] == "make lock"
+    assert ".venv/bin/onions reference" in steps("scheduled/reference")
 
 
 def test_the_weekly_build_fails_once_the_next_python_works(tmp_path: Path) -> None:

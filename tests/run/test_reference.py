@@ -11,6 +11,7 @@ from onions.book.page import PageError
 from onions.book.project import Project
 from onions.book.reference import RANGE_SLACK, Band, ReferenceRuns, Spread
 from onions.book.rules import Finding, apply_rules
+from onions.images.sources import resolve_source
 from playwright.sync_api import Browser
 from support.projects import ROOT, Small, run_onions, small_project
 
@@ -53,6 +54,9 @@ index score: The score & more
 ```
 
 ```{is-my-result-normal}
+```
+
+```{reference-sets}
 ```
 """
 
@@ -115,15 +119,24 @@ def test_shards_complete_the_reference_runs_together(small: Small) -> None:
 
 
 def test_a_new_set_replaces_only_its_predecessor(project: Project) -> None:
-    other = {**reference_sets(project)[0], "device": "another machine"}
-    ReferenceRuns(project).path.write_text(
-        json.dumps([other, {**reference_sets(project)[0], "date": "1999-01-01"}])
-    )
+    [own] = reference_sets(project)
+    device = {**own, "device": "another machine"}
+    images = {**own, "data identity": "other images"}
+    ReferenceRuns(project).path.write_text(json.dumps([device, {**own, "seeds": 3}, images]))
     assert run_onions(project.root, "reference", "--seeds", "4").returncode == 0
-    devices = {runs["device"]: runs["date"] for runs in reference_sets(project)}
-    assert len(devices) == len(reference_sets(project)) == 2
-    assert "1999-01-01" not in devices.values()
-    assert len(ReferenceRuns(project).values("sketches", "index", "score")) == 8
+    sets = reference_sets(project)
+    assert len(sets) == 3 and all(runs in sets for runs in (device, own, images))
+    values = ReferenceRuns(project).values(resolve_source("sketches"), "index", "score")
+    assert len(values) == 8  # of the same images
+
+
+def test_a_set_with_the_same_results_keeps_its_date(project: Project) -> None:
+    [own] = reference_sets(project)
+    path = ReferenceRuns(project).path
+    for changed, date in (({}, "1999-01-01"), ({"versions": {}}, own["date"])):
+        path.write_text(json.dumps([{**own, **changed, "date": "1999-01-01"}]))
+        assert run_onions(project.root, "reference", "--seeds", "4").returncode == 0
+        assert reference_sets(project) == [{**own, "date": date}]
 
 
 def test_a_damaged_file_of_reference_runs_is_named(project: Project) -> None:
@@ -140,7 +153,7 @@ def test_a_claim_must_hold_in_every_run(project: Project) -> None:
 
     page = project.page("index")
     (finding,) = findings()
-    assert "“It is small.” holds in 2 of 4 runs with sketches" in finding.message
+    assert "“It is small.” holds in 2 of 4 runs with the built-in stand-in on" in finding.message
     assert page.text.splitlines()[finding.line - 1].startswith('claim("It is small."')
     page.path.write_text(page.text.replace("It holds.", "It holds well."))
     messages = [finding.message for finding in findings()]
@@ -190,7 +203,23 @@ def test_doctor_names_deviations_and_their_likely_causes(project: Project) -> No
         output = run_onions(project.root, "doctor").stdout
         assert ("word = same, but other in all reference runs" in output) is deviates
     ReferenceRuns(project).path.unlink()
-    assert "no reference runs" in run_onions(project.root, "doctor").stdout
+    done = run_onions(project.root, "doctor", "--strict")
+    assert "index: no reference runs with the built-in stand-in" in done.stdout
+    assert done.returncode == 1
+
+
+def test_only_runs_with_the_same_images_fail_the_strict_doctor(project: Project) -> None:
+    [own] = reference_sets(project)
+    measures = {**own["pages"]["index"]["measures"], "score": [0.71, 0.72, 0.73, 0.74]}
+    pages = {"index": {**own["pages"]["index"], "measures": measures}}
+    other = {**own, "data identity": "other images", "pages": pages}
+    for sets, status in (([other], 0), ([other, own], 0), ([{**own, "pages": pages}], 1)):
+        ReferenceRuns(project).path.write_text(json.dumps(sets))
+        done = run_onions(project.root, "doctor", "--strict")
+        assert done.returncode == status, done.stdout
+        deviates = "score = 0.5, but 0.71 to 0.74 in 4 reference runs" in done.stdout
+        assert deviates is (own not in sets)
+        assert ("Note: this build is compared" in done.stdout) is (sets == [other])
 
 
 def render(project: Project, text: str) -> tuple[int, str, str]:
@@ -206,6 +235,7 @@ def test_a_page_shows_how_often_a_comparison_held(project: Project) -> None:
     status, errors, html = render(project, PAGE + SHOWN)
     assert status == 0, errors
     assert "The score is below the limit in 2 of 4 runs." in html
+    assert "4 runs of each page with the built-in stand-in on" in html
     ReferenceRuns(project).path.write_text(
         ReferenceRuns(project).path.read_text().replace("0.53", "0.522")
     )
@@ -216,7 +246,10 @@ def test_a_page_shows_how_often_a_comparison_held(project: Project) -> None:
 @pytest.mark.parametrize(
     ("part", "message"),
     [
-        ("{held}`score < nothing`", "no reference run with sketches measured both sides of: score"),
+        (
+            "{held}`score < nothing`",
+            "no reference run with the built-in stand-in measured both sides of: score",
+        ),
         ("{held}`score`", "score: not a comparison. Write two measures, as in a < b."),
         ("```{reference-curves} a cat\n```", "no cell of this page records a training named a cat"),
         (

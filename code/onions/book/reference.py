@@ -1,8 +1,8 @@
 """The reference runs: the measures and claims of the same pages with other seeds.
 
 ``onions reference`` writes ``book/reference/reference_runs.json``: a list with one set of runs for
-each combination of data and device. For each page, a set holds one value per seed of every measure
-and claim, and a band for every training curve.
+each combination of images and device. For each page, a set holds one value per seed of every
+measure and claim, and a band for every training curve.
 """
 
 import json
@@ -15,9 +15,10 @@ from typing import Any
 from onions.book.page import PageError
 from onions.book.project import Project
 from onions.claims import Value
+from onions.images.sources import Source, short_name
 
 # The keys that identify a set: a new set replaces an old one with the same values.
-SET_KEYS = ("data", "device")
+SET_KEYS = ("data", "data identity", "device")
 ROUNDING = 1e-4  # relative, since the file keeps five digits of a value
 RANGE_SLACK = 0.5  # accepted distance from the range of the runs, as a share of that range
 
@@ -76,32 +77,40 @@ class ReferenceRuns:
         except (OSError, ValueError) as error:
             raise PageError(f"{self.path}: damaged ({error}). Run `onions reference`.") from error
 
-    def with_data(self, data: str) -> list[dict[str, Any]]:
-        """Return the sets that ran with the data named `data`."""
-        return [runs for runs in self.sets if runs["data"] == data]
+    def with_data(self, source: Source) -> list[dict[str, Any]]:
+        """Return the sets that ran with the images of `source`.
 
-    def values(self, data: str, page: str, measure: str) -> list[Value]:
-        """Return a measure's value in each run with `data`."""
-        pages = [runs["pages"].get(page, {}) for runs in self.with_data(data)]
+        If there are none, return those that ran with other images of the same name, such as a copy
+        of CIFAR-10.
+        """
+        return self.with_images(source) or [s for s in self.sets if s["data"] == source.name]
+
+    def with_images(self, source: Source) -> list[dict[str, Any]]:
+        """Return the sets that ran with exactly the images of `source`."""
+        return [runs for runs in self.sets if runs["data identity"] == source.identity]
+
+    def values(self, source: Source, page: str, measure: str) -> list[Value]:
+        """Return a measure's value in each run of `with_data`."""
+        pages = [runs["pages"].get(page, {}) for runs in self.with_data(source)]
         return [
             value for results in pages for value in results.get("measures", {}).get(measure, ())
         ]
 
-    def spread(self, data: str, page: str, measure: str) -> Spread | None:
-        """Return a measure's spread over the runs with `data`.
+    def spread(self, source: Source, page: str, measure: str) -> Spread | None:
+        """Return a measure's spread over the runs of `with_data`.
 
         None if there are no values, or if a value is not a number.
         """
-        values = self.values(data, page, measure)
+        values = self.values(source, page, measure)
         numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
         return Spread(sorted(numbers)) if numbers and len(numbers) == len(values) else None
 
-    def band(self, data: str, page: str, training: str, metric: str) -> Band | None:
-        """Return the band of a training's curve, from the first set with `data` that has it.
+    def band(self, source: Source, page: str, training: str, metric: str) -> Band | None:
+        """Return the band of a training's curve, from the first set of `with_data` that has it.
 
         None if no set has it.
         """
-        for runs in self.with_data(data):
+        for runs in self.with_data(source):
             curves = runs["pages"].get(page, {}).get("curves", {}).get(training, {})
             if metric in curves:
                 return Band(**curves[metric])
@@ -117,5 +126,5 @@ class ReferenceRuns:
 
 
 def set_name(runs: dict[str, Any]) -> str:
-    """Return the name of a set in messages, as in ``sketches on NVIDIA L4``."""
-    return f"{runs['data']} on {runs['device']}"
+    """Return the name of a set, as in ``a copy of CIFAR-10 on NVIDIA L4``."""
+    return f"{short_name(runs['data'], runs['data identity'])} on {runs['device']}"

@@ -14,6 +14,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from onions.book.project import Project
+from onions.images.sources import Source
 from onions.store.build import BUILD_FILE, Build, StoreError
 from onions.store.entries import Store
 
@@ -26,12 +27,12 @@ class BuildError(Exception):
 class ExecutedBuild:
     """The executed pages of a build.
 
-    `name` is the user's name for the build, `data` the name of its data. `entries` maps pages to
-    their executed notebooks, and `notes` maps each missing page to the reason.
+    `name` is the user's name for the build, and `source` the source of its images. `entries` maps
+    pages to their executed notebooks, and `notes` maps each missing page to the reason.
     """
 
     name: str
-    data: str
+    source: Source
     entries: dict[str, NotebookNode]
     notes: dict[str, str]
 
@@ -73,7 +74,7 @@ def _store_build(name: str, folder: Path) -> ExecutedBuild:
             notes[page] = str(error)
     if not entries:
         raise BuildError(f"{folder}: no readable page of the last build. Run `onions execute`.")
-    return ExecutedBuild(name, build.source.name, entries, notes)
+    return ExecutedBuild(name, build.source, entries, notes)
 
 
 def _revision_build(name: str, commit: str, project: Project) -> ExecutedBuild:
@@ -107,7 +108,7 @@ def _project_build(name: str, project: Project, remedy: str) -> ExecutedBuild:
     }
     if not entries:
         raise BuildError(f"{name}: all pages are stale. {remedy}.")
-    return ExecutedBuild(name, build.source.name, entries, notes)
+    return ExecutedBuild(name, build.source, entries, notes)
 
 
 def _status_rows(name: str, project: Project, remedy: str) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from nbformat import NotebookNode
 from onions.book.project import Project
 from onions.book.reference import ReferenceRuns, Spread
 from onions.claims import KEY
+from onions.images.sources import Source
 from onions.store.build import Build
 from onions.store.entries import Store, measures
 from onions.store.fingerprint import code_hash
@@ -26,37 +27,40 @@ def deviations(project: Project, build: Build) -> Iterator[str]:
     """
     store, reference = Store(project.store), ReferenceRuns(project)
     for state in page_states(project, build):
-        if not state.page.lesson.get("reference"):
-            continue
-        name = state.page.name
-        entry = store.read(state.fingerprint) if state.fresh else None
-        sets = [runs for runs in reference.with_data(build.source.name) if name in runs["pages"]]
-        if entry is None:
-            yield f"{name}: stale. Run `onions execute`."
-        elif not sets:
-            yield f"{name}: no reference runs with {build.source.name}. Run `onions reference`."
-        else:
-            deviating = list(_deviating_measures(name, entry, reference, build.source.name))
-            causes = _causes(name, entry.metadata[KEY], sets)
-            if deviating:
-                cause = (
-                    "; ".join(causes[:MAX_CAUSES])
-                    or "unknown (code, data, profile, device and versions are the same)"
-                )
-                yield "\n  ".join([f"{name}: deviates; likely cause: {cause}", *deviating])
-            elif causes and causes[0] == CODE_CHANGED:
-                yield f"{name}: {CODE_CHANGED}. Run `onions reference`."
+        if state.page.lesson.get("reference"):
+            entry = store.read(state.fingerprint) if state.fresh else None
+            if message := _message(state.page.name, entry, build.source, reference):
+                yield f"{state.page.name}: {message}"
+
+
+def _message(
+    page: str, entry: NotebookNode | None, source: Source, reference: ReferenceRuns
+) -> str:
+    """Return how a page's run deviates from the reference runs; "" if it does not."""
+    sets = [runs for runs in reference.with_data(source) if page in runs["pages"]]
+    if entry is None:
+        return "stale. Run `onions execute`."
+    if not sets:
+        return f"no reference runs with {source.short_name}. Run `onions reference`."
+    causes = _causes(page, entry.metadata[KEY], sets)
+    if deviating := list(_deviating_measures(page, entry, reference, source)):
+        cause = (
+            "; ".join(causes[:MAX_CAUSES])
+            or "unknown (code, data, profile, device and versions are the same)"
+        )
+        return "\n  ".join([f"deviates; likely cause: {cause}", *deviating])
+    return f"{CODE_CHANGED}. Run `onions reference`." if CODE_CHANGED in causes[:1] else ""
 
 
 def _deviating_measures(
-    page: str, entry: NotebookNode, reference: ReferenceRuns, data: str
+    page: str, entry: NotebookNode, reference: ReferenceRuns, source: Source
 ) -> Iterator[str]:
     """Yield each measure outside the spread of the page's reference runs, with that spread."""
     for _, measure in measures(entry):
         name, value = measure["name"], measure["value"]
-        spread = reference.spread(data, page, name)
+        spread = reference.spread(source, page, name)
         if spread is None or isinstance(value, str):
-            values = set(reference.values(data, page, name))
+            values = set(reference.values(source, page, name))
             if not values:
                 yield f"{name} = {value}, but missing in the reference runs"
             # A word that varies among the reference runs may have any value here.
@@ -85,7 +89,7 @@ def _differences(page: str, facts: dict[str, Any], runs: dict[str, Any]) -> list
     if build["profile"] != "full":
         differences.append(f"profile {build['profile']}, not full")
     if build["source"]["identity"] != runs["data identity"]:
-        differences.append("different images under the same name")
+        differences.append("other images of the same name")
     if facts["device"] != runs["device"]:
         differences.append(f"device {facts['device']}, not {runs['device']}")
     known = runs["versions"]

@@ -15,6 +15,7 @@ from onions.book.reference import ReferenceRuns
 from onions.claims import KEY, Claim, Value
 from onions.compare.builds import ExecutedBuild
 from onions.compare.pictures import Picture, PictureError, data_url, describe_changes, read_picture
+from onions.images.sources import Source
 from onions.store.entries import claims, measure_values
 from onions.store.fingerprint import Components
 from onions.store.status import component_changes
@@ -116,7 +117,7 @@ def compare_builds(
         for page in before.entries | after.entries
         if page not in notes
     ]
-    measures, noise = _measures(pages, after.data, reference)
+    measures, noise = _measures(pages, after.source, reference)
     changes = component_changes(_shared_components(before), _shared_components(after))
     return BuildDiff(
         before=_clean(before.name),
@@ -159,7 +160,7 @@ def _importance(row: Row) -> int:
 
 
 def _measures(
-    pages: list[tuple[str, NotebookNode, NotebookNode]], data: str, reference: ReferenceRuns
+    pages: list[tuple[str, NotebookNode, NotebookNode]], source: Source, reference: ReferenceRuns
 ) -> tuple[list[Row], int]:
     """Return the measures that changed beyond the reference spread, and the number within it."""
     rows, noise = [], 0
@@ -169,7 +170,7 @@ def _measures(
             old, new = old_values.get(name), new_values.get(name)
             if _is_same(old, new):
                 continue
-            reference_values = reference.values(data, page, name)
+            reference_values = reference.values(source, page, name)
             if _is_within_spread(old, new, reference_values):
                 noise += 1
             else:

@@ -59,6 +59,11 @@ class Source:
         """Whether these are CIFAR-10's official images, in any file format."""
         return self.identity == _identity(OFFICIAL_SHA1)
 
+    @property
+    def short_name(self) -> str:
+        """The data's name in running text."""
+        return short_name(self.name, self.identity)
+
 
 def resolve_source(choice: str = "auto", *, notify: Notify = lambda line: None) -> Source:
     """Return the source of the images for `choice`, a value of ``ONIONS_DATA``.
@@ -73,6 +78,13 @@ def resolve_source(choice: str = "auto", *, notify: Notify = lambda line: None) 
         return _keras_or_stand_in(choice, notify)
     path = Path(choice).expanduser()
     return _from_path(path.resolve(), f"ONIONS_DATA={choice} requests it")
+
+
+def short_name(name: str, identity: str) -> str:
+    """Return the name in running text of a source with this `name` and `identity`."""
+    if name == "sketches":
+        return "the built-in stand-in"
+    return "CIFAR-10" if identity == _identity(OFFICIAL_SHA1) else "a copy of CIFAR-10"
 
 
 def data_report(choice: str) -> Iterator[str]:

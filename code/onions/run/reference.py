@@ -17,7 +17,7 @@ from onions.store.status import PageState, reference_states
 
 
 def write_reference_runs(project: Project, build: Build, seeds: int) -> list[PageState]:
-    """Write the finished runs into the book, replacing the set with the same data and device.
+    """Write the finished runs into the book, replacing the set with the same images and device.
 
     If runs are missing, return them and write nothing. Raises OSError if the file can't be written.
     """
@@ -25,12 +25,17 @@ def write_reference_runs(project: Project, build: Build, seeds: int) -> list[Pag
     missing = [state for state in states if not state.fresh]
     if states and not missing:
         reference, new = ReferenceRuns(project), _new_set(states, Store(project.store), build)
-        others = [
-            s for s in reference.sets if [s[k] for k in SET_KEYS] != [new[k] for k in SET_KEYS]
-        ]
-        sets = sorted([*others, new], key=lambda runs: [runs[key] for key in SET_KEYS])
-        write_atomic(reference.path, "[\n" + ",\n".join(map(_json, sets)) + "\n]\n")
+        sets = {_key(runs): runs for runs in reference.sets}
+        old = sets.get(_key(new), {})
+        if {**old, "date": ""} != {**new, "date": ""}:  # the same results keep their date
+            sets[_key(new)] = new
+        text = ",\n".join(_json(runs) for _, runs in sorted(sets.items()))
+        write_atomic(reference.path, f"[\n{text}\n]\n")
     return missing
+
+
+def _key(runs: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(runs[key] for key in SET_KEYS)
 
 
 def _new_set(states: list[PageState], store: Store, build: Build) -> dict[str, Any]:

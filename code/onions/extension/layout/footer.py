@@ -1,17 +1,16 @@
 """The footer of every page: last change, run, build, and links to edit or report a problem."""
 
-from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
 from sphinx.application import Sphinx
 
 from onions.base.git import UNCOMMITTED
+from onions.base.text import format_date
 from onions.book.page import Page
 from onions.claims import KEY
 from onions.extension.base.builder import connect_site
 from onions.extension.base.session import session
-from onions.images.sources import Source
 
 # Display names of the packages whose versions can change the results of a training.
 NAMES = {"tensorflow": "TensorFlow", "keras": "Keras"}
@@ -45,7 +44,7 @@ def _last_change(page: Page) -> str:
     date_changed = session().git.last_changed.get(page.name, "")
     if date_changed == UNCOMMITTED:
         return "Text has changes that are not committed"
-    return f"Text changed {_format_date(date_changed)}" if date_changed else ""
+    return f"Text changed {format_date(date_changed)}" if date_changed else ""
 
 
 def _last_run(page: Page) -> str:
@@ -56,20 +55,8 @@ def _last_run(page: Page) -> str:
     versions = facts["components"]["packages"]
     packages = [f"{NAMES[name]} {versions[name]}" for name in NAMES if name in versions]
     ran_on = ", ".join([facts["device"], *packages])
-    data = _data_name(session().build.source)
-    return f"Run {_format_date(facts['executed'])} with {data} on {ran_on}"
-
-
-def _data_name(source: Source) -> str:
-    if source.name == "sketches":
-        return "the built-in stand-in"
-    return "CIFAR-10" if source.official else "a copy of CIFAR-10"
-
-
-def _format_date(iso_time: str) -> str:
-    """Return the date of an ISO time, as in 24 November 2026."""
-    day = date.fromisoformat(iso_time[:10])
-    return f"{day.day} {day:%B %Y}"
+    data = session().build.source.short_name
+    return f"Run {format_date(facts['executed'])} with {data} on {ran_on}"
 
 
 def _issue_query(title: str, location: str, commit: str) -> str:

@@ -12,7 +12,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from onions.base.templates import render_template
-from onions.book.reference import RANGE_SLACK, Band, Spread
+from onions.base.text import format_date
+from onions.book.reference import RANGE_SLACK, Band, Spread, set_name
 from onions.claims import Value
 from onions.extension.base.builder import EPUB, SITE
 from onions.extension.base.session import note_run_dependency, session
@@ -40,16 +41,17 @@ class Held(SphinxRole):
         """Return the number as text, as in "in 7 of 10 runs"."""
         self.env.note_dependency(str(session().reference.path))
         page, _, comparison = self.text.rpartition(":")
-        data = session().build.source.name
+        source = session().build.source
         sides = [
-            session().reference.values(data, page or self.env.docname, measure.strip())
+            session().reference.values(source, page or self.env.docname, measure.strip())
             for measure in comparison.split("<")
         ]
         problem = ""
         if len(sides) != 2:
             problem = f"{self.text}: not a comparison. Write two measures, as in a < b."
         elif not all(sides):
-            problem = f"no reference run with {data} measured both sides of: {self.text}"
+            name = source.short_name
+            problem = f"no reference run with {name} measured both sides of: {self.text}"
         if problem:
             return [], [self.inliner.reporter.error(problem, line=self.lineno)]
         held = [left < right for left, right in zip(*sides, strict=True)]
@@ -78,7 +80,7 @@ class ReferenceCurves(SphinxDirective):
             raise self.error(f"no cell of this page records a training named {name}")
         plots = []
         for metric in self.options.get("metrics", "val_accuracy val_loss").split():
-            band = session().reference.band(session().build.source.name, page.name, name, metric)
+            band = session().reference.band(session().build.source, page.name, name, metric)
             if band is None or metric not in curves:
                 raise self.error(
                     f"the curve {metric} of {name} is missing in this run or the reference runs"
@@ -89,6 +91,21 @@ class ReferenceCurves(SphinxDirective):
         figure = nodes.figure("", nodes.raw("", html, format="html"))
         figure += nodes.caption("", "", *caption)
         return [figure]
+
+
+class ReferenceSets(SphinxDirective):
+    """``{reference-sets}``: a list of the sets of reference runs, each with its data and device."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return a list with the number of runs, the data, the device and the date of each set."""
+        self.env.note_dependency(str(session().reference.path))
+        items = [
+            f"{runs['seeds']} runs of each page with {set_name(runs)}, "
+            f"finished on {format_date(runs['date'])}"
+            for runs in session().reference.sets
+        ]
+        paragraphs = [nodes.list_item("", nodes.paragraph(text=text)) for text in items]
+        return [nodes.bullet_list("", *paragraphs)] if paragraphs else []
 
 
 class IsMyResultNormal(SphinxDirective):
@@ -113,7 +130,7 @@ class IsMyResultNormal(SphinxDirective):
             for page, measure, label in selected
         ]
         if not rows:
-            data = session().build.source.name
+            data = session().build.source.short_name
             raise self.error(
                 f"no measure varies among reference runs with {data}. Run `onions reference`."
             )
@@ -140,19 +157,19 @@ class IsMyResultNormal(SphinxDirective):
             lines = [line.partition(":") for line in self.content if line.strip()]
             parsed = [(names.split(), label.strip()) for names, _, label in lines]
             return [(page, measure, label) for (page, measure), label in parsed]
-        data = session().build.source.name
+        source = session().build.source
         selected: list[tuple[str, str, str]] = []
-        for run_set in session().reference.with_data(data)[:1]:
+        for run_set in session().reference.with_data(source)[:1]:
             for page, results in run_set["pages"].items():
                 for measure in results["measures"]:
-                    spread = session().reference.spread(data, page, measure)
+                    spread = session().reference.spread(source, page, measure)
                     if spread and spread.values[0] < spread.values[-1]:
                         selected.append((page, measure, f"{page}: {measure.replace('_', ' ')}"))
         return selected
 
     def _row(self, page: str, measure: str, label: str, value: Value | None) -> dict[str, Any]:
         """Return the template's values for a row; `value` is this build's, None if missing."""
-        spread = session().reference.spread(session().build.source.name, page, measure)
+        spread = session().reference.spread(session().build.source, page, measure)
         if spread is None or not isinstance(value, int | float):
             raise self.error(
                 f"{page}: {measure} is missing or not a number, in this build or the reference runs"
@@ -164,6 +181,7 @@ def setup(app: Sphinx) -> None:
     """Register the role and the directives."""
     app.add_role("held", Held())
     app.add_directive("reference-curves", ReferenceCurves)
+    app.add_directive("reference-sets", ReferenceSets)
     app.add_directive("is-my-result-normal", IsMyResultNormal)
 
 
