@@ -276,8 +276,15 @@ def test_no_key_weakens_a_job() -> None:
     own = {"runs-on", "strategy", "outputs", "environment", "timeout-minutes", "steps", "env"}
     for name, job in JOBS.items():
         assert job.keys() <= (call if "uses" in job else call - {"uses", "with"} | own), name
-        gpu = {"build/execute": "inputs.gpu-runner", "scheduled/reference": "vars.GPU_RUNNER"}
-        runner = f"${{{{ {gpu[name]} || 'ubuntu-24.04' }}}}" if name in gpu else "ubuntu-24.04"
+        gpu = {
+            "build/execute": ("inputs.gpu-runner", "matrix.number"),
+            "scheduled/reference": ("vars.GPU_RUNNER", "'reference'"),
+        }
+        runner = "ubuntu-24.04"
+        if name in gpu:
+            label, part = gpu[name]
+            label = f"{label} && format({label}, github.run_id, {part})"
+            runner = f"${{{{ {label} || 'ubuntu-24.04' }}}}"
         assert "uses" in job or job["runs-on"] == runner, name
     for name, step in STEPS:
         kind = {"run", "env"} if "run" in step else {"uses", "with"}
@@ -319,8 +326,9 @@ def test_expressions_use_known_names(workflow: str) -> None:
     known = {*FACTS, *(f"event.{e}.{fact}" for e, facts in EVENT.items() for fact in facts)}
     paths = {f"github.{fact}" for fact in known}
     readme = (GITHUB / "README.md").read_text("utf-8")
-    paths |= {f"vars.{name}" for name in re.findall(r"^\| `([A-Z_]+)` \|", readme, re.M)}
-    paths |= {"true", "always", "cancelled", "contains", "failure", "fromJSON", "toJSON"}
+    paths |= {f"vars.{name}" for name in re.findall(r"^ *\| `([A-Z_]+)` \|", readme, re.M)}
+    paths |= {"true", "always", "cancelled", "contains", "failure", "format"}
+    paths |= {"fromJSON", "toJSON"}
     if workflow == "build":
         paths |= {f"inputs.{name}" for name in WORKFLOWS["build"][True]["workflow_call"]["inputs"]}
     whole = {key: value for key, value in WORKFLOWS[workflow].items() if key != "jobs"}

@@ -241,7 +241,8 @@ class Run:
             "!cancelled()": True,
             "fromJSON(needs.plan.outputs.plan).shards": shards,
             "fromJSON(needs.plan.outputs.plan).shards[0]": bool(shards),
-            "always() && needs.plan.result == 'success'": "plan" in success,
+            "!cancelled() && needs.plan.result == 'success'": "plan" in success,
+            "inputs.base && !cancelled()": bool(inputs.get("base")),
             "!cancelled() && needs.render.result == 'success'": "render" in success,
             "!cancelled() && needs.build.result == 'success' && github.ref == 'refs/heads/main'": (
                 "build" in success
