@@ -63,7 +63,8 @@ class Live:
     def __init__(self, root: Path, process: "subprocess.Popen[str]") -> None:
         self.root, self.process, self.output = root, process, ""
         self._lines: SimpleQueue[str] = SimpleQueue()
-        Thread(target=self._read, daemon=True).start()
+        self.reader = Thread(target=self._read, daemon=True)
+        self.reader.start()
 
     def _read(self) -> None:
         assert self.process.stderr
@@ -113,6 +114,7 @@ def start_live(root: Path, *options: str, code: Path | None = None) -> Iterator[
             with suppress(subprocess.TimeoutExpired):
                 process.wait(TIMEOUT)
             process.kill()  # otherwise leaving the block could wait forever
+            live.reader.join(TIMEOUT)  # before the block closes what it reads
     assert process.returncode == 0
 
 
