@@ -7,6 +7,7 @@ OUR_DIRECTIVES = (
     *("depends-on", "explorer", "instructor", "instructor-notes", "is-my-result-normal"),
     *(
         "key-points",
+        "margins",
         "measures",
         "models",
         "quiz",

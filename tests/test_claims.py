@@ -41,6 +41,21 @@ def test_a_measure_that_is_not_finite_is_refused(value: object) -> None:
         claim("It holds.", True, a=value)
 
 
+@pytest.mark.parametrize(
+    ("value", "scale"), [(0, "logit"), (1.0, "logit"), (0.01, "log"), (-3, ""), ("word", "")]
+)
+def test_a_measure_has_a_scale(value: object, scale: str) -> None:
+    measure("a", value, scale)
+
+
+@pytest.mark.parametrize(
+    ("value", "scale"), [(1.01, "logit"), (-0.1, "logit"), (0, "log"), ("word", "log"), (1, "ln")]
+)
+def test_a_measure_outside_its_scale_is_refused(value: object, scale: str) -> None:
+    with pytest.raises(ValueError, match=f"a: {value} is not on the scale '{scale}'"):
+        measure("a", value, scale)
+
+
 def test_claims_and_measures_are_read_from_the_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[dict[str, object]] = []
     monkeypatch.setattr(
@@ -56,7 +71,7 @@ def test_claims_and_measures_are_read_from_the_outputs(monkeypatch: pytest.Monke
     claim("It falls.", False)
     cells = [{"cell_type": "code", "outputs": shown}]
     notebook = nbformat.from_dict({"cells": cells})
-    assert list(entries.measures(notebook)) == [(0, {"name": "gap", "value": 0.25})]
+    assert list(entries.measures(notebook)) == [(0, {"name": "gap", "value": 0.25, "scale": ""})]
     first, second = (record for _, record in entries.claims(notebook))
     assert first["holds"] is True and first["measures"] == {"before": 0.5, "after": 0.25}
     assert second["holds"] is None and second["why"] == "too short"

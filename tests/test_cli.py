@@ -51,11 +51,11 @@ def test_prune_deletes_entries_that_are_old_and_unused(root: Path) -> None:
 
 
 def test_prune_keeps_the_reference_runs_of_the_present_pages(small: Small) -> None:
-    page = FRONT_MATTER.replace("}", ", reference: true}") + PRINTING_PAGE
+    page = FRONT_MATTER.replace("}", ", reference: 2}") + PRINTING_PAGE
     root = small(index=page)
     store_runs(root)
     store = Store(Project(root).store)
-    store_runs(root, "--seeds", "2", command="reference")
+    store_runs(root, command="reference")
     reference = {facts["fingerprint"] for facts in store.facts() if facts["build"]["seed_offset"]}
     assert len(reference) == 2
     assert "Deleted 0" in run_onions(root, "store", "prune", "--days", "0").stdout
@@ -127,7 +127,7 @@ def test_the_help_lists_the_commands() -> None:
         (["execute", "--profile", "quick"], "'quick' is not one of 'full', 'smoke'"),
         (["execute", "--jobs", "0"], "0 is not in the range x>=1"),
         (["execute", "--shard", "4/3"], "write 2/3 for the second of three shards"),
-        (["reference", "--seeds", "1"], "1 is not in the range x>=2"),
+        (["reference", "--jobs", "0"], "0 is not in the range x>=1"),
         (["status", "--json", "--markdown"], "--json and --markdown can't be combined"),
         (["check", "--fix", "--explain"], "--fix and --explain can't be combined"),
         (

@@ -5,9 +5,12 @@ import re
 import subprocess
 import sys
 from dataclasses import asdict
+from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+from onions import kernel
 from onions.images import sources
 
 INSTALL = "import onions.kernel; onions.kernel.install()\n"
@@ -138,6 +141,31 @@ def test_a_kernel_uses_the_source_that_execute_resolved() -> None:
     assert printed.startswith("/nowhere/batches: can't be read")
 
 
+@pytest.mark.parametrize("name", ["cifar10", "sketches"])
+def test_a_reference_run_may_draw_other_images(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With CIFAR-10, the second ten thousand come first; the stand-in is drawn from a new seed."""
+    images, test = np.arange(50_000), np.arange(10_000)
+    loaded = (images, images % 10), (test, test % 10)
+    monkeypatch.setattr(sources, "load_images", lambda source: loaded)
+
+    def load(number: str) -> Any:
+        monkeypatch.setenv("ONIONS_IMAGES", number)
+        cifar10 = ModuleType("cifar10")
+        kernel._replace_load_data(cifar10, sources.Source(name, "", "0" * 64, "", ""))
+        return cifar10.load_data()
+
+    (own, own_labels), _ = load("0")
+    (others, labels), (test_images, _) = load("1")
+    if name == "cifar10":
+        assert np.array_equal(own, images) and np.array_equal(own_labels, images % 10)
+        assert others[0] == 10_000 and others[-1] == 9_999
+        assert np.array_equal(labels, others % 10)
+        assert np.array_equal(test_images, test)  # all of them are measured, as always
+        assert load("4")[0][0][0] == 40_000
+    else:
+        assert others.seed == own.seed + 1 == test_images.seed
+
+
 def test_install_imports_no_heavy_package() -> None:
     code = "import sys\nprint([m for m in ('keras', 'matplotlib', 'numpy') if m in sys.modules])"
     assert run(code) == "[]\n"
@@ -161,7 +189,7 @@ def test_install_sets_the_figure_style() -> None:
 @pytest.mark.kernel
 def test_run_facts_name_the_device_and_the_python_version(full: dict[str, str]) -> None:
     facts: dict[str, Any] = json.loads(full["facts"])
-    assert facts["device"]
+    assert facts["device"] and facts["device kind"] in ("CPU", "GPU")
     assert facts["python"] == ".".join(str(part) for part in sys.version_info[:3])
     without_keras = json.loads(run("import json\nprint(json.dumps(onions.kernel.run_facts()))"))
     assert without_keras["device"] and without_keras.keys() == facts.keys()

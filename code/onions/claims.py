@@ -12,6 +12,7 @@ Value = int | float | str | bool
 KEY = "onions"  # the key of a record in an output's metadata
 GLUE_PREFIX = "application/papermill.record/"  # of the MIME types that MyST-NB's `glue` reads
 
+CUT_SHORT = "the smoke profile trains for one epoch of 512 images"
 # Set by onions.kernel when it shortens a training; later claims are not checked.
 not_checked_reason = ""
 # Every sentence claimed in this kernel; execute uses it to find claims whose output was cleared.
@@ -19,10 +20,15 @@ claimed_sentences: list[str] = []
 
 
 class Measure(TypedDict):
-    """A number or word from the run; the page's text shows it by its name."""
+    """A number or word from the run; the page's text shows it by its name.
+
+    `scale` says on which scale runs with other seeds are compared: ``logit`` for a share, ``log``
+    for a loss, and "" for the number itself.
+    """
 
     name: str
     value: Value
+    scale: str
 
 
 class Training(TypedDict):
@@ -55,14 +61,21 @@ class Claim(TypedDict):
     measures: dict[str, Value]
 
 
-def measure(name: str, value: Any) -> None:
+def measure(name: str, value: Any, scale: str = "") -> None:
     """Record a number or word from the run; the page shows it with ``{glue:text}`name```.
 
-    `value` is a Python or NumPy scalar, or a string. Raises TypeError for anything else, and
-    ValueError for NaN and infinity.
+    `value` is a Python or NumPy scalar, or a string. `scale` is ``logit`` for a share between 0 and
+    1, such as an accuracy, ``log`` for a positive number such as a loss, and "" for any other:
+    on these scales, runs with other seeds are spread about symmetrically. Raises TypeError for
+    anything else, and ValueError for NaN and infinity and for a number outside its scale.
     """
     scalar = _scalar(name, value)
-    record = Measure(name=name, value=scalar)
+    if scale and not (
+        isinstance(scalar, int | float)
+        and {"logit": 0 <= scalar <= 1, "log": scalar > 0}.get(scale, False)
+    ):
+        raise ValueError(f"{name}: {scalar} is not on the scale {scale!r}. Use logit, log or none.")
+    record = Measure(name=name, value=scalar, scale=scale)
     metadata = {KEY: {"measure": record}, "scrapbook": {"name": name, "mime_prefix": GLUE_PREFIX}}
     text = scalar if isinstance(scalar, str) else repr(scalar)
     _show(f"{GLUE_PREFIX}text/plain", text, metadata)

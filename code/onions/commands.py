@@ -19,7 +19,7 @@ import click
 from onions.base.files import format_size
 from onions.base.locks import folder_lock
 from onions.base.text import format_count
-from onions.book.project import Project, find_project
+from onions.book.project import Project, find_project, select_pages
 from onions.book.reference import ReferenceRuns
 from onions.live import PORT
 from onions.store.build import Build, StoreError, resolve_build
@@ -247,53 +247,73 @@ def verify(project: Project) -> int:
     return 1 if damaged else 0
 
 
-@onions.command(epilog="Example: ONIONS_DATA=cifar10 onions reference --seeds 10")
-@click.option("--seeds", type=click.IntRange(2), metavar="N", default=10, help="Other seeds.")
+@onions.command(epilog="Example: ONIONS_DATA=cifar10 onions reference dropout")
+@_pages
 @_jobs
 @_shard
 @pass_project
-def reference(project: Project, /, seeds: int, **choices: Any) -> int:
+def reference(project: Project, /, **choices: Any) -> int:
     """Run pages from other seeds, and record their results.
 
-    Takes each page whose front matter has `reference: true`, runs it from N other seeds, and writes
-    its measures and claims to book/reference/reference_runs.json. The store keeps finished runs, so
-    an interrupted command resumes.
+    Takes each page whose front matter has `reference: N`, runs it from N other seeds, and again
+    from some of them with other images. Each run joins book/reference/reference_runs.json when it
+    has finished, so an interrupted command resumes. Without changes of a page's code, its runs stay
+    valid. With --shard, copy every _build/store into one afterwards, and run the command again.
     """
-    from onions.run.reference import write_reference_runs
-
-    if failed := _run_pages(project, seeds=seeds, **choices):
+    if failed := _run_pages(project, reference=True, **choices):
         return failed
-    if missing := write_reference_runs(project, _resolve("full"), seeds):
-        count = format_count(len(missing), "run")
-        print(f"Missing: {count}. Add them to the store, and run this command again.")
-    else:
-        print(f"Written: {ReferenceRuns(project).path}")
+    print(f"Recorded in {ReferenceRuns(project).path}")
+    return 0
+
+
+@onions.command(epilog="Example: onions claims dropout")
+@_pages
+@_json
+@pass_project
+def claims(project: Project, pages: tuple[str, ...], as_json: bool) -> int:
+    """List the claims and findings of pages, and their margins.
+
+    A margin says how far a comparison was from being false in a reference run: 4 SD are four
+    standard deviations of the margins of all runs, which are differences of logits for shares and
+    of logarithms for losses. Exact claims need no reference runs.
+    """
+    from onions.book.claims_list import list_claims
+
+    listed = list(list_claims(project, select_pages(project, pages)))
+    if as_json:
+        print(json.dumps([vars(item) for item in listed], ensure_ascii=False))
+        return 0
+    for item in listed:
+        print(f"{item.page}:{item.line}  {item.kind}: {item.sentence}")
+        if item.comparison:
+            print(f"    {item.comparison}")
+        for name, outcome in item.outcomes.items():
+            weakness = item.weakness.get(name, "")
+            print(f"    {name}: {outcome}{weakness and f' – too weak for a claim: {weakness}'}")
     return 0
 
 
 @onions.command(epilog="Example: onions doctor --strict")
 @click.option(
-    "--strict", is_flag=True, help="Exit with 1 if a page deviates from runs with the same images."
+    "--strict",
+    is_flag=True,
+    help="Exit with 1 if a page is stale, or different from runs with the same code and images.",
 )
 @pass_project
 def doctor(project: Project, strict: bool) -> int:
     """Compare this build with the reference runs.
 
-    Lists every measure that is far outside the range of these runs, and the likely causes.
+    Judges the numbers of each page together: as expected, unusual (fewer than 1 in 100 runs), or
+    something is different (fewer than 1 in 1000), then with the likely causes.
     """
     from onions.compare.deviations import deviations
 
-    build, reference = Build.read(project.store), ReferenceRuns(project)
-    same_images = reference.with_images(build.source) or not reference.with_data(build.source)
-    if not same_images:
-        print(
-            "Note: this build is compared with reference runs that have other images of the same "
-            "name, since none has the same ones. `onions reference` makes them."
-        )
-    lines = list(deviations(project, build))
-    for line in lines or ["Every page agrees with the reference runs."]:
-        print(line)
-    return 1 if strict and lines and same_images else 0
+    found = list(deviations(project, Build.read(project.store)))
+    for deviation in found:
+        print(deviation.message)
+    if not found:
+        print("Every page is as expected by the reference runs.")
+    return 1 if strict and any(deviation.fails for deviation in found) else 0
 
 
 @onions.command(epilog="Example: onions gate --data cifar10")

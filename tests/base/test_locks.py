@@ -131,5 +131,5 @@ def test_a_plan_deletes_only_damaged_entries(small: Small) -> None:
 def test_every_command_is_listed_here() -> None:
     """A new command that writes needs a lock; the others only read."""
     writing = {"execute", "reference", "plan", "store", "render", "bundle", "live", "new", "data"}
-    reading = {"status", "doctor", "gate", "check", "diff"}
+    reading = {"status", "doctor", "gate", "check", "claims", "diff"}
     assert {*cli.commands} == writing | reading

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from onions.book.project import Project
 from onions.book.prose import QUIZ
+from onions.book.reference import ReferenceRuns
 from onions.claims import Value
 from onions.extension.teaching.quiz_keys import QuizKeyError, check_choices, check_numbers, evaluate
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -97,18 +98,14 @@ BLOCK = re.compile(r"^:::\{quiz\} (\S+)\n(.*?)^:::$", re.M | re.S)
 @pytest.mark.parametrize("name", [p.name for p in BOOK.pages() if p.lesson.get("reference")])
 def test_first_answer_is_right_in_every_reference_run(name: str) -> None:
     """No other answer is right, so no seed can fail the build."""
-    reference_runs = json.loads(
-        (ROOT / "book" / "reference" / "reference_runs.json").read_text("utf-8")
-    )
     checked = 0
     for block in BLOCK.finditer(BOOK.page(name).text):
         conditions = re.findall(r"^: `(.+?)`", block[2], re.M)
         if ":tolerance:" in block[2]:
             continue
-        for runs in reference_runs:
-            measured = runs["pages"][name]["measures"]
-            for run in range(runs["seeds"]):
-                measures = {key: values[run] for key, values in measured.items()}
+        for runs in ReferenceRuns(BOOK).all_runs(name):
+            for place in runs.places():
+                measures = {name: runs.results["measures"][name][place] for name in runs.measures()}
                 check_choices(conditions, conditions, measures, checked=True)
                 checked += 1
     assert checked

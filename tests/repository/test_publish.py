@@ -24,17 +24,20 @@ PAGE = """# Title
 
 ```{code-cell} python
 :tags: [remove-cell, build-only]
-from onions.claims import claim
+from onions.claims import claim, measure
 claim("One is less than two.", True)
+measure("one", 1)
+measure("two", 2)
 ```
 
 One is less than two.
+So it was measured{claim}`one < two`.
 """
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small rendered book with one claim that holds."""
+    """A small rendered book with two claims that hold."""
     root = small_project(tmp_path_factory.mktemp("book"), index=PAGE)
     store_runs(root)
     assert run_onions(root, "render").returncode == 0
@@ -69,16 +72,31 @@ def claim_is_unchecked(entry: dict[str, Any]) -> None:
     _claim(entry)["holds"] = None
 
 
+def measured_differently(entry: dict[str, Any]) -> None:
+    _records(entry, "measure")[0]["value"] = 3
+
+
+def cut_short(entry: dict[str, Any]) -> None:
+    entry["metadata"]["onions"]["build"]["profile"] = "smoke"
+
+
 def _claim(entry: dict[str, Any]) -> Any:
-    [output] = [o for o in entry["cells"][0]["outputs"] if "onions" in o.get("metadata", {})]
-    return output["metadata"]["onions"]["claim"]
+    [claim] = _records(entry, "claim")
+    return claim
+
+
+def _records(entry: dict[str, Any], kind: str) -> list[Any]:
+    records = [o["metadata"]["onions"] for o in entry["cells"][0]["outputs"]]
+    return [record[kind] for record in records if kind in record]
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (claim_fails, "a claim does not hold: “One is less than two.”"),
-        (claim_is_unchecked, "a claim was not checked: “One is less than two.”"),
+        (claim_fails, "6: a claim does not hold: “One is less than two.”"),
+        (claim_is_unchecked, "6: a claim was not checked: “One is less than two.”"),
+        (measured_differently, "12: a claim does not hold: “So it was measured.”"),
+        (cut_short, "12: a claim was not checked: “So it was measured.”"),
     ],
 )
 def test_a_claim_that_does_not_hold_closes_the_gate(
@@ -91,7 +109,7 @@ def test_a_claim_that_does_not_hold_closes_the_gate(
     [path] = store.entries()
     change_run(store, path.stem, change)
     done = run_onions(site, "gate", "--data", "sketches")
-    assert done.returncode == 1 and f"index.md: {message}" in done.stderr
+    assert done.returncode == 1 and f"index.md:{message}" in done.stderr
 
 
 def page_changed(root: Path) -> None:
@@ -150,7 +168,7 @@ def test_status_markdown_has_a_row_for_each_page(site: Path) -> None:
     done = run_onions(site, "status", "--markdown")
     assert done.returncode == 0
     assert re.search(
-        r"^\| index \| fresh \| \d+ \| .* \| (now|1 minute ago) \| 1 held \|$", done.stdout, re.M
+        r"^\| index \| fresh \| \d+ \| .* \| (now|1 minute ago) \| 2 held \|$", done.stdout, re.M
     )
     page_changed(site)
     done = run_onions(site, "status", "--markdown")

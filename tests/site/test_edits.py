@@ -18,7 +18,8 @@ COUNT = (
     f"{LESSON}# Count\n\nThe {{term}}`accuracy` of {{cite}}`srivastava2014`.\n\n"
     + cell("total = 307_299 + 1")
     + cell("from onions.claims import measure\nmeasure('total', total)", BUILD_ONLY_TAGS)
-    + "There are {glue:text}`total:,d`.\n\n"
+    + "There are {glue:text}`total:,d`.\n"
+    + "That is more than half of it{claim}`total > 0.5 * total`.\n\n"
     + "`````{exercise-start} How many\n:label: ex\n`````\nCheck both.\n"
     + "`````{exercise-end}\n`````\n\n"
     + "`````{solution-start} ex\n:label: sol\n`````\nTwo.\n`````{solution-end}\n`````\n"
@@ -28,7 +29,7 @@ PAGES = {
     "setup": SET_UP,
     "count": COUNT,
     "more": f"{LESSON}# More\n\nMore of it.\n",
-    "reference/results": "# Results\n\n```{measures}\n```\n",
+    "reference/results": "# Results\n\n```{measures}\n```\n\n```{claims}\n```\n",
     "reference/exercises": "# All exercises\n\n```{all-exercises}\n```\n",
     "reference/glossary": (
         "# Glossary\n\n```{glossary}\naccuracy\n  The share of right answers.\n```\n\n"
@@ -100,6 +101,8 @@ def test_edit_reaches_every_page_that_shows_it(course: Project) -> None:
     assert "Begin here" in read_html(course, "count")  # in the list of pages
     edit(course, "references.bib", "Nitish", "Nora")
     assert "Nora Srivastava" in read_html(course, "count")  # in another tip
+    edit(course, "count.md", "That is more", "These are more")
+    assert "These are more than half of it." in read_html(course, "reference/results")
     edit(course, "count.md", "Check both.", "Check them.")
     assert "Check them." in read_html(course, "reference/exercises")
 

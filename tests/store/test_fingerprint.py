@@ -133,7 +133,7 @@ def test_components_are_the_modules_and_packages_that_are_imported(small: Small)
     assert {"keras", "tensorflow", "wrapt"} <= parts["packages"].keys()
     assert {"ipykernel", "ml-dtypes", "nbclient", "numpy", "rich"} <= parts["dependencies"].keys()
     assert not {"pandas", "seaborn", "pytest"} & (parts["packages"] | parts["dependencies"]).keys()
-    facts = {"data", "profile", "seed offset", "python", "kernel recipe"}
+    facts = {"data", "profile", "seed offset", "images", "python", "kernel recipe"}
     assert parts["facts"].keys() == facts
 
 

@@ -27,7 +27,7 @@ LESSON_FIELDS = {
 }
 OPTIONAL_FIELDS = {
     "optional": bool,  # true for a page outside the course
-    "reference": bool,  # true for a page that the reference runs execute with other seeds
+    "reference": int,  # the number of other seeds from which the reference runs execute the page
 }
 
 KERNEL_NAME = "python3"

@@ -1,68 +1,103 @@
-"""The reference runs: the measures and claims of the same pages with other seeds.
+"""The reference runs: the results of the same pages from other seeds.
 
-``onions reference`` writes ``book/reference/reference_runs.json``: a list with one set of runs for
-each combination of images and device. For each page, a set holds one value per seed of every
-measure and claim, and a band for every training curve.
+``onions reference`` adds runs to ``book/reference/reference_runs.json``, one at a time. The file is
+a list with one set of runs for each combination of SET_KEYS. A set holds, for each page, the hash
+of its code and the runs: the n-th value of every list belongs to the n-th run.
 """
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import median
 from typing import Any
 
-from onions.book.page import PageError
+from onions.base.files import write_atomic
+from onions.book.page import Page, PageError
 from onions.book.project import Project
+from onions.book.spread import FEWEST_VALUES, Spread
 from onions.claims import Value
 from onions.images.sources import Source, short_name
 
-# The keys that identify a set: a new set replaces an old one with the same values.
-SET_KEYS = ("data", "data identity", "device")
-ROUNDING = 1e-4  # relative, since the file keeps five digits of a value
-RANGE_SLACK = 0.5  # accepted distance from the range of the runs, as a share of that range
+# The keys that identify a set.
+SET_KEYS = ("data", "data identity", "backend", "device")
+KINDS = ("measures", "claims", "curves")  # of results, in lists with one value per run
+FEWEST_RUNS = 10  # from other seeds, for a judgement
+OTHER_IMAGES = 4  # disjoint parts of the training set besides the lesson's own
+
+# The seed of a run, and the number of its images: 0 for the lesson's own.
+Run = tuple[int, int]
+
+
+def planned_runs(page: Page) -> set[Run]:
+    """Return the reference runs that a page needs: `reference` seeds, from its front matter.
+
+    Two of five seeds also run with other images. Raises PageError if the front matter is invalid.
+    """
+    seeds = page.lesson.get("reference", 0)
+    others = {(seed, 1 + (seed - 1) % OTHER_IMAGES) for seed in range(1, seeds * 2 // 5 + 1)}
+    return {(seed, 0) for seed in range(1, seeds + 1)} | others
 
 
 @dataclass(frozen=True)
-class Band:
-    """A curve over the reference runs: the lowest, median and highest value of each epoch."""
+class PageRuns:
+    """A page's runs in one set: the `facts` of the set, and the `results` by kind."""
 
-    low: list[float]
-    median: list[float]
-    high: list[float]
-
-    @classmethod
-    def over(cls, runs: list[list[float]]) -> "Band":
-        """Return the band of several curves, up to the last epoch that all of them have."""
-        epochs = [sorted(values) for values in zip(*runs, strict=False)]
-        medians = [round(median(values), 5) for values in epochs]
-        return cls([values[0] for values in epochs], medians, [values[-1] for values in epochs])
-
-
-@dataclass(frozen=True)
-class Spread:
-    """A measure over the reference runs: its values in ascending order."""
-
-    values: list[float]
+    facts: dict[str, Any]
+    results: dict[str, Any]
 
     @property
-    def median(self) -> float:
-        """The median."""
-        return median(self.values)
+    def code(self) -> str:
+        """The hash of the page's code in these runs."""
+        return str(self.results["code"])
 
-    def normal(self, value: float) -> bool:
-        """Return whether a value agrees with the reference runs.
+    def places(self, *, other_images: bool = False) -> list[int]:
+        """Return the places of the runs with the lesson's own images, or of those with others."""
+        return [
+            place
+            for place, (_, images) in enumerate(self.results["runs"])
+            if bool(images) is other_images
+        ]
 
-        A value may be outside the range of the runs by up to half of that range. Of normally
-        distributed results, 2 in 11 are outside the range of ten others; fewer than 1 in 50 are
-        outside it by more than half.
+    def values(self, measure: str, *, other_images: bool = False) -> list[Value]:
+        """Return a measure's value in each run; empty if the runs lack it."""
+        values = self.results["measures"].get(measure, [])
+        return [values[place] for place in self.places(other_images=other_images) if values]
+
+    def measures(self) -> list[str]:
+        """Return the names of the measures, sorted."""
+        return sorted(self.results["measures"])
+
+    def scale(self, measure: str) -> str:
+        """Return the scale of a measure, as `onions.claims.measure` records it."""
+        return str(self.results["scales"].get(measure, ""))
+
+    def spread(self, measure: str, *, other_images: bool = False) -> Spread | None:
+        """Return a measure's spread; None if there are too few runs or a value is not a number.
+
+        `other_images` selects the runs with other images.
         """
-        slack = RANGE_SLACK * (self.values[-1] - self.values[0]) + ROUNDING * abs(value)
-        return self.values[0] - slack <= value <= self.values[-1] + slack
+        values = self.values(measure, other_images=other_images)
+        numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+        if len(numbers) < FEWEST_VALUES or len(numbers) < len(values):
+            return None
+        return Spread(numbers, self.scale(measure))
+
+    def curves(self, training: str, metric: str) -> list[list[float]]:
+        """Return a training's curve in each run with the lesson's own images; empty if missing."""
+        curves = self.results.get("curves", {}).get(training, {}).get(metric, [])
+        return [curves[place] for place in self.places() if curves]
+
+    def held(self, sentence: str) -> list[bool | None]:
+        """Return whether an exact claim held in each run with the lesson's own images.
+
+        None means that it was not checked.
+        """
+        held = self.results["claims"].get(sentence, [])
+        return [held[place] for place in self.places() if held]
 
 
 class ReferenceRuns:
-    """The reference runs of a book, in sets; each set has one data source and one device."""
+    """The reference runs of a book."""
 
     def __init__(self, project: Project):
         self.path = project.book / "reference" / "reference_runs.json"
@@ -71,60 +106,131 @@ class ReferenceRuns:
     def sets(self) -> list[dict[str, Any]]:
         """All sets; empty if there are none. Raises PageError if the file is damaged."""
         try:
-            return list(json.loads(self.path.read_text("utf-8")))
+            sets = list(json.loads(self.path.read_text("utf-8")))
+            for runs in sets:
+                _ = [runs[key] for key in (*SET_KEYS, "pages")]
+            return sets
         except FileNotFoundError:
             return []
-        except (OSError, ValueError) as error:
-            raise PageError(f"{self.path}: damaged ({error}). Run `onions reference`.") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise PageError(
+                f"{self.path}: damaged ({error}). Restore it from git, or delete it and run "
+                "`onions reference`."
+            ) from error
 
-    def with_data(self, source: Source) -> list[dict[str, Any]]:
-        """Return the sets that ran with the images of `source`.
+    def runs(self, source: Source, page: str, device: str = "CPU") -> PageRuns | None:
+        """Return a page's runs that fit a build best; None if none have its data or a copy of it.
 
-        If there are none, return those that ran with other images of the same name, such as a copy
-        of CIFAR-10.
+        Enough runs come first, then the same images, the same kind of `device`, and more runs.
         """
-        return self.with_images(source) or [s for s in self.sets if s["data"] == source.name]
 
-    def with_images(self, source: Source) -> list[dict[str, Any]]:
-        """Return the sets that ran with exactly the images of `source`."""
-        return [runs for runs in self.sets if runs["data identity"] == source.identity]
+        def fit(runs: PageRuns) -> tuple[bool, bool, bool, int]:
+            same_images = runs.facts["data identity"] == source.identity
+            count = len(runs.places())
+            return count >= FEWEST_RUNS, same_images, runs.facts["device"] == device, count
 
-    def values(self, source: Source, page: str, measure: str) -> list[Value]:
-        """Return a measure's value in each run of `with_data`."""
-        pages = [runs["pages"].get(page, {}) for runs in self.with_data(source)]
-        return [
-            value for results in pages for value in results.get("measures", {}).get(measure, ())
-        ]
+        candidates = [runs for runs in self.all_runs(page) if runs.facts["data"] == source.name]
+        return max(candidates, key=fit, default=None)
 
-    def spread(self, source: Source, page: str, measure: str) -> Spread | None:
-        """Return a measure's spread over the runs of `with_data`.
-
-        None if there are no values, or if a value is not a number.
-        """
-        values = self.values(source, page, measure)
-        numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-        return Spread(sorted(numbers)) if numbers and len(numbers) == len(values) else None
-
-    def band(self, source: Source, page: str, training: str, metric: str) -> Band | None:
-        """Return the band of a training's curve, from the first set of `with_data` that has it.
-
-        None if no set has it.
-        """
-        for runs in self.with_data(source):
-            curves = runs["pages"].get(page, {}).get("curves", {}).get(training, {})
-            if metric in curves:
-                return Band(**curves[metric])
-        return None
-
-    def claims(self, page: str, sentence: str) -> Iterator[tuple[str, list[bool | None]]]:
-        """Yield each set's name, with a list of whether the claim held in each of its runs.
-
-        A value is None if the claim was not checked. The list is empty if no run made the claim.
-        """
+    def all_runs(self, page: str) -> Iterator[PageRuns]:
+        """Yield a page's runs in each set that has some."""
         for runs in self.sets:
-            yield set_name(runs), runs["pages"].get(page, {}).get("claims", {}).get(sentence, [])
+            if page in runs["pages"]:
+                yield PageRuns(runs, runs["pages"][page])
+
+    def recorded(self, keys: dict[str, str], page: str, code: str) -> set[Run]:
+        """Return a page's runs with this `code` in the set that `keys` identify."""
+        for runs in self.sets:
+            results = runs["pages"].get(page, {})
+            if _key(runs) == _key(keys) and results.get("code") == code and "curves" in results:
+                return {(seed, images) for seed, images in results["runs"]}
+        return set()
+
+    def add(
+        self,
+        keys: dict[str, str],
+        page: str,
+        run: Run,
+        results: dict[str, Any],
+        origin: dict[str, Any],
+    ) -> None:
+        """Add one run of a page to the set that `keys` identify, and write the file.
+
+        `results` holds the code's hash, the scales, and the values of measures, claims and curves;
+        `origin` holds the date, the processor and the versions. Runs of other code and of an older
+        stand-in are dropped, and a run with the same seed and images is replaced. Raises OSError.
+        """
+        sets = {_key(runs): runs for runs in self.sets}
+        if keys["data"] == "sketches":  # a stand-in that was drawn differently can't be run again
+            sets = {
+                key: runs
+                for key, runs in sets.items()
+                if runs["data"] != "sketches" or runs["data identity"] == keys["data identity"]
+            }
+        pages = sets.setdefault(_key(keys), {**keys, "pages": {}})["pages"]
+        old = pages.get(page, {})
+        same = old.get("code") == results["code"] and "curves" in old
+        kept = _split(old) if same else {}
+        kept[run] = {kind: results[kind] for kind in KINDS}
+        ordered = dict(sorted(kept.items(), key=lambda item: (item[0][1], item[0][0])))
+        processors = {*(old["processors"] if same else ()), origin["processor"]}
+        pages[page] = {
+            "code": results["code"],
+            "date": max(origin["date"], old["date"] if same else ""),
+            "processors": sorted(processors),
+            "versions": origin["versions"],
+            "runs": [list(key) for key in ordered],
+            "scales": results["scales"],
+            **{kind: _join([values[kind] for values in ordered.values()]) for kind in KINDS},
+        }
+        sets[_key(keys)]["pages"] = dict(sorted(pages.items()))
+        text = ",\n".join(_json(sets[key]) for key in sorted(sets))
+        write_atomic(self.path, f"[\n{text}\n]\n")
 
 
 def set_name(runs: dict[str, Any]) -> str:
-    """Return the name of a set, as in ``a copy of CIFAR-10 on NVIDIA L4``."""
-    return f"{short_name(runs['data'], runs['data identity'])} on {runs['device']}"
+    """Return the name of a set, as in ``a copy of CIFAR-10 on a GPU``."""
+    return f"{short_name(runs['data'], runs['data identity'])} on a {runs['device']}"
+
+
+def _key(runs: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(str(runs[key]) for key in SET_KEYS)
+
+
+def _join(runs: list[Any]) -> Any:
+    """Return one nested dictionary with a list of values at each place, from one per run.
+
+    A name that a run lacks is dropped.
+    """
+    if isinstance(runs[0], dict):
+        names = set.intersection(*({*run} for run in runs))
+        return {name: _join([run[name] for run in runs]) for name in sorted(names)}
+    return runs
+
+
+def _split(results: dict[str, Any]) -> dict[Run, dict[str, Any]]:
+    """Return the results of each run: the inverse of `_join`."""
+
+    def at(place: int, values: Any) -> Any:
+        if isinstance(values, dict):
+            return {name: at(place, inner) for name, inner in values.items()}
+        return values[place]
+
+    return {
+        (seed, images): {kind: at(place, results[kind]) for kind in KINDS}
+        for place, (seed, images) in enumerate(results["runs"])
+    }
+
+
+def _json(value: Any, indent: str = "") -> str:
+    """Return JSON with each list of single values on its own line, for readable diffs."""
+    inner, nested = f"{indent} ", isinstance(value, list) and value and isinstance(value[0], list)
+    if isinstance(value, dict) and value:
+        items = [
+            f"{inner}{json.dumps(key, ensure_ascii=False)}: {_json(item, inner)}"
+            for key, item in value.items()
+        ]
+        return "{\n" + ",\n".join(items) + f"\n{indent}}}"
+    if nested and len(value[0]) > 2:  # curves
+        return "[\n" + ",\n".join(f"{inner}{json.dumps(item)}" for item in value) + f"\n{indent}]"
+    return json.dumps(value, ensure_ascii=False)

@@ -17,6 +17,7 @@ from onions.book.project import Project
 from onions.images.sources import Source
 from onions.store.build import BUILD_FILE, Build, StoreError
 from onions.store.entries import Store
+from onions.store.page_claims import PageClaim, page_claims
 
 
 class BuildError(Exception):
@@ -29,12 +30,15 @@ class ExecutedBuild:
 
     `name` is the user's name for the build, and `source` the source of its images. `entries` maps
     pages to their executed notebooks, and `notes` maps each missing page to the reason.
+    `text_claims` maps pages to the claims in their texts; it is None for a store or a site, which
+    has no texts.
     """
 
     name: str
     source: Source
     entries: dict[str, NotebookNode]
     notes: dict[str, str]
+    text_claims: dict[str, list[PageClaim]] | None = None
 
 
 def find_build(name: str, project: Project) -> ExecutedBuild:
@@ -108,7 +112,11 @@ def _project_build(name: str, project: Project, remedy: str) -> ExecutedBuild:
     }
     if not entries:
         raise BuildError(f"{name}: all pages are stale. {remedy}.")
-    return ExecutedBuild(name, build.source, entries, notes)
+    claims = {
+        page: [claim for claim in page_claims(project.page(page), entry) if claim.comparison]
+        for page, entry in entries.items()
+    }
+    return ExecutedBuild(name, build.source, entries, notes, claims)
 
 
 def _status_rows(name: str, project: Project, remedy: str) -> list[dict[str, Any]]:

@@ -1,16 +1,17 @@
 """Compare a build with the reference runs: its deviations and their likely causes."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbformat import NotebookNode
 
 from onions.book.project import Project
-from onions.book.reference import ReferenceRuns, Spread
-from onions.claims import KEY
+from onions.book.reference import PageRuns, ReferenceRuns
+from onions.book.verdict import Verdict, judge
+from onions.claims import KEY, Value
 from onions.images.sources import Source
 from onions.store.build import Build
-from onions.store.entries import Store, measures
+from onions.store.entries import Store, measure_values
 from onions.store.fingerprint import code_hash
 from onions.store.status import component_changes, page_states
 
@@ -18,81 +19,80 @@ MAX_CAUSES = 4
 CODE_CHANGED = "its code changed since the reference runs"
 
 
-def deviations(project: Project, build: Build) -> Iterator[str]:
-    """Yield a message for each page that deviates from the reference runs, with the likely causes.
+class Deviation(NamedTuple):
+    """What is to say about a page.
 
-    Only pages with `reference: true` are compared. Also yield a message if one of these pages is
-    stale, has no reference runs with the build's data, or has changed code. Raises PageError,
-    LockError or StoreError if the pages can't be compared.
+    `fails` is True if it is stale, or different from runs with the same code and images.
+    """
+
+    message: str
+    fails: bool
+
+
+def deviations(project: Project, build: Build) -> Iterator[Deviation]:
+    """Yield the pages whose run is not as the reference runs lead one to expect.
+
+    Only pages with reference runs are compared. Also yield such a page if it is stale, has no runs
+    with the build's data, or has changed code. Raises PageError, LockError or StoreError if the
+    pages can't be compared.
     """
     store, reference = Store(project.store), ReferenceRuns(project)
     for state in page_states(project, build):
         if state.page.lesson.get("reference"):
             entry = store.read(state.fingerprint) if state.fresh else None
-            if message := _message(state.page.name, entry, build.source, reference):
-                yield f"{state.page.name}: {message}"
+            message, fails = _judged(state.page.name, entry, build.source, reference)
+            if message:
+                yield Deviation(f"{state.page.name}: {message}", fails)
 
 
-def _message(
+def _judged(
     page: str, entry: NotebookNode | None, source: Source, reference: ReferenceRuns
-) -> str:
-    """Return how a page's run deviates from the reference runs; "" if it does not."""
-    sets = [runs for runs in reference.with_data(source) if page in runs["pages"]]
+) -> tuple[str, bool]:
+    """Return how a page's run differs, and whether that fails; "" if it is as expected."""
     if entry is None:
-        return "stale. Run `onions execute`."
-    if not sets:
-        return f"no reference runs with {source.short_name}. Run `onions reference`."
-    causes = _causes(page, entry.metadata[KEY], sets)
-    if deviating := list(_deviating_measures(page, entry, reference, source)):
-        cause = (
-            "; ".join(causes[:MAX_CAUSES])
-            or "unknown (code, data, profile, device and versions are the same)"
-        )
-        return "\n  ".join([f"deviates; likely cause: {cause}", *deviating])
-    return f"{CODE_CHANGED}. Run `onions reference`." if CODE_CHANGED in causes[:1] else ""
+        return "stale. Run `onions execute`.", True
+    facts, values = entry.metadata[KEY], measure_values(entry)
+    runs = reference.runs(source, page, facts["device kind"])
+    if runs is None:
+        return f"no reference runs with {source.short_name}. Run `onions reference`.", False
+    verdict, causes = judge(values, runs), _differences(facts, runs)
+    if verdict.grade == 0:
+        changed = CODE_CHANGED in causes
+        return f"{CODE_CHANGED}. Run `onions reference`." if changed else "", False
+    outside = [_describe(name, values[name], runs, verdict) for name in verdict.outside()]
+    if verdict.grade == 1 and CODE_CHANGED not in causes:
+        return "\n  ".join(["unusual, as fewer than 1 in 100 runs", *outside]), False
+    cause = (
+        "; ".join(causes[:MAX_CAUSES])
+        or "unknown (code, data, profile, device and versions are the same)"
+    )
+    same = CODE_CHANGED not in causes and runs.facts["data identity"] == source.identity
+    return "\n  ".join([f"something is different; likely cause: {cause}", *outside]), same
 
 
-def _deviating_measures(
-    page: str, entry: NotebookNode, reference: ReferenceRuns, source: Source
-) -> Iterator[str]:
-    """Yield each measure outside the spread of the page's reference runs, with that spread."""
-    for _, measure in measures(entry):
-        name, value = measure["name"], measure["value"]
-        spread = reference.spread(source, page, name)
-        if spread is None or isinstance(value, str):
-            values = set(reference.values(source, page, name))
-            if not values:
-                yield f"{name} = {value}, but missing in the reference runs"
-            # A word that varies among the reference runs may have any value here.
-            elif len(values) == 1 and value not in values:
-                yield f"{name} = {value}, but {values.pop()} in all reference runs"
-        elif not spread.normal(value):
-            yield f"{name} = {value:.4g}, but {_range(spread)}"
+def _describe(name: str, value: Value, runs: PageRuns, verdict: Verdict) -> str:
+    """Return a measure's value and where it is expected."""
+    spread = runs.spread(name)
+    if spread is None or spread.constant or isinstance(value, str):
+        return f"{name} = {value}, but {runs.values(name)[0]} in all reference runs"
+    low, high = spread.interval(verdict.limit)
+    expected = f"{low:.4g} to {high:.4g} by {len(spread.values)} reference runs"
+    return f"{name} = {value:.4g}, expected {expected}"
 
 
-def _range(spread: Spread) -> str:
-    low, high = spread.values[0], spread.values[-1]
-    return f"{low:.4g} to {high:.4g} in {len(spread.values)} reference runs"
-
-
-def _causes(page: str, facts: dict[str, Any], sets: list[dict[str, Any]]) -> list[str]:
-    """Return how a run differs from the most similar reference runs, the likeliest cause first."""
-    return min((_differences(page, facts, runs) for runs in sets), key=len)
-
-
-def _differences(page: str, facts: dict[str, Any], runs: dict[str, Any]) -> list[str]:
-    """Return the differences between the facts of a page's run and one set of reference runs."""
-    build, components = facts["build"], facts["components"]
+def _differences(facts: dict[str, Any], runs: PageRuns) -> list[str]:
+    """Return how a page's run differs from its reference runs, the likeliest cause first."""
+    build, components, reference = facts["build"], facts["components"], runs.facts
     differences = []
-    if runs["pages"][page]["code"] != code_hash(components):
+    if runs.code != code_hash(components):
         differences.append(CODE_CHANGED)
     if build["profile"] != "full":
         differences.append(f"profile {build['profile']}, not full")
-    if build["source"]["identity"] != runs["data identity"]:
+    if build["source"]["identity"] != reference["data identity"]:
         differences.append("other images of the same name")
-    if facts["device"] != runs["device"]:
-        differences.append(f"device {facts['device']}, not {runs['device']}")
-    known = runs["versions"]
+    if facts["device kind"] != reference["device"]:
+        differences.append(f"a {facts['device kind']}, not a {reference['device']}")
+    known = runs.results["versions"]
     for name, version in (components["packages"] | {"python": facts["python"]}).items():
         if version != known.get(name):
             differences.append(

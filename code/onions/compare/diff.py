@@ -11,8 +11,10 @@ from typing import TypeGuard
 import nbformat
 from nbformat import NotebookNode
 
-from onions.book.reference import ReferenceRuns
-from onions.claims import KEY, Claim, Value
+from onions.book.reference import PageRuns, ReferenceRuns
+from onions.book.spread import EXPECTED, critical_deviation
+from onions.book.verdict import judge
+from onions.claims import KEY, Value
 from onions.compare.builds import ExecutedBuild
 from onions.compare.pictures import Picture, PictureError, data_url, describe_changes, read_picture
 from onions.images.sources import Source
@@ -32,7 +34,7 @@ class Row:
     """A claim, measure or time of a page that differs between the two builds.
 
     `name` is the claim's sentence, the measure's name, or the unit of time. `note` gives the
-    claim's measures or the measure's reference spread.
+    claim's measures or the measure's expected range.
     """
 
     page: str
@@ -69,7 +71,7 @@ class BuildDiff:
     """All differences between two builds, the most important first; truthy if there are any.
 
     `notes` gives the pages that can't be compared, with reasons. `noise` counts the measures that
-    changed within the reference spread. `totals` are the seconds of all compared pages, before and
+    changed as expected. `totals` are the seconds of all compared pages, before and
     after. `component_changes` describes changes of data, versions and devices.
     """
 
@@ -96,7 +98,7 @@ class BuildDiff:
         seconds_before, seconds_after = self.totals
         changes = "; ".join(self.component_changes) or "the same data, versions and device"
         return [
-            f"{measures} changed within the reference spread.",
+            f"{measures} changed as expected.",
             f"All pages took {seconds_before:.0f} s → {seconds_after:.0f} s.",
             f"Ran with: {changes}.",
         ]
@@ -107,15 +109,15 @@ def compare_builds(
 ) -> BuildDiff:
     """Compare two builds page by page, without the pages that have a note in either build.
 
-    The spread of measures is from the reference runs with the data of `after`. Raises PageError if
-    the file of the reference runs is damaged.
+    What is expected of measures is from the reference runs with the data of `after`. Raises
+    PageError if the file of the reference runs is damaged.
     """
     notes = before.notes | after.notes
     empty = nbformat.v4.new_notebook()
+    names = [page for page in before.entries | after.entries if page not in notes]
     pages = [
         (_clean(page), before.entries.get(page, empty), after.entries.get(page, empty))
-        for page in before.entries | after.entries
-        if page not in notes
+        for page in names
     ]
     measures, noise = _measures(pages, after.source, reference)
     changes = component_changes(_shared_components(before), _shared_components(after))
@@ -123,7 +125,9 @@ def compare_builds(
         before=_clean(before.name),
         after=_clean(after.name),
         notes=[_clean(f"{page}: {note}") for page, note in notes.items()],
-        claims=sorted((row for page in pages for row in _claims(*page)), key=_importance),
+        claims=sorted(
+            (row for page in names for row in _claims(page, before, after)), key=_importance
+        ),
         measures=measures,
         noise=noise,
         summaries=[summary for page in pages for summary in _summaries(*page)],
@@ -134,22 +138,38 @@ def compare_builds(
     )
 
 
-def _claims(page: str, before: NotebookNode, after: NotebookNode) -> Iterator[Row]:
-    old_claims, new_claims = (
-        {claim["sentence"]: claim for _, claim in claims(entry)} for entry in (before, after)
-    )
-    for sentence, claim in (old_claims | new_claims).items():
-        old, new = _outcome(old_claims.get(sentence)), _outcome(new_claims.get(sentence))
-        if old != new:
-            measures = claim["measures"].items()
-            note = ", ".join(_clean(f"{name} = {_text(value)}") for name, value in measures)
-            yield Row(page, _clean(sentence), old, new, note)
+Outcomes = dict[str, tuple[bool | None, dict[str, Value]]]  # of claims, by sentence
 
 
-def _outcome(claim: Claim | None) -> str:
-    if claim is None:
+def _claims(page: str, before: ExecutedBuild, after: ExecutedBuild) -> Iterator[Row]:
+    """Yield the claims of a page whose outcomes differ.
+
+    Claims of the text are compared only if both builds have texts.
+    """
+    texts = before.text_claims is not None and after.text_claims is not None
+    old, new = _outcomes(page, before, texts=texts), _outcomes(page, after, texts=texts)
+    for sentence, (_, values) in (old | new).items():
+        was, now = _outcome(old, sentence), _outcome(new, sentence)
+        if was != now:
+            note = ", ".join(_clean(f"{name} = {_text(value)}") for name, value in values.items())
+            yield Row(_clean(page), _clean(sentence), was, now, note)
+
+
+def _outcomes(page: str, build: ExecutedBuild, *, texts: bool) -> Outcomes:
+    entry = build.entries.get(page)
+    found: Outcomes = {}
+    for _, claim in claims(entry) if entry else ():
+        found[claim["sentence"]] = claim["holds"], claim["measures"]
+    for compared in (build.text_claims or {}).get(page, ()) if texts else ():
+        found[compared.sentence] = compared.holds, compared.measures
+    return found
+
+
+def _outcome(outcomes: Outcomes, sentence: str) -> str:
+    if sentence not in outcomes:
         return ABSENT
-    return {True: "holds", False: "does not hold", None: "not checked"}[claim["holds"]]
+    holds, _ = outcomes[sentence]
+    return {True: "holds", False: "does not hold", None: "not checked"}[holds]
 
 
 def _importance(row: Row) -> int:
@@ -162,21 +182,31 @@ def _importance(row: Row) -> int:
 def _measures(
     pages: list[tuple[str, NotebookNode, NotebookNode]], source: Source, reference: ReferenceRuns
 ) -> tuple[list[Row], int]:
-    """Return the measures that changed beyond the reference spread, and the number within it."""
+    """Return the unexpected changes of measures, and the number of expected ones."""
     rows, noise = [], 0
     for page, before, after in pages:
         old_values, new_values = measure_values(before), measure_values(after)
+        facts = after.metadata.get(KEY, {})
+        runs = reference.runs(source, page, facts.get("device kind", "CPU"))
+        expected = _expected(old_values, new_values, runs)
         for name in old_values | new_values:
             old, new = old_values.get(name), new_values.get(name)
             if _is_same(old, new):
                 continue
-            reference_values = reference.values(source, page, name)
-            if _is_within_spread(old, new, reference_values):
+            if name in expected:
                 noise += 1
             else:
-                note = _spread(reference_values)
-                rows.append(Row(page, _clean(name), _text(old), _text(new), note))
+                rows.append(Row(page, _clean(name), _text(old), _text(new), _range(name, runs)))
     return rows, noise
+
+
+def _expected(old: dict[str, Value], new: dict[str, Value], runs: PageRuns | None) -> set[str]:
+    """Return the measures whose two values are both as expected by the reference runs."""
+    if runs is None:
+        return set()
+    unexpected = {name for values in (old, new) for name in judge(values, runs).outside()}
+    varying = {name for name in old.keys() & new.keys() if len({*runs.values(name)}) > 1}
+    return varying - unexpected
 
 
 def _is_same(old: Value | None, new: Value | None) -> bool:
@@ -185,23 +215,16 @@ def _is_same(old: Value | None, new: Value | None) -> bool:
     return type(old) is type(new) and old == new
 
 
-def _is_within_spread(old: Value | None, new: Value | None, reference_values: list[Value]) -> bool:
-    """Return whether two values differ no more than the reference runs differ from each other."""
-    if isinstance(old, bool) and isinstance(new, bool):
-        return {True, False} <= {value for value in reference_values if isinstance(value, bool)}
-    numbers = [value for value in reference_values if _is_number(value)]
-    if not (numbers and _is_number(old) and _is_number(new)):
-        return False
-    return abs(new - old) <= max(numbers) - min(numbers)
-
-
 def _is_number(value: Value | None) -> TypeGuard[int | float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _spread(reference_values: list[Value]) -> str:
-    numbers = [value for value in reference_values if _is_number(value)]
-    return f"{_text(min(numbers))} to {_text(max(numbers))} in reference runs" if numbers else ""
+def _range(name: str, runs: PageRuns | None) -> str:
+    spread = runs.spread(name) if runs else None
+    if spread is None:
+        return ""
+    low, high = spread.interval(critical_deviation(len(spread.values), EXPECTED))
+    return f"{low:.4g} to {high:.4g} in 99 of 100 runs"
 
 
 def _text(value: Value | None) -> str:

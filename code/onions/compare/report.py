@@ -11,7 +11,8 @@ from pathlib import Path
 from onions.base.templates import environment
 from onions.compare.diff import BuildDiff
 from onions.store.build import Build
-from onions.store.entries import Store, claims
+from onions.store.entries import Store
+from onions.store.page_claims import page_claims
 from onions.store.status import PageState, age
 
 SUFFIXES = {"text": "txt", "markdown": "md", "html": "html"}  # of the templates
@@ -46,7 +47,7 @@ def _claims(state: PageState, store: Store) -> str:
     entry = store.read(state.fingerprint) if state.fresh else None
     if entry is None:
         return ""
-    count = Counter(claim["holds"] for _, claim in claims(entry))
+    count = Counter(claim.holds for claim in page_claims(state.page, entry))
     outcomes = [(True, "held"), (False, "did not hold"), (None, "not checked")]
     return ", ".join(f"{count[holds]} {outcome}" for holds, outcome in outcomes if count[holds])
 

@@ -24,7 +24,7 @@ from onions.extension.layout import (
     urls,
 )
 from onions.extension.reading import citations, cross_references, dependencies, outdated
-from onions.extension.results import depends_on, reference, tables
+from onions.extension.results import depends_on, findings, reference, tables
 from onions.extension.teaching import (
     collected,
     explorers,
@@ -40,6 +40,7 @@ READING = (urls, session, dependencies, outdated, citations, cross_references)
 DIRECTIVES = (
     tables,
     schedule,
+    findings,
     reference,
     collected,
     depends_on,

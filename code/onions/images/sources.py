@@ -142,16 +142,22 @@ def _sketches(reason: str) -> Source:
 
 def _keras_or_stand_in(choice: str, notify: Notify) -> Source:
     """Return CIFAR-10 from Keras' cache or a download; for `auto`, fall back to the stand-in."""
-    cached = [path for path in keras_cache() if path.exists()]
-    for path in cached:
-        source = _from_path(path, f"ONIONS_DATA={choice}, and Keras has it at {path}")
+    problems: list[DataError] = []
+    for path in [path for path in keras_cache() if path.exists()]:
+        try:
+            source = _from_path(path, f"ONIONS_DATA={choice}, and Keras has it at {path}")
+        except DataError as error:
+            problems.append(error)
+            continue
         if source.official:
             return source
-    if cached:
-        raise DataError(
-            f"{cached[0]}: not CIFAR-10's official images. Delete the folder to download them, or "
-            f"set ONIONS_DATA={cached[0]} to use this folder anyway."
+        message = (
+            f"{path}: not CIFAR-10's official images. Delete the folder to download them, or set "
+            f"ONIONS_DATA={path} to use this folder anyway."
         )
+        problems.append(DataError(message))
+    if problems:
+        raise problems[0]
     archive = keras_cache()[1]
     try:
         download.download(archive, notify=notify, patient=choice == "cifar10")

@@ -149,6 +149,7 @@ def _environment(build: Build, folder: str) -> dict[str, str]:
         "MPLCONFIGDIR": str(_matplotlib_folder()),
         "ONIONS_PROFILE": build.profile,
         "ONIONS_SEED_OFFSET": str(build.seed_offset),
+        "ONIONS_IMAGES": str(build.images),
         "ONIONS_SOURCE": json.dumps(asdict(build.source)),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
         "PYTHONPATH": str(PACKAGE.parent),

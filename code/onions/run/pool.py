@@ -94,6 +94,11 @@ def default_jobs() -> int:
     return len(_gpus()) or cores()
 
 
+def device_kind() -> str:
+    """Return the kind of device that pages run on here: GPU or CPU."""
+    return "GPU" if _gpus() else "CPU"
+
+
 def gpu_environment(slot: int) -> dict[str, str]:
     """Return the environment variable that gives a kernel the GPU of its slot, if there is one."""
     name, gpus = "CUDA_VISIBLE_DEVICES", _gpus()

@@ -1,102 +1,112 @@
-"""Write the reference runs: the results of pages run from other seeds."""
+"""Add the results of pages run from other seeds to the reference runs."""
 
-import json
-from datetime import UTC, datetime
+import sys
+from dataclasses import replace
 from typing import Any
 
 from nbformat import NotebookNode
 
-from onions.base.files import write_atomic
+from onions.book.page import Page
 from onions.book.project import Project
-from onions.book.reference import SET_KEYS, Band, ReferenceRuns
+from onions.book.reference import ReferenceRuns, Run, planned_runs
 from onions.claims import KEY, Value
+from onions.run.pool import device_kind
 from onions.store.build import Build
 from onions.store.entries import Store, claims, measures, trainings
-from onions.store.fingerprint import code_hash
+from onions.store.fingerprint import code_hash, components
+from onions.store.recipe import VARIABLES
 from onions.store.status import PageState, reference_states
 
 
-def write_reference_runs(project: Project, build: Build, seeds: int) -> list[PageState]:
-    """Write the finished runs into the book, replacing the set with the same images and device.
+class MissingRuns:
+    """The planned reference runs of a build's data that the book's file lacks."""
 
-    If runs are missing, return them and write nothing. Raises OSError if the file can't be written.
-    """
-    states = reference_states(project, build, seeds)
-    missing = [state for state in states if not state.fresh]
-    if states and not missing:
-        reference, new = ReferenceRuns(project), _new_set(states, Store(project.store), build)
-        sets = {_key(runs): runs for runs in reference.sets}
-        old = sets.get(_key(new), {})
-        if {**old, "date": ""} != {**new, "date": ""}:  # the same results keep their date
-            sets[_key(new)] = new
-        text = ",\n".join(_json(runs) for _, runs in sorted(sets.items()))
-        write_atomic(reference.path, f"[\n{text}\n]\n")
-    return missing
+    def __init__(self, project: Project, build: Build) -> None:
+        self.project, self.build = project, build
+        self.store = Store(project.store)
+
+    def states(self) -> list[PageState]:
+        """Return the state of each missing run; runs that the store has are added to the file.
+
+        A run on another kind of device counts as missing, since the fingerprint is of both.
+        """
+        planned = {page: self._missing(page) for page in self.project.pages()}
+        kind, states = device_kind(), []
+        for state in reference_states(self.project, self.build, planned):
+            other = state.last_run.get("device kind") if state.fresh else kind
+            if other != kind:
+                state = replace(state, reasons=[f"it ran on a {other}, not on a {kind}"])
+            elif state.fresh:
+                self.add(state)
+            states.append(state)
+        return states
+
+    def add(self, state: PageState) -> None:
+        """Add a finished run to the file. Raises OSError if it can't be written."""
+        entry = self.store.read(state.fingerprint)
+        if entry:
+            facts, build = entry.metadata[KEY], state.build
+            if facts["device kind"] != device_kind():
+                print(
+                    f"{state.name}: ran on a {facts['device kind']}, although this machine has a "
+                    f"{device_kind()}. Run `make install LOCK=requirements-gpu.lock`.",
+                    file=sys.stderr,
+                )
+            runs = ReferenceRuns(self.project)
+            runs.add(
+                self._set(facts["device kind"]),
+                state.page.name,
+                (build.seed_offset, build.images),
+                _results(entry),
+                _origin(facts),
+            )
+
+    def _missing(self, page: Page) -> set[Run]:
+        planned = planned_runs(page)
+        if not planned:
+            return set()
+        code = code_hash(components(page, self.project, self.build))
+        recorded = ReferenceRuns(self.project).recorded(self._set(device_kind()), page.name, code)
+        return planned - recorded
+
+    def _set(self, kind: str) -> dict[str, str]:
+        """Return the facts that identify a set of runs with this build's data."""
+        return {
+            "data": self.build.source.name,
+            "data identity": self.build.source.identity,
+            "backend": VARIABLES["KERAS_BACKEND"],
+            "device": kind,
+        }
 
 
-def _key(runs: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(runs[key] for key in SET_KEYS)
-
-
-def _new_set(states: list[PageState], store: Store, build: Build) -> dict[str, Any]:
-    """Return the set of a build's reference runs, with each page's runs ordered by seed."""
-    pages: dict[str, list[NotebookNode]] = {}
-    for state in states:
-        if entry := store.read(state.fingerprint):
-            pages.setdefault(state.page.name, []).append(entry)
-    facts = [entry.metadata[KEY] for entries in pages.values() for entry in entries]
-    versions = {
-        name: version
-        for fact in facts
-        for kind in ("packages", "dependencies")
-        for name, version in fact["components"][kind].items()
-    }
+def _origin(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return when, on what and with which versions a run was made."""
+    parts = facts["components"]
+    versions = {**parts["packages"], **parts["dependencies"], "python": facts["python"]}
     return {
-        "data": build.source.name,
-        "data identity": build.source.identity,
-        "device": "; ".join(sorted({fact["device"] for fact in facts})),
-        "date": datetime.now(UTC).date().isoformat(),
-        "seeds": max(state.build.seed_offset for state in states),
-        "versions": dict(sorted(versions.items())) | {"python": build.python},
-        "pages": {page: _page_runs(entries) for page, entries in sorted(pages.items())},
+        "date": facts["executed"][:10],
+        "processor": facts["device"],
+        "versions": dict(sorted(versions.items())),
     }
 
 
-def _page_runs(entries: list[NotebookNode]) -> dict[str, Any]:
-    """Return the measures, claims and curves of a page's runs, by name."""
-    values: dict[str, list[Value]] = {}
-    held: dict[str, list[bool | None]] = {}
-    curves: dict[str, dict[str, list[list[float]]]] = {}
-    for entry in entries:
-        for _, measure in measures(entry):
-            values.setdefault(measure["name"], []).append(_short(measure["value"]))
-        for _, claim in claims(entry):
-            held.setdefault(claim["sentence"], []).append(claim["holds"])
-        for _, training in trainings(entry):
-            for metric, curve in training["curves"].items():
-                curves.setdefault(training["name"], {}).setdefault(metric, []).append(curve)
+def _results(entry: NotebookNode) -> dict[str, Any]:
+    """Return the measures with their scales, the claims and the curves of a run, by name."""
+    recorded = [measure for _, measure in measures(entry)]
     return {
-        "code": code_hash(entries[0].metadata[KEY]["components"]),
-        "claims": dict(sorted(held.items())),
-        "measures": dict(sorted(values.items())),
+        "code": code_hash(entry.metadata[KEY]["components"]),
+        "scales": {m["name"]: m["scale"] for m in recorded if m["scale"]},
+        "measures": {m["name"]: _short(m["value"]) for m in recorded},
+        "claims": {claim["sentence"]: claim["holds"] for _, claim in claims(entry)},
         "curves": {
-            name: {metric: vars(Band.over(runs)) for metric, runs in sorted(metrics.items())}
-            for name, metrics in sorted(curves.items())
+            training["name"]: {
+                metric: [float(f"{value:.4g}") for value in curve]
+                for metric, curve in training["curves"].items()
+            }
+            for _, training in trainings(entry)
         },
     }
 
 
 def _short(value: Value) -> Value:
     return float(f"{value:.5g}") if isinstance(value, float) else value
-
-
-def _json(value: Any, indent: str = "") -> str:
-    """Return JSON with each list of values on its own line, for readable diffs."""
-    inner = f"{indent} "
-    if not isinstance(value, dict) or not value:
-        return json.dumps(value, ensure_ascii=False)
-    items = [
-        f"{inner}{json.dumps(key, ensure_ascii=False)}: {_json(item, inner)}"
-        for key, item in value.items()
-    ]
-    return "{\n" + ",\n".join(items) + f"\n{indent}}}"

@@ -8,8 +8,9 @@ from onions.book.rules import RULES
 from onions.images.sources import OFFICIAL
 from onions.site.render import SITE_STORE
 from onions.store.build import Build, StoreError
-from onions.store.entries import Store, claims
+from onions.store.entries import Store
 from onions.store.fingerprint import FingerprintCache
+from onions.store.page_claims import page_claims
 
 
 def obstacles(project: Project, data: str) -> Iterator[str]:
@@ -57,7 +58,7 @@ def _page_obstacles(page: Page, fingerprint: str, store: Store) -> Iterator[str]
     if entry is None:
         yield f"{page.path}: stale on the site. Run `onions execute`, then `onions render`."
         return
-    for _, claim in claims(entry):
-        if claim["holds"] is not True:
-            outcome = "does not hold" if claim["holds"] is False else "was not checked"
-            yield f"{page.path}: a claim {outcome}: “{claim['sentence']}”"
+    for claim in page_claims(page, entry):
+        if claim.holds is not True:
+            outcome = "does not hold" if claim.holds is False else "was not checked"
+            yield f"{page.path}:{claim.line}: a claim {outcome}: “{claim.sentence}”"

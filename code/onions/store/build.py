@@ -22,13 +22,15 @@ class Build:
     """The resolved choices of a build.
 
     `source` is the data, `profile` is ``full`` or ``smoke``, and `python` is the Python version.
-    `seed_offset` is added to every seed that a page sets; it is 0 except in reference runs.
+    `seed_offset` is added to every seed that a page sets; it is 0 except in reference runs. Some of
+    these also draw other images of the data: `images` is their number, from 1, else 0.
     """
 
     source: Source
     profile: str
     python: str
     seed_offset: int = 0
+    images: int = 0
 
     def write(self, store: Path) -> None:
         """Write ``build.json`` into a store's folder, atomically."""

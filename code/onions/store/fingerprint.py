@@ -130,6 +130,7 @@ def components(page: Page, project: Project, build: Build) -> Components:
             "data": f"{build.source.name} {build.source.identity}",
             "profile": build.profile,
             "seed offset": str(build.seed_offset),
+            "images": str(build.images),
             "python": build.python,
             "kernel recipe": recipe_hash(),
         },

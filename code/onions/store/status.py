@@ -1,7 +1,7 @@
 """The state of each page: fresh, or stale with reasons."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +11,7 @@ from typing import Any
 from onions.base.text import format_count
 from onions.book.page import Page
 from onions.book.project import Project
+from onions.book.reference import Run
 from onions.claims import KEY
 from onions.images.sources import Source
 from onions.store.build import Build, StoreError
@@ -45,34 +46,46 @@ class PageState:
 
     @property
     def name(self) -> str:
-        """The page's name, with the seed offset of a reference run."""
-        offset = self.build.seed_offset
-        return f"{self.page.name} (seed +{offset})" if offset else self.page.name
+        """The page's name, with the seed offset and the images of a reference run."""
+        offset, images = self.build.seed_offset, self.build.images
+        others = f", other images {images}" if images else ""
+        return f"{self.page.name} (seed +{offset}{others})" if offset else self.page.name
 
 
-def page_states(project: Project, build: Build) -> list[PageState]:
+def page_states(
+    project: Project, build: Build, pages: Iterable[Page] | None = None
+) -> list[PageState]:
     """Return the state of every page with code, in the order of the table of contents.
 
-    Raises PageError or LockError if a fingerprint can't be computed.
+    `pages` limits them. Raises PageError or LockError if a fingerprint can't be computed.
     """
     fingerprints, store = FingerprintCache(project, build), Store(project.store)
-    pages = [(page, fingerprints.get(page)) for page in project.pages()]
+    pages = project.pages() if pages is None else pages
+    hashed = [(page, fingerprints.get(page)) for page in pages]
     fingerprints.save()
-    current = {fingerprint for _, fingerprint in pages}
+    current = {fingerprint for _, fingerprint in hashed}
     # This reads all other entries, so it is called only if a page is stale.
     latest = cache(lambda: store.latest_runs(build.seed_offset, exclude=current))
     return [
         _page_state(PageState(page, build, fingerprint), project, store, latest)
-        for page, fingerprint in pages
+        for page, fingerprint in hashed
         if fingerprint
     ]
 
 
-def reference_states(project: Project, build: Build, seeds: int) -> list[PageState]:
-    """Return the states of pages with reference runs, for each seed offset from 1 to `seeds`."""
-    builds = [replace(build, seed_offset=offset) for offset in range(1, seeds + 1)]
-    states = [state for build in builds for state in page_states(project, build)]
-    return [state for state in states if state.page.lesson.get("reference")]
+def reference_states(
+    project: Project, build: Build, planned: Mapping[Page, Collection[Run]]
+) -> list[PageState]:
+    """Return the states of the `planned` reference runs of each page."""
+    states: list[PageState] = []
+    for seed, images in sorted({run for runs in planned.values() for run in runs}, key=_order):
+        pages = [page for page, runs in planned.items() if (seed, images) in runs]
+        states += page_states(project, replace(build, seed_offset=seed, images=images), pages)
+    return states
+
+
+def _order(run: Run) -> tuple[int, int]:
+    return run[1], run[0]  # the lesson's own images first
 
 
 def record_build(project: Project, build: Build, states: list[PageState]) -> None:

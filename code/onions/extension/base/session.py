@@ -17,7 +17,8 @@ from sphinx.environment import BuildEnvironment
 from onions.base.git import GitFacts, read_git
 from onions.book.page import Page, PageError
 from onions.book.project import Project
-from onions.book.reference import ReferenceRuns
+from onions.book.reference import PageRuns, ReferenceRuns
+from onions.claims import KEY
 from onions.extension.base import pending
 from onions.extension.base.course import CoursePosition, course_positions
 from onions.store.build import Build, StoreError
@@ -93,6 +94,11 @@ class RenderSession:
                 raise PageIsStale(f"{page.path}: the page is stale. Run `onions execute`.")
             self._entries[fingerprint] = entry
         return self._entries[fingerprint]
+
+    def reference_runs(self, page: str) -> PageRuns | None:
+        """Return the reference runs that fit a page's run best; None if there are none."""
+        facts = self.entry(self.project.page(page)).metadata[KEY]
+        return self.reference.runs(self.build.source, page, facts.get("device kind", "CPU"))
 
     def stale_pages(self) -> list[str]:
         """Return the names of the pages that lack an entry and are not pending."""

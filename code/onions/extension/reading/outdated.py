@@ -11,6 +11,8 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+from onions.book.comparisons import sentences
+from onions.book.page import Page
 from onions.book.prose import GLOSSARY
 from onions.extension.base.session import LESSONS, RUNS, dependencies, run_key, session
 from onions.extension.reading.dependencies import pages_with_changed_files
@@ -60,8 +62,12 @@ def _state(app: Sphinx) -> dict[str, str]:
         Path(app.srcdir, name).read_text("utf-8") for name in app.config.bibtex_bibfiles
     )
     course = repr((session().course, [page.title for page in pages]))
-    # A page that shows another page's run also shows alt texts from that page's cell options.
-    shown_runs = {run_key(p.name): f"{runs[p.name]} {OPTIONS.findall(p.text)}" for p in pages}
+    # A page that shows another page's run also shows alt texts from that page's cell options, and
+    # the claims in its text.
+    shown_runs = {
+        run_key(page.name): f"{runs[page.name]} {OPTIONS.findall(page.text)} {_claims(page)}"
+        for page in pages
+    }
     lessons = [(page.lesson, sorted({*DIRECTIVE.findall(page.text)})) for page in pages]
     inputs = {
         BUILD: repr(session().build),
@@ -71,3 +77,7 @@ def _state(app: Sphinx) -> dict[str, str]:
         RUNS: repr(shown_runs),
     }
     return state | inputs | shown_runs
+
+
+def _claims(page: Page) -> list[tuple[str, str]]:
+    return [(s.words, s.comparison) for s in sentences(page) if s.kind == "claim"]

@@ -1,55 +1,60 @@
-// Compares a reader's number with the reference runs, and marks it in the table's plot.
-// Without this script, the table still shows all numbers.
-const SLACK = 0.5; // equals RANGE_SLACK in onions/book/reference.py
+// Judges a reader's numbers together by the reference runs, and marks them in the table's plots.
+// Without this script, the table still shows all numbers. onions/book/spread.py has the method.
+const toScale = {
+  "": (value) => value,
+  log: (value) => Math.log(Math.max(value, 1e-9)),
+  logit: (value) => {
+    const share = Math.min(Math.max(value, 1e-4), 1 - 1e-4);
+    return Math.log(share / (1 - share));
+  },
+};
 
-function verdict(value, values) {
-  const [low, high] = [values[0], values[values.length - 1]];
-  const runs = values.length;
-  const below = values.filter((run) => run < value).length;
-  if (value >= low && value <= high) {
-    return `Normal: ${below} of ${runs} reference runs came out lower, ${runs - below} not.`;
+function verdict(numbers, limits) {
+  const furthest = numbers.reduce((a, b) => (b.deviation > a.deviation ? b : a));
+  const [expected, unusual] = limits[numbers.length - 1];
+  const together = numbers.length > 1 ? "Together, these numbers are" : "This number is";
+  if (furthest.deviation <= expected) {
+    return `As expected. ${together} where 99 of 100 runs come out, if runs vary normally.`;
   }
-  const side = value < low ? "below the lowest" : "above the highest";
-  const distance = Math.max(low - value, value - high);
-  if (distance <= SLACK * (high - low)) {
-    return `Still normal: a little ${side} of ${runs} reference runs. About 2 in ${runs + 1} correct runs fall outside.`;
+  const name = `“${furthest.label}” is furthest from the middle.`;
+  if (furthest.deviation <= unusual) {
+    return `Unusual, but possible. If runs vary normally, fewer than 1 in 100 comes out like this. ${name} Run it once more with another seed.`;
   }
-  return `Not normal: far ${side} of ${runs} reference runs. Go through the list below.`;
+  return `Something is different. If runs vary normally, fewer than 1 in 1000 comes out like this. ${name} Go through the list below.`;
 }
 
-for (const element of document.querySelectorAll(".normal")) {
-  const [form, rows] = [element.querySelector("form"), element.querySelectorAll("tbody tr")];
-  const [select, input] = [form.querySelector("select"), form.querySelector("input")];
-  const output = form.querySelector("output");
+function mark(row, value) {
+  const [first, last] = JSON.parse(row.dataset.axis);
+  const plot = row.querySelector("svg");
+  const width = plot.viewBox.baseVal.width;
+  const share = Math.min(Math.max((value - first) / (last - first), 0), 1);
+  const diamond = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  diamond.setAttribute("class", "mine");
+  diamond.setAttribute("d", `M${8 + share * (width - 16)} 4l8 8l-8 8l-8 -8z`);
+  plot.append(diamond);
+}
 
-  const update = () => {
-    element.querySelectorAll(".mine").forEach((mark) => mark.remove());
-    const row = rows[select.value];
-    const values = JSON.parse(row.dataset.values);
-    const value = Number(input.value.trim().replace(",", "."));
-    if (!input.value.trim()) {
-      output.textContent = "";
-    } else if (!Number.isFinite(value)) {
-      output.textContent = "Type a number, as in 0.53.";
-    } else {
-      output.textContent = verdict(value, values);
-      mark(row, value);
-    }
-  };
+function judge(row) {
+  const text = row.querySelector("input").value.trim().replace(",", ".");
+  const value = Number(text);
+  row.querySelector(".mine")?.remove();
+  if (!text || !Number.isFinite(value)) return { text };
+  mark(row, value);
+  const [scale, mean, sd] = JSON.parse(row.dataset.model);
+  const deviation = Math.abs(toScale[scale](value) - mean) / sd;
+  return { text, deviation, label: row.querySelector("th").textContent };
+}
 
-  const mark = (row, value) => {
-    const [first, last] = JSON.parse(row.dataset.scale);
-    const plot = row.querySelector("svg");
-    const width = plot.viewBox.baseVal.width;
-    const share = Math.min(Math.max((value - first) / (last - first), 0), 1);
-    const diamond = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    diamond.setAttribute("class", "mine");
-    diamond.setAttribute("d", `M${8 + share * (width - 16)} 4l8 8l-8 8l-8 -8z`);
-    plot.append(diamond);
-  };
-
+for (const form of document.querySelectorAll(".normal form")) {
+  const [rows, output] = [[...form.querySelectorAll("tbody tr")], form.querySelector("output")];
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("input", update);
-  element.querySelector(".legend span").hidden = false;
-  form.hidden = false;
+  form.addEventListener("input", () => {
+    const typed = rows.map(judge).filter((number) => number.text);
+    const numbers = typed.filter((number) => "deviation" in number);
+    const bad = typed.find((number) => !("deviation" in number));
+    const text = bad ? `“${bad.text}” is not a number. Type one as in 0.53.` : "";
+    const limits = JSON.parse(form.dataset.limits);
+    output.textContent = text || (numbers.length ? verdict(numbers, limits) : "");
+  });
+  for (const part of form.querySelectorAll("[hidden]")) part.hidden = false;
 }

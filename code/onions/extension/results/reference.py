@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,20 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx import addnodes
 from sphinx.application import Sphinx
-from sphinx.util.docutils import SphinxDirective, SphinxRole
+from sphinx.util.docutils import SphinxDirective
 
 from onions.base.templates import render_template
 from onions.base.text import format_date
-from onions.book.reference import RANGE_SLACK, Band, Spread, set_name
-from onions.claims import Value
+from onions.book.reference import set_name
+from onions.book.spread import (
+    EXPECTED,
+    FEWEST_VALUES,
+    Band,
+    Spread,
+    critical_deviation,
+    prediction_band,
+)
+from onions.book.verdict import limits
 from onions.extension.base.builder import EPUB, SITE
 from onions.extension.base.session import note_run_dependency, session
 from onions.store.entries import measure_values, trainings
@@ -22,7 +31,7 @@ from onions.store.entries import measure_values, trainings
 HERE = Path(__file__).parent
 WIDTH, HEIGHT = 320, 210  # of a curve plot, in SVG units
 LEFT, RIGHT, TOP, BOTTOM = 44, 312, 12, 176  # of the box around its curves
-STRIP_WIDTH = 200  # of a strip plot, in CSS pixels
+STRIP_WIDTH = 160  # of a strip plot, in CSS pixels
 LABELS = {
     "accuracy": "training accuracy",
     "val_accuracy": "validation accuracy",
@@ -31,35 +40,10 @@ LABELS = {
 }
 
 
-class Held(SphinxRole):
-    """``{held}`a < b```: the number of reference runs in which the measure `a` was below `b`.
-
-    ``{held}`page: a < b``` compares measures of another page.
-    """
-
-    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        """Return the number as text, as in "in 7 of 10 runs"."""
-        self.env.note_dependency(str(session().reference.path))
-        page, _, comparison = self.text.rpartition(":")
-        source = session().build.source
-        sides = [
-            session().reference.values(source, page or self.env.docname, measure.strip())
-            for measure in comparison.split("<")
-        ]
-        problem = ""
-        if len(sides) != 2:
-            problem = f"{self.text}: not a comparison. Write two measures, as in a < b."
-        elif not all(sides):
-            name = source.short_name
-            problem = f"no reference run with {name} measured both sides of: {self.text}"
-        if problem:
-            return [], [self.inliner.reporter.error(problem, line=self.lineno)]
-        held = [left < right for left, right in zip(*sides, strict=True)]
-        return [nodes.Text(f"in {sum(held)} of {len(held)} runs")], []
-
-
 class ReferenceCurves(SphinxDirective):
-    """``{reference-curves} training``: this run's curves over the band of the reference runs.
+    """``{reference-curves} training``: this run's curves over the prediction band.
+
+    For each epoch, 99 % of runs from other seeds are expected in the band.
 
     `training` is the name passed to ``trained()``. The content is the caption. ``:metrics:`` names
     the curves; the default is ``val_accuracy val_loss``.
@@ -78,13 +62,17 @@ class ReferenceCurves(SphinxDirective):
         curves = next((t["curves"] for t in recorded if t["name"] == name), None)
         if curves is None:
             raise self.error(f"no cell of this page records a training named {name}")
-        plots = []
+        plots, runs = [], session().reference_runs(page.name)
         for metric in self.options.get("metrics", "val_accuracy val_loss").split():
-            band = session().reference.band(session().build.source, page.name, name, metric)
-            if band is None or metric not in curves:
+            others = runs.curves(name, metric) if runs else []
+            if len(others) < FEWEST_VALUES or metric not in curves:
                 raise self.error(
                     f"the curve {metric} of {name} is missing in this run or the reference runs"
                 )
+            try:
+                band = prediction_band(others, "logit" if "accuracy" in metric else "log")
+            except ValueError as error:
+                raise self.error(f"{name}: {error}") from error
             plots.append(_plot(LABELS.get(metric, metric), curves[metric], band))
         html = render_template(HERE, "reference_curves.html", plots=plots)
         caption, _ = self.state.inline_text(" ".join(self.content), self.lineno)
@@ -99,112 +87,130 @@ class ReferenceSets(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Return a list with the number of runs, the data, the device and the date of each set."""
         self.env.note_dependency(str(session().reference.path))
-        items = [
-            f"{runs['seeds']} runs of each page with {set_name(runs)}, "
-            f"finished on {format_date(runs['date'])}"
-            for runs in session().reference.sets
-        ]
+        titles = {page.name: page.title for page in session().project.pages()}
+        items = []
+        for runs in session().reference.sets:
+            pages = {name: runs["pages"][name] for name in titles if name in runs["pages"]}
+            counts = ", ".join(f"{len(p['runs'])} of “{titles[name]}”" for name, p in pages.items())
+            devices = " and ".join(sorted({d for p in pages.values() for d in p["processors"]}))
+            day = format_date(max(page["date"] for page in pages.values())) if pages else ""
+            name = set_name(runs)
+            items.append(f"{name[0].upper()}{name[1:]} ({devices}), last on {day}: {counts}")
         paragraphs = [nodes.list_item("", nodes.paragraph(text=text)) for text in items]
         return [nodes.bullet_list("", *paragraphs)] if paragraphs else []
 
 
 class IsMyResultNormal(SphinxDirective):
-    """``{is-my-result-normal}``: measures of the reference runs, and a form for a reader's number.
+    """``{is-my-result-normal}``: the expected range of measures, and a form for a reader's numbers.
 
-    Each line of the content is ``page measure: label``. Without content, the table has every
-    measure that differs between the runs.
+    Each line of the content is ``page measure: label``, for one page. Without content, there is a
+    form for each page, with every measure that differs between the runs.
     """
 
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        """Return the table with strip plots and, on the site, the form."""
+        """Return the tables with strip plots and, on the site, the forms."""
         self.env.note_dependency(str(session().reference.path))
-        selected = self._selected_measures()
-        pages = {page for page, _, _ in selected}
-        note_run_dependency(self.env, *pages)
-        entries = {page: session().entry(session().project.page(page)) for page in pages}
-        values = {page: measure_values(entry) for page, entry in entries.items()}
-        rows = [
-            self._row(page, measure, label, values[page].get(measure))
-            for page, measure, label in selected
-        ]
-        if not rows:
+        if not self.content:
+            note_run_dependency(self.env)
+        pages: dict[str, list[tuple[str, str]]] = {}
+        for page, measure, label in self._selected_measures():
+            pages.setdefault(page, []).append((measure, label))
+        if not pages:
             data = session().build.source.short_name
             raise self.error(
                 f"no measure varies among reference runs with {data}. Run `onions reference`."
             )
-        number = self.env.new_serialno("normal")
+        note_run_dependency(self.env, *pages)
+        forms = [self._form(page, selected) for page, selected in pages.items()]
         script = (HERE / "is_my_result_normal.js").read_text("utf-8")
         variants: list[nodes.Node] = []
         for condition, has_form in ((SITE, True), (EPUB, False)):
             html = render_template(
                 HERE,
                 "is_my_result_normal.html",
-                rows=rows,
+                forms=forms,
                 width=STRIP_WIDTH,
-                number=number,
-                form=has_form,
+                number=self.env.new_serialno("normal"),
+                has_form=has_form,
                 script=script,
             )
             raw = nodes.raw("", html, format="html")
             variants.append(addnodes.only("", raw, expr=condition))
         return variants
 
-    def _selected_measures(self) -> list[tuple[str, str, str]]:
-        """Return the page, measure and label of each row."""
-        if self.content:
-            lines = [line.partition(":") for line in self.content if line.strip()]
-            parsed = [(names.split(), label.strip()) for names, _, label in lines]
-            return [(page, measure, label) for (page, measure), label in parsed]
-        source = session().build.source
-        selected: list[tuple[str, str, str]] = []
-        for run_set in session().reference.with_data(source)[:1]:
-            for page, results in run_set["pages"].items():
-                for measure in results["measures"]:
-                    spread = session().reference.spread(source, page, measure)
-                    if spread and spread.values[0] < spread.values[-1]:
-                        selected.append((page, measure, f"{page}: {measure.replace('_', ' ')}"))
-        return selected
+    def _selected_measures(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the page, measure and label of each row."""
+        for line in self.content:
+            if line.strip():
+                names, _, label = line.partition(":")
+                page, measure = names.split()
+                yield page, measure, label.strip()
+        if not self.content:
+            pages = [p for p in session().project.pages() if p.cells]
+            for shown in (p for p in pages if p.name not in session().pending):
+                runs, values = session().reference_runs(shown.name), session().entry(shown)
+                for name in measure_values(values) if runs else ():
+                    spread = runs.spread(name) if runs else None
+                    if spread and not spread.constant:
+                        yield shown.name, name, name.replace("_", " ")
 
-    def _row(self, page: str, measure: str, label: str, value: Value | None) -> dict[str, Any]:
-        """Return the template's values for a row; `value` is this build's, None if missing."""
-        spread = session().reference.spread(session().build.source, page, measure)
-        if spread is None or not isinstance(value, int | float):
-            raise self.error(
-                f"{page}: {measure} is missing or not a number, in this build or the reference runs"
-            )
-        return _strip_plot(spread, value) | {"label": label}
+    def _form(self, page: str, selected: list[tuple[str, str]]) -> dict[str, Any]:
+        """Return the template's values for a page."""
+        runs = session().reference_runs(page)
+        values = measure_values(session().entry(session().project.page(page)))
+        rows: list[dict[str, Any]] = []
+        spreads: list[Spread] = []
+        for measure, label in selected:
+            spread, value = runs.spread(measure) if runs else None, values.get(measure)
+            if spread is None or spread.constant or not isinstance(value, int | float):
+                raise self.error(
+                    f"{page}: {measure} is missing, constant or not a number, in this build or the "
+                    "reference runs"
+                )
+            others = runs.values(measure, other_images=True) if runs else []
+            rows.append(_strip_plot(spread, value, others) | {"label": label})
+            spreads.append(spread)
+        by_count = [limits(spreads, count) for count in range(1, len(rows) + 1)]
+        return {
+            "rows": rows,
+            "limits": json.dumps([[round(limit, 4) for limit in pair] for pair in by_count]),
+            "runs": min(len(spread.values) for spread in spreads),
+            "title": session().project.page(page).title if not self.content else "",
+        }
 
 
 def setup(app: Sphinx) -> None:
-    """Register the role and the directives."""
-    app.add_role("held", Held())
+    """Register the directives."""
     app.add_directive("reference-curves", ReferenceCurves)
     app.add_directive("reference-sets", ReferenceSets)
     app.add_directive("is-my-result-normal", IsMyResultNormal)
 
 
-def _strip_plot(spread: Spread, value: float) -> dict[str, Any]:
-    """Return a row's numbers as text, and the x coordinates of its dots and of this build."""
-    values = spread.values
-    margin = 1.2 * RANGE_SLACK * (values[-1] - values[0]) or 1
-    first, last = values[0] - margin, values[-1] + margin
+def _strip_plot(spread: Spread, value: float, others: list[Any]) -> dict[str, Any]:
+    """Return a row's numbers as text, and the x coordinates of its interval and its dots.
+
+    `others` are the values of the runs with other images.
+    """
+    runs = len(spread.values)
+    low, high = spread.interval(critical_deviation(runs, EXPECTED))
+    shown = [*spread.values, *others, value, low, high]
+    margin = 0.15 * (max(shown) - min(shown)) or 1
+    first, last = min(shown) - margin, max(shown) + margin
 
     def x(number: float) -> float:
-        share = min(max((number - first) / (last - first), 0), 1)  # draw far outliers at the edge
-        return round(8 + share * (STRIP_WIDTH - 16), 1)
+        return round(8 + (number - first) / (last - first) * (STRIP_WIDTH - 16), 1)
 
     return {
-        "values": json.dumps(values),
-        "scale": json.dumps([first, last]),
-        "dots": [x(number) for number in values],
-        "build_x": x(value),
-        "build": _short(value),
+        "model": json.dumps([spread.scale, spread.mean, spread.sd_of_prediction]),
+        "axis": json.dumps([first, last]),
+        "dots": [x(number) for number in [*spread.values, value]],
+        "others": [x(number) for number in others],
+        "interval": (x(low), round(x(high) - x(low), 1)),
         "median": _short(spread.median),
-        "low": _short(values[0]),
-        "high": _short(values[-1]),
-        "runs": len(values),
+        "low": _short(low),
+        "high": _short(high),
     }
 
 
@@ -215,9 +221,9 @@ def _short(value: float) -> str:
 
 def _plot(label: str, curve: list[float], band: Band) -> dict[str, Any]:
     """Return the template's values for this build's curve, the band and the axes."""
-    epochs = max(len(curve), len(band.median))
-    low, high = min(*curve, *band.low), max(*curve, *band.high)
-    ticks = _ticks(low, high)
+    lows, middles, highs = zip(*band, strict=True)
+    epochs = max(len(curve), len(band))
+    ticks = _ticks(min(*curve, *lows), max(*curve, *highs))
 
     def x(epoch: int) -> float:
         return round(LEFT + (epoch - 1) / max(epochs - 1, 1) * (RIGHT - LEFT), 1)
@@ -226,21 +232,19 @@ def _plot(label: str, curve: list[float], band: Band) -> dict[str, Any]:
         share = (value - ticks[0]) / (ticks[-1] - ticks[0])
         return round(BOTTOM - share * (BOTTOM - TOP), 1)
 
-    def points(values: list[float]) -> str:
+    def points(values: Sequence[float]) -> str:
         return " ".join(f"{x(n)},{y(value)}" for n, value in enumerate(values, 1))
 
-    outline = f"{points(band.low)} {' '.join(points(band.high).split()[::-1])}"
     return {
         "label": label,
         "curve": points(curve),
         "curve_end": (x(len(curve)), y(curve[-1])),
-        "median": points(band.median),
-        "band": outline,
+        "middle": points(middles),
+        "band": f"{points(lows)} {' '.join(points(highs).split()[::-1])}",
         "alt": (
             f"Line plot of the {label} by epoch. This build's line ends at {curve[-1]:.3g} after "
-            f"epoch {len(curve)}. The reference runs end between {band.low[-1]:.3g} and "
-            f"{band.high[-1]:.3g} after epoch {len(band.low)}, with {band.median[-1]:.3g} in the "
-            "middle."
+            f"epoch {len(curve)}. After epoch {len(band)}, 99 of 100 runs are expected between "
+            f"{lows[-1]:.3g} and {highs[-1]:.3g}, with {middles[-1]:.3g} in the middle."
         ),
         "x_ticks": [(x(n), n) for n in (1, *range(5, epochs + 1, 5))],
         "y_ticks": [(y(tick), f"{tick:g}") for tick in ticks],

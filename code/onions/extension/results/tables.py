@@ -1,6 +1,7 @@
 """Directives that show measures, claims, trainings and figures of all pages' runs."""
 
 from collections.abc import Iterator
+from statistics import fmean, stdev
 from typing import Any
 
 from docutils import nodes
@@ -10,39 +11,69 @@ from nbformat import NotebookNode
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from onions.book.comparisons import margins, parse_comparison
 from onions.book.page import Page
+from onions.book.reference import PageRuns
 from onions.claims import KEY, Training, Value
 from onions.extension.base.nodes import page_link, table
 from onions.extension.base.session import note_run_dependency, session
-from onions.store.entries import claims, measures, trainings
+from onions.store.entries import measures, trainings
+from onions.store.page_claims import PageClaim, page_claims
 
 
 class Claims(SphinxDirective):
-    """``{claims}``: every claim of the book, whether it held, and its measures."""
+    """``{claims}``: every claim of the book, whether it held, its measures and its margins."""
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
+        self.env.note_dependency(str(session().reference.path))
         rows = []
         for page, entry in _executed(self):
-            for _, claim in claims(entry):
-                outcomes = {True: "yes", False: "no", None: f"not checked: {claim['why']}"}
-                outcome = outcomes[claim["holds"]]
-                values = ", ".join(f"{k} = {_short(v)}" for k, v in claim["measures"].items())
-                rows.append([page_link(self.env, page), claim["sentence"], outcome, values])
+            for claim in page_claims(page, entry):
+                outcomes = {True: "yes", False: "no", None: f"not checked: {claim.why}"}
+                outcome = f"{outcomes[claim.holds]}; {_reference_outcome(page.name, claim)}"
+                values = ", ".join(f"{k} = {_short(v)}" for k, v in claim.measures.items())
+                rows.append([page_link(self.env, page), claim.sentence, outcome, values])
         return [table(["Page", "Claim", "Holds", "Rests on"], rows)]
 
 
+def _reference_outcome(page: str, claim: PageClaim) -> str:
+    """Return a comparison's margins in the reference runs; an exact claim needs no other run."""
+    runs = session().reference_runs(page)
+    if not claim.comparison:
+        return "exact"
+    try:
+        found = margins(parse_comparison(claim.comparison), runs) if runs else "none yet"
+    except ValueError as error:
+        return str(error)
+    return f"reference runs: {found}"
+
+
 class Measures(SphinxDirective):
-    """``{measures}``: every measure of every page's run."""
+    """``{measures}``: every measure of every page's run, and its spread in the reference runs."""
 
     def run(self) -> list[nodes.Node]:
         """Return the table."""
+        self.env.note_dependency(str(session().reference.path))
         rows: list[list[Any]] = []
         for page, entry in _executed(self):
+            runs = session().reference_runs(page.name)
             for _, measure in measures(entry):
-                name = nodes.literal(text=measure["name"])
-                rows.append([page_link(self.env, page), name, _short(measure["value"])])
-        return [table(["Page", "Measure", "Value"], rows)]
+                row = [page_link(self.env, page), nodes.literal(text=measure["name"])]
+                spread = _spread(runs, measure["name"]) if runs else ""
+                rows.append([*row, _short(measure["value"]), spread])
+        return [table(["Page", "Measure", "Value", "Reference runs"], rows)]
+
+
+def _spread(runs: PageRuns, measure: str) -> str:
+    """Return the mean and standard deviation in the reference runs; empty for a constant."""
+    own, others = (runs.spread(measure, other_images=other) for other in (False, True))
+    if own is None or own.constant:
+        return ""
+    text = f"{fmean(own.values):.3g} ± {stdev(own.values):.2g}"
+    if others:
+        text += f"; other images: {fmean(others.values):.3g} ± {stdev(others.values):.2g}"
+    return text
 
 
 class Models(SphinxDirective):

@@ -27,7 +27,7 @@ from onions.extension.teaching.quiz_nodes import (
     reason,
     reasons,
 )
-from onions.store.entries import claims, measure_values
+from onions.store.entries import claims, measure_values, trainings
 
 LINKS = (nodes.reference, addnodes.pending_xref)
 
@@ -146,7 +146,8 @@ class Quiz(SphinxDirective):
             return True
         if session().build.profile != "smoke":
             return False
-        return any(claim["holds"] is None for _, claim in claims(session().entry(page)))
+        entry = session().entry(page)
+        return any(claim["holds"] is None for _, claim in claims(entry)) or any(trainings(entry))
 
 
 def setup(app: Sphinx) -> None:
