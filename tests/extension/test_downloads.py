@@ -209,7 +209,7 @@ CONSTRUCTS = {
     "```{rubric} A\n```": "**A**",
     "```{button-link} https://example.org\nGo\n```": "[Go](https://example.org)",
     "{download}`Data <dot.png>`": r"[`Data`]({SITE}/_downloads/HASH/dot.png)",
-    "<div>raw</div>": "(What stands here is only on [the page]({SITE}/index.html).)",
+    "<div>raw</div>": "(This part is only on [the page]({SITE}/index.html).)",
     "a <b>raw</b> word": "a <b>raw</b> word",
     "```{math}\nx^2\n```": "$$\nx^2\n$$",
 }

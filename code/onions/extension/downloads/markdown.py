@@ -214,7 +214,7 @@ class _MarkdownWriter:
         page = f"[the page]({self.url})" if self.url else "the book's page"
         if isinstance(node, nodes.figure):
             return f"{self._caption(node)} (This figure is only on {page}.)"
-        return f"(What stands here is only on {page}.)"
+        return f"(This part is only on {page}.)"
 
     def _caption(self, figure: nodes.figure) -> str:
         number = self._number("figure", self.app.config.numfig_format["figure"], figure)

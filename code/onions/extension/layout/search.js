@@ -73,7 +73,7 @@
   else if (mostMatched < wordPatterns.length) {
     summary = `No section has all of these words. With some: ${results.length}.`;
   }
-  if (results.length > MAX_RESULTS) summary += ` Shown are the best ${MAX_RESULTS}.`;
+  if (results.length > MAX_RESULTS) summary += ` These are the best ${MAX_RESULTS}.`;
   document.querySelectorAll('input[name="q"]').forEach((box) => (box.value = query));
   document.getElementById("search-results").append(...results.slice(0, MAX_RESULTS).map(listItem));
   document.title = `${query}: ${document.title}`;
