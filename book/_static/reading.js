@@ -39,6 +39,16 @@
     button.textContent = open ? CLOSE : OPEN;
   });
 
+  const menu = document.querySelector("details.downloads");
+  document.addEventListener("click", (event) => {
+    if (menu && !menu.contains(event.target)) menu.open = false;
+  });
+  menu?.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+
   // Paper can't be clicked.
   let closed = [];
   addEventListener("beforeprint", () => {

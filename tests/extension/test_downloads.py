@@ -28,7 +28,7 @@ from onions.extension.downloads.files import FOLDER, SOLUTIONS
 from onions.images import batches
 from onions.images.download import ARCHIVE_SHA256
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from support.pages import Entries, cell
 from support.projects import (
     GITHUB,
@@ -479,6 +479,21 @@ def test_download_menu_opens_by_keyboard_without_javascript(
     assert not link.is_visible()
     scriptless_tab.locator(".run-it summary").press("Enter")
     assert link.is_visible()
+
+
+@pytest.mark.site
+def test_download_menu_closes_by_escape_and_by_a_click_outside(book: Project, tab: Page) -> None:
+    tab.goto(address(book, "dropout"))
+    menu, link = tab.locator(".run-it summary"), tab.locator(".run-it li a").first
+    menu.press("Enter")
+    link.focus()
+    tab.keyboard.press("Escape")
+    expect(link).not_to_be_visible()
+    expect(menu).to_be_focused()
+    menu.click()
+    expect(link).to_be_visible()
+    tab.locator("h1").click()
+    expect(link).not_to_be_visible()
 
 
 def test_site_contains_the_entries_it_was_rendered_from(book: Project, entries: Entries) -> None:

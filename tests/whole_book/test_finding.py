@@ -124,6 +124,26 @@ def test_search_result_names_section_and_context(site: str, phone_tab: Page) -> 
 
 
 @pytest.mark.site
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("dropuot", "dropout"),  # swapped
+        ("convolutoinal", "convolutional"),
+        ("rexeptive field", "receptive field"),
+        ("regularistion", "regularisation"),
+    ],
+)
+def test_search_forgives_a_typing_error(book: Project, tab: Page, typed: str, meant: str) -> None:
+    site = f"{(book.build / 'html').as_uri()}/"
+    expected = search(tab, site, meant)
+    assert expected and search(tab, site, typed) == expected
+    summary = tab.get_by_role("status").inner_text()
+    assert summary.startswith(f"No section has “{typed}”. Sections with “{meant}”: ")
+    assert tab.locator("#search-words").input_value() == typed
+    assert search(tab, site, "cta") == []  # short words are near too many others
+
+
+@pytest.mark.site
 def test_search_query_is_shown_as_text(site: str, phone_tab: Page) -> None:
     messages = record_messages(phone_tab)
     attack = "<img src=x onerror=alert(1)> pooling \"'&"

@@ -3,19 +3,59 @@
 (() => {
   const MAX_RESULTS = 30;
   const EXCERPT_LENGTH = 240; // in characters
+  const WORD = /[\p{L}\p{N}_]+/gu;
   const query = (new URLSearchParams(location.search).get("q") ?? "").trim();
-  const words = query.match(/[\p{L}\p{N}_]+/gu) ?? [];
-  if (!words.length) return;
+  const typed = query.match(WORD) ?? [];
+  if (!typed.length) return;
 
   // A word also matches its other forms: "padded" finds "padding" and "pad".
   const stem = (word) =>
     word.replace(/(?<=.{4})(ing|ies|ed|es|s|e|y)$/i, "").replace(/(?<=..)([^aeiou\d])\1$/i, "$1");
-  const stems = words.map(stem);
   const pattern = (form) => new RegExp(`(?<![\\p{L}\\p{N}])${form}[\\p{L}\\p{N}_]*`, "giu");
+  // How many letters to insert, delete, replace or swap to make one word of the other.
+  const distance = (a, b) => {
+    const d = Array.from({ length: a.length + 1 }, (_, i) => [i]);
+    for (let j = 1; j <= b.length; j++) d[0][j] = j;
+    for (let i = 1; i <= a.length; i++) {
+      for (let j = 1; j <= b.length; j++) {
+        const replaced = d[i - 1][j - 1] + (a[i - 1] !== b[j - 1]);
+        d[i][j] = Math.min(d[i - 1][j] + 1, d[i][j - 1] + 1, replaced);
+        const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+        if (swapped) d[i][j] = Math.min(d[i][j], d[i - 2][j - 2] + 1);
+      }
+    }
+    return d[a.length][b.length];
+  };
+
+  // A word that no section has is taken for the nearest one that is one or two letters away.
+  const everyWord = new Map(); // with its number of occurrences
+  for (const [, sections] of searchTexts) {
+    for (const [, title, text] of sections) {
+      for (const word of `${title} ${text}`.toLowerCase().match(WORD) ?? []) {
+        everyWord.set(word, (everyWord.get(word) ?? 0) + 1);
+      }
+    }
+  }
+  const correct = (word) => {
+    const lower = word.toLowerCase();
+    const limit = (lower.length >= 5) + (lower.length >= 8);
+    const known = pattern(stem(lower));
+    if (!limit || [...everyWord.keys()].some((other) => count(other, known))) return word;
+    const [nearest] = [...everyWord]
+      .filter(([other]) => Math.abs(other.length - lower.length) <= limit)
+      .map(([other, number]) => ({ other, number, far: distance(lower, other) }))
+      .filter(({ far }) => far <= limit)
+      .sort((a, b) => a.far - b.far || b.number - a.number);
+    return nearest?.other ?? word;
+  };
+
+  const count = (text, form) => (text.match(form) ?? []).length;
+  const words = typed.map(correct);
+  const corrected = words.join(" ") === typed.join(" ") ? "" : words.join(" ");
+  const stems = words.map(stem);
   const wordPatterns = [...new Set(stems)].map(pattern);
   const anyWord = pattern(`(?:${stems.join("|")})`);
   const phrase = pattern(stems.join("[\\p{L}\\p{N}_]*[^\\p{L}\\p{N}]+"));
-  const count = (text, form) => (text.match(form) ?? []).length;
 
   // Only the sections with the most query words are shown, sorted by score. The whole phrase scores
   // highest, then words in the title.
@@ -73,6 +113,7 @@
   else if (mostMatched < wordPatterns.length) {
     summary = `No section has all of these words. With some: ${results.length}.`;
   }
+  if (corrected) summary = `No section has “${query}”. Sections with “${corrected}”: ${results.length}.`;
   if (results.length > MAX_RESULTS) summary += ` These are the best ${MAX_RESULTS}.`;
   document.querySelectorAll('input[name="q"]').forEach((box) => (box.value = query));
   document.getElementById("search-results").append(...results.slice(0, MAX_RESULTS).map(listItem));
