@@ -8,13 +8,12 @@ from onions.book.reference import PageRuns
 from onions.book.spread import EXPECTED, UNUSUAL, Spread, critical_deviation
 from onions.claims import Value
 
-GRADES = ("as expected", "unusual", "different")
-
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result for a page: a grade (an index of GRADES) and each measure's deviation.
+    """The result for a page: a grade and each measure's deviation.
 
+    `grade` is 0 if the run is as expected, 1 if it is unusual, and 2 if something is different.
     `deviations` maps measures to standard deviations from the mean, the furthest first; infinite
     where all reference runs have another value. `limit` is the largest of an expected run.
     """

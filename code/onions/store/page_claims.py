@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nbformat import NotebookNode
 
-from onions.book.comparisons import Comparison, Sentence, parse_comparison, sentences
+from onions.book.comparisons import Sentence, parse_comparison, sentences
 from onions.book.page import Page, claimed_sentences
 from onions.claims import CUT_SHORT, KEY, Value
 from onions.store.entries import claims, measure_values
@@ -41,16 +41,17 @@ def page_claims(page: Page, entry: NotebookNode, profile: str = "") -> Iterator[
         places = (n for n, text in claimed_sentences(cell) if text == claim["sentence"])
         line = next(places, cell.line)
         yield PageClaim(line, claim["sentence"], claim["holds"], claim["why"], claim["measures"])
+    values = measure_values(entry)
     for sentence in sentences(page):
         if sentence.kind == "claim":
-            yield _outcome(sentence, entry, profile)
+            yield _outcome(sentence, values, profile)
 
 
-def _outcome(sentence: Sentence, entry: NotebookNode, profile: str) -> PageClaim:
+def _outcome(sentence: Sentence, values: dict[str, Value], profile: str) -> PageClaim:
     """Return a comparison's outcome. One that can't be evaluated does not hold; `why` says why."""
-    values, names = measure_values(entry), list[str]()
+    names: list[str] = []
     try:
-        comparison: Comparison = parse_comparison(sentence.comparison)
+        comparison = parse_comparison(sentence.comparison)
         if comparison.page:
             raise ValueError("a claim compares measures of its own page; write a finding")
         names = [comparison.left, comparison.right]

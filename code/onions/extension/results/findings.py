@@ -11,11 +11,11 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from onions.base.templates import render_template
 from onions.book.comparisons import Comparison, Margins, margins, parse_comparison
 from onions.extension.base.session import note_run_dependency, session
+from onions.extension.results.strips import STRIP_WIDTH, strip_x
 from onions.store.entries import measure_values
 from onions.store.page_claims import page_claims
 
 HERE = Path(__file__).parent
-STRIP_WIDTH = 160  # in CSS pixels
 
 
 class ClaimRole(SphinxRole):
@@ -93,15 +93,11 @@ def setup(app: Sphinx) -> None:
 def _margin_strip(label: str, text: str, env: BuildEnvironment) -> dict[str, Any]:
     """Return the template's values for one comparison. Raises ValueError."""
     _, found = _margins(text, env)
-    first, last = min(0, *found.values), max(0, *found.values)
-
-    def x(margin: float) -> float:
-        return round(8 + (margin - first) / (last - first or 1) * (STRIP_WIDTH - 16), 1)
-
+    ends = min(0, *found.values), max(0, *found.values)
     return {
         "label": label.strip(),
-        "zero": x(0),
-        "dots": [x(margin) for margin in found.values],
+        "zero": strip_x(0, *ends),
+        "dots": [strip_x(margin, *ends) for margin in found.values],
         "held": f"{found.held} of {len(found.values)}",
     }
 

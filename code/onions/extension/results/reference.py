@@ -26,12 +26,12 @@ from onions.book.spread import (
 from onions.book.verdict import limits
 from onions.extension.base.builder import EPUB, SITE
 from onions.extension.base.session import note_run_dependency, session
+from onions.extension.results.strips import STRIP_WIDTH, strip_x
 from onions.store.entries import measure_values, trainings
 
 HERE = Path(__file__).parent
 WIDTH, HEIGHT = 320, 210  # of a curve plot, in SVG units
 LEFT, RIGHT, TOP, BOTTOM = 44, 312, 12, 176  # of the box around its curves
-STRIP_WIDTH = 160  # of a strip plot, in CSS pixels
 LABELS = {
     "accuracy": "training accuracy",
     "val_accuracy": "validation accuracy",
@@ -197,17 +197,15 @@ def _strip_plot(spread: Spread, value: float, others: list[Any]) -> dict[str, An
     low, high = spread.interval(critical_deviation(runs, EXPECTED))
     shown = [*spread.values, *others, value, low, high]
     margin = 0.15 * (max(shown) - min(shown)) or 1
-    first, last = min(shown) - margin, max(shown) + margin
-
-    def x(number: float) -> float:
-        return round(8 + (number - first) / (last - first) * (STRIP_WIDTH - 16), 1)
+    ends = min(shown) - margin, max(shown) + margin
+    start, end = (strip_x(number, *ends) for number in (low, high))
 
     return {
         "model": json.dumps([spread.scale, spread.mean, spread.sd_of_prediction]),
-        "axis": json.dumps([first, last]),
-        "dots": [x(number) for number in [*spread.values, value]],
-        "others": [x(number) for number in others],
-        "interval": (x(low), round(x(high) - x(low), 1)),
+        "axis": json.dumps(ends),
+        "dots": [strip_x(number, *ends) for number in [*spread.values, value]],
+        "others": [strip_x(number, *ends) for number in others],
+        "interval": (start, round(end - start, 1)),
         "median": _short(spread.median),
         "low": _short(low),
         "high": _short(high),
