@@ -49,14 +49,28 @@
     menu.querySelector("summary").focus();
   });
 
-  // Paper can't be clicked.
+  // Paper can't be clicked: open what is folded, and put the solutions after the text.
   let closed = [];
+  const moved = new Map(); // the comment in the place of each solution
+  const title = Object.assign(document.createElement("h2"), { textContent: "Solutions" });
   addEventListener("beforeprint", () => {
     closed = folded.filter((part) => !part.open);
     for (const part of closed) part.open = true;
+    const solutions = folded.filter((part) => part.matches(".solution"));
+    if (!solutions.length || moved.size) return;
+    const answers = document.querySelector("article details.reasons");
+    for (const part of solutions) {
+      moved.set(part, document.createComment("solution"));
+      part.replaceWith(moved.get(part));
+    }
+    if (answers) answers.before(title, ...solutions);
+    else document.querySelector("article section").append(title, ...solutions);
   });
   addEventListener("afterprint", () => {
     for (const part of closed) part.open = false;
+    for (const [part, place] of moved) place.replaceWith(part);
+    moved.clear();
+    title.remove();
   });
 
   // An explorer's module is fetched when its place comes near.
@@ -143,8 +157,9 @@
     return bare ? Number(thousands ? bare.replaceAll(",", "") : bare.replace(",", ".")) : NaN;
   };
 
-  /** Say what is to be said of an answer. */
-  const judge = (form, answer) => {
+  /** Say what is to be said of an answer. If it was given on an earlier visit, say it in one line:
+   *  then the text below does not move while the page loads. */
+  const judge = (form, answer, earlier) => {
     const { quiz, tolerance } = form.dataset;
     const says = form.querySelector("output");
     const given = tolerance === undefined ? answer : number(answer);
@@ -154,7 +169,10 @@
         ? dataset.answer === given
         : Math.abs(dataset.answer - given) <= Number(tolerance),
     );
-    if (found) says.replaceChildren(...found.cloneNode(true).childNodes);
+    if (found && earlier) {
+      const why = Object.assign(document.createElement("a"), { textContent: "Why?", href: `#${reasons.id}` });
+      says.replaceChildren(found.firstElementChild.cloneNode(true), " ", why);
+    } else if (found) says.replaceChildren(...found.cloneNode(true).childNodes);
     else if (Number.isNaN(given)) says.textContent = "Enter a number, such as 1,250 or 0.5.";
     else says.textContent = "✗ Not quite. Work it out once more.";
     form.dataset.state = found && "right" in found.dataset ? "right" : "wrong";
@@ -185,7 +203,7 @@
     });
     if (quiz in given) {
       answer.value = given[quiz];
-      if (answer.value) judge(form, answer.value);
+      if (answer.value) judge(form, answer.value, true);
     }
   }
   count();

@@ -434,7 +434,7 @@ def new(project: Project, name: str, exercise: bool, after: str) -> int:
         if after:
             return stop(f"{name} exists already; --after is for a new page.", 2)
         label = add_exercise(project, name)
-        print(f"Added {label} to book/{name}.md. Add its minutes to `exercises:` at the top.")
+        print(f"Added {label} to book/{name}.md. Add its minutes to `exercises:` and `practice:`.")
     else:
         _, before = add_page(project, name, after=after, exercise=exercise)
         print(f"Made book/{name}.md, in _toc.yml after {before}.")

@@ -186,12 +186,14 @@ def _display_figures(shell: "InteractiveShell") -> None:
     def svg(figure: "Figure") -> Any:
         if figures.holds_photographs(figure):
             return None
+        figures.finish(figure)
         return print_figure(figure, "svg", metadata={"Date": None})
 
     def png(figure: "Figure") -> Any:
         if not figures.holds_photographs(figure):
             return None
-        return print_figure(figure, "png", base64=True, facecolor="white")
+        figures.finish(figure)
+        return print_figure(figure, "png", base64=True)
 
     formatters = shell.display_formatter.formatters  # type: ignore[union-attr]
     formatters["image/svg+xml"].for_type(Figure, svg)

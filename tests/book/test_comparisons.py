@@ -106,7 +106,7 @@ def test_margins_are_described_in_standard_deviations() -> None:
 def test_a_sentence_is_the_line_that_contains_a_role() -> None:
     text = (
         "# A page\n\nIt is {term}`good` {claim}`a < b`.\n"
-        "Better {finding}`x: c > 2 * d`, isn't it?\n"
+        "Better ({finding}`x: c > 2 * d`), isn't it?\n"
         "| In a table | {finding}`e < f` |\n\n```\n{claim}`in code < b`\n```\n"
     )
     assert [*sentences(Page("page", Path("page.md"), text))] == [

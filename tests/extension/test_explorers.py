@@ -165,6 +165,7 @@ def test_figures_are_shown_without_javascript(
             explorer.scroll_into_view_if_needed()
             expect(explorer.locator("figure img")).to_be_visible()
             assert explorer.locator(".explorer-panel").count() == 0
+            assert not explorer.locator("figcaption").inner_text().startswith("Fig.")
 
 
 @pytest.mark.site
@@ -270,7 +271,7 @@ def test_pooling_window_moves_by_pointer_and_by_keys(site_url: str, tab: Page) -
 def test_change_of_maps_under_a_shift_equals_numpy(book: Project, site_url: str, tab: Page) -> None:
     """The page's measure is a mean over 64 images. NumPy computes the change of the shown image."""
     explorer = open_explorer(tab, site_url, "pooling", "pooling")
-    text = explorer.locator("p", has_text="Shift the picture by").inner_text()
+    text = explorer.locator("p", has_text="Shift the image by").inner_text()
     changes = [float(n) for n in re.findall(r"\d\.\d\d", text)]
     exported = json.loads((book.build / "html/_exports/pooling/pooling.json").read_text("utf-8"))
     images, kernel, bias = (unpack(exported[name]) for name in ("images", "kernel", "bias"))

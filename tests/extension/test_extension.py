@@ -7,8 +7,10 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from docutils import nodes
 from onions.book.project import Project
 from onions.claims import Training
+from onions.extension.base.nodes import table
 from onions.extension.layout import images
 from onions.extension.results import tables
 from onions.site import render
@@ -193,7 +195,10 @@ def test_optional_page_is_marked_optional(small: Small) -> None:
     page = build(
         small(index=LESSON.replace("lesson:\n", "lesson:\n  optional: true\n") + "# Title\n")
     )
-    assert "Optional. 1 min reading, 2 min exercises" in page
+    assert (
+        "Optional. About 2 min on your own; in class 1 min of teaching and 2 min of exercises"
+        in page
+    )
 
 
 GATHERED = """# One
@@ -230,6 +235,36 @@ A caption.
 ```
 :::
 """
+
+
+FIGURE = """
+```{figure} _static/onion.svg
+:name: NAME
+:alt: An onion.
+
+A caption.
+```
+"""
+
+
+def test_figures_are_numbered_on_each_page(small: Small) -> None:
+    first = "# First\n" + FIGURE.replace("NAME", "fig-one") + FIGURE.replace("NAME", "fig-two")
+    second = "# Second\n" + FIGURE.replace("NAME", "fig-three")
+    second += "\nSee {numref}`fig-two` and {numref}`fig-three`.\n"
+    project = build_site(small(index=first, second=second))
+    captions = {"index": ["1", "2"], "second": ["1"]}
+    for name, numbers in captions.items():
+        page = read_html(project, name)
+        assert re.findall(r'caption-number">Fig. (\d+)', page) == numbers
+    links = re.findall(r'std-numref">([^<]*)', page)
+    assert links == ["Fig. 2 of “First”", "Fig. 1"]
+
+
+def test_columns_of_numbers_are_aligned_at_the_right() -> None:
+    rows = [["a 1", "−1,024", "0.500", "1", "9"], ["b", "7", "", "2, kept: 1", "one"]]
+    node = table(["Name", "Whole", "Share", "Epochs", "Mixed"], rows)
+    aligned = [[*entry["classes"]] for entry in node.findall(nodes.entry)]
+    assert aligned == [[], ["number"], ["number"], ["number"], []] * 3
 
 
 def test_collected_parts_follow_the_title_of_their_page(small: Small) -> None:

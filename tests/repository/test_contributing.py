@@ -100,7 +100,7 @@ def test_a_hook_stops_a_commit_that_breaks_a_rule_and_says_why(clone: Path) -> N
     done = git(clone, "commit", "-m", "A page", check=False)
     output = done.stdout + done.stderr
     assert done.returncode == 1 and "words: “simply”" in output, output
-    assert "why: readers who find it hard" in output and "fix: leave the word out." in output
+    assert "why: readers who find it hard" in output and "fix: leave the word out," in output
     assert output.count("Failed") == 1, output
     page.write_text(original, "utf-8")
     git(clone, "add", "--all")

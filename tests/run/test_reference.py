@@ -414,6 +414,7 @@ def test_the_curve_is_described_and_drawn_within_its_frame(project: Project) -> 
     assert label and "ends at 0.2 after epoch 2" in label[1] and "99 of 100 runs" in label[1]
     drawn = re.findall(r'<poly(?:gon|line) points="([^"]+)" fill=', html)
     assert len(drawn) == 3  # the band, its middle and this build
+    assert html.count('stroke-dasharray="8 3"') == 2  # they are of the validation set
     for x, y in (map(float, point.split(",")) for points in drawn for point in points.split()):
         assert 44 <= x <= 312 and 12 <= y <= 176
 
@@ -427,7 +428,7 @@ def test_a_reader_s_numbers_are_judged_together_by_keyboard_alone(
     part = page.locator(".normal").first
     assert part.locator("tbody tr").count() == 1
     assert part.locator("tbody th").inner_text() == "The score & more"
-    assert part.locator("tbody td").nth(1).inner_text() == "0.45 to 0.608"
+    assert part.locator("tbody td").nth(1).inner_text().strip() == "0.450 to 0.608"
     number = part.get_by_role("textbox", name="The score & more")
     part.locator("tbody th").click()
     page.keyboard.press("Tab")

@@ -320,6 +320,7 @@ def test_pdf_is_tagged_a4_and_numbered(pdf: PdfReader, sheet_texts: list[str]) -
     for number, page in enumerate(pdf.pages, 1):
         assert (round(page.mediabox.width), round(page.mediabox.height)) == A4
         assert sheet_texts[number - 1].split()[-1] == f"{number}"
+    assert not any("Show what" in sheet for sheet in sheet_texts)  # above the logs of `fit`
 
 
 def test_solutions_come_last_in_the_pdf(

@@ -146,7 +146,8 @@ EDITS: dict[str, list[Edit]] = {
     ],
     "a citation that is gone": [("book/first.md", " of {cite}`srivastava2014`", "")],
     "a term": [("book/reference/glossary.md", "The share of", "How often there are")],
-    "minutes": [("book/first.md", "teaching: 4", "teaching: 9")],
+    "minutes in class": [("book/first.md", "teaching: 4", "teaching: 9")],
+    "minutes to read": [("book/first.md", "Text in the", "More text. " * 200 + "Text in the")],
     "the order of pages": [
         (TOC, "  - file: first\n  - file: second\n", "  - file: second\n  - file: first\n")
     ],

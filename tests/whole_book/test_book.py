@@ -17,7 +17,12 @@ PAGES = Project(ROOT).pages()
 
 # The measures that do not depend on training, by page.
 EXACT: dict[str, dict[str, object]] = {
-    "layer_types": {"n_values": 3072, "dense_parameters": 307_300, "convolutional": 2_800},
+    "layer_types": {
+        "n_values": 3072,
+        "dense_parameters": 307_300,
+        "convolutional": 2_800,
+        "weights_of_four": 64,
+    },
     "image_data": {
         "n_all_train": 50_000,
         "n_test": 10_000,
@@ -27,10 +32,17 @@ EXACT: dict[str, dict[str, object]] = {
         "largest_value": 255,
         "first_label": 0,
         "last_label": 9,
+        "megabytes": 15.36,
+        "megabytes_double": 122.88,
+        "megabytes_float": 61.44,
     },
     "convolution": {
-        "kernel_shape": "(3, 3, 3, 2)",
+        "one_sum": 11,
+        "n_products": 27,
+        "kernel_shape": "(3, 3, 3, 32)",
+        "worked_side": 3,
         "valid_side": 30,
+        "side_of_5": 24,
         "n_conv": 2700,
         "n_dense": 307_300,
         "ratio": 113.8,
@@ -48,10 +60,21 @@ EXACT: dict[str, dict[str, object]] = {
         "first_total": 261_034,
         "receptive_side": 8,
         "receptive_side_without": 5,
-        "dense_without": 173_088,
-        "dense_with": 36_896,
+        "by_hand_max": "6, 8, 5, 9",
+        "by_hand_mean": "3, 2, 5, 5",
+        "first_multiplications": 8_253_824,
+        "multiplications": 2_372_288,
+        "own_parameters": 26_890,
     },
     "training": {
+        "cost_sure": 0.1,
+        "cost_wrong": 4.6,
+        "cost_chance": 2.3,
+        "hand_probability": 0.79,
+        "hand_cost": 0.24,
+        "hand_cost_wrong": 2.24,
+        "batches": 157,
+        "batches_of_64": 79,
         "small_parameters": 47_370,
         "small_flattened": 1152,
         "dense_parameters": 308_310,
@@ -63,7 +86,7 @@ EXACT: dict[str, dict[str, object]] = {
     },
     "dropout": {"total_parameters": 36_138, "test_steps": 313, "survivor": 1.25},
     "inspection": {"n_kernels": 32, "map_sides": "30 → 15 → 13 → 6 → 4"},
-    "improving": {"n_trials": 4, "best_parameters": 36_138},
+    "improving": {"n_versions": 98, "n_runs": 9, "best_parameters": 36_138},
     "time_series": {"n_places": 120, "n_conv": 224, "n_dense": 3080, "n_parameters": 251},
 }
 
@@ -110,7 +133,8 @@ def test_plots_are_vectors_and_photographs_are_pixels(entries: Entries) -> None:
             if kind.startswith("image/")
         }
 
-    assert kinds("layer_types") == {"image/svg+xml"} and kinds("image_data") == {"image/png"}
+    assert kinds("layer_types") == {"image/svg+xml"}
+    assert kinds("image_data") == {"image/svg+xml", "image/png"}
     assert kinds("dropout") == kinds("convolution") == {"image/svg+xml", "image/png"}
 
 
@@ -130,7 +154,7 @@ def test_trainings_have_these_names_and_parameters(entries: Entries) -> None:
         "early stopping": 36_138,
         "data augmentation": 36_138,
         "batch normalisation": 36_522,
-        "augmentation, early stopping": 36_138,
+        "augmentation, then smaller steps": 36_138,
     }
 
 
@@ -158,10 +182,38 @@ def test_every_glossary_term_is_used_and_every_source_cited() -> None:
     assert sorted(sources) == sorted(cited)
 
 
+def core_minutes() -> dict[str, tuple[int, int]]:
+    """Return the minutes of teaching and of exercises of each page of the course."""
+    core = [page for page in PAGES if page.lesson and not page.lesson.get("optional")]
+    return {page.name: (page.lesson["teaching"], page.lesson["exercises"]) for page in core}
+
+
+def test_the_course_takes_30_minutes_of_teaching_and_45_of_exercises() -> None:
+    assert [*map(sum, zip(*core_minutes().values(), strict=True))] == [30, 45]
+
+
+def plan(minutes: int) -> list[tuple[int, int, str, str]]:
+    """Return the rows of a plan for instructors: start, end, page (or ""), and what happens."""
+    text = next(p for p in PAGES if p.name == "reference/instructor").text
+    part = text.split(f"## A plan for {minutes} minutes")[1].split("\n## ")[0]
+    row = r"^\| (\d+)–(\d+) \| (?:\{doc\}`[^<]*<\.\./(\w+)>`)? ?\| (.+) \|$"
+    rows = re.findall(row, part, re.M)
+    assert len(rows) == len(re.findall(r"^\| \d", part, re.M))
+    return [(int(start), int(end), page, text) for start, end, page, text in rows]
+
+
 @pytest.mark.parametrize("minutes", [75, 120])
 def test_instructor_plan_covers_every_minute(minutes: int) -> None:
-    text = next(p for p in PAGES if p.name == "reference/instructor").path.read_text("utf-8")
-    plan = text.split(f"## A plan for {minutes} minutes")[1].split("\n## ")[0]
-    times = [(int(a), int(b)) for a, b in re.findall(r"^\| (\d+)–(\d+) \|", plan, re.M)]
-    assert times[0][0] == 0 and times[-1][1] == minutes
-    assert all(before[1] == after[0] for before, after in pairwise(times))
+    rows = plan(minutes)
+    assert rows[0][0] == 0 and rows[-1][1] == minutes
+    assert all(before[1] == after[0] for before, after in pairwise(rows))
+    assert {*core_minutes()} <= {page for _, _, page, _ in rows}
+
+
+@pytest.mark.parametrize("page", core_minutes())
+def test_pages_take_their_minutes_in_the_plan_for_75_minutes(page: str) -> None:
+    planned = [0, 0]
+    for start, end, name, text in plan(75):
+        if name == page:
+            planned["*Exercise:*" in text] += end - start
+    assert (planned[0], planned[1]) == core_minutes()[page]

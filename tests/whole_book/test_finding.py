@@ -109,15 +109,15 @@ def test_search_result_names_section_and_context(site: str, phone_tab: Page) -> 
     messages, requests = record_messages(phone_tab), record_requests(phone_tab)
     results = search(phone_tab, site, "receptive field")
     assert results[0] == "reference/glossary.html#term-receptive-field"
-    assert "pooling.html#why-lose-something-on-purpose" in results
+    assert "pooling.html#gain-from-losing-detail" in results
     item = phone_tab.locator("#search-results li", has_text="Shrink it: pooling").first
     assert "depends on are its receptive field" in item.locator(".context").inner_text()
     marked = [word.lower() for word in item.locator(".context mark").all_inner_texts()]
     assert {"receptive", "field"} <= set(marked)
     assert "Sections with “receptive field”: " in phone_tab.get_by_role("status").inner_text()
     item.locator("a").click()
-    phone_tab.wait_for_url("**/pooling.html#why-lose-something-on-purpose")
-    assert phone_tab.locator("#why-lose-something-on-purpose").count() == 1
+    phone_tab.wait_for_url("**/pooling.html#gain-from-losing-detail")
+    assert phone_tab.locator("#gain-from-losing-detail").count() == 1
     own = (site, "data:", urlsplit(site)._replace(path="/favicon.ico").geturl())
     assert without_favicon(messages) == []
     assert [url for url in requests if not url.startswith(own)] == []

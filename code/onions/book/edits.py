@@ -36,12 +36,6 @@ def replace_term(page: Page, occurrence: TermOccurrence, text: str) -> Edit | No
     return Edit(start, end, text) if page.text[start:end] == occurrence.source else None
 
 
-def replace_minutes(page: Page, minutes: int) -> Edit | None:
-    """Return the edit that sets ``teaching`` in the front matter; None if it has no number."""
-    match = re.search(r"(?<=\bteaching:) *\d+", page.text)
-    return Edit(*match.span(), f" {minutes}") if match else None
-
-
 def _offset(page: Page, line: int) -> int:
     """Return the offset of a line's first character; lines count from 1."""
     return sum(len(text) + 1 for text in page.text.split("\n")[: line - 1])

@@ -17,7 +17,7 @@ import nbformat
 import yaml
 from nbformat import NotebookNode
 
-# The required fields of `lesson` in the front matter: minutes, and lists of sentences.
+# The required fields of `lesson` in the front matter: minutes in class, and lists of sentences.
 LESSON_FIELDS = {
     "teaching": int,
     "exercises": int,
@@ -27,6 +27,7 @@ LESSON_FIELDS = {
 }
 OPTIONAL_FIELDS = {
     "optional": bool,  # true for a page outside the course
+    "practice": int,  # minutes of the exercises for a learner alone; as in class if missing
     "reference": int,  # the number of other seeds from which the reference runs execute the page
 }
 

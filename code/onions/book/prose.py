@@ -1,14 +1,22 @@
-"""The running text of a page: its paragraphs, reading time and glossary terms."""
+"""The text of a page: its paragraphs, the time it takes to study, and its glossary terms."""
 
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from onions.book.page import Page, blank
+from onions.book.page import FRONT_MATTER, Page, blank
 
-WORDS_PER_MINUTE = 200  # in a lesson; a word of code takes twice as long
+WORDS_PER_MINUTE = 130
+MINUTES = {"line": 0.1, "quiz": 1, "explorer": 2}  # for a line of code, a quiz, an explorer
 GLOSSARY = "reference/glossary"
 BUILD_ONLY = "build-only"
+# An exercise or a solution; a code cell, with its options and its code; a folded text.
+EXERCISE = re.compile(r"^[`:]{3,}\{(exercise|solution)-start\}.*?\{\1-end\}\n[`:]+$", re.M | re.S)
+CELL = re.compile(
+    r"^```\{code-cell\}[^\n]*\n(---\n.*?^---\n|(?::[^\n]*\n)*)(.*?)^```$", re.M | re.S
+)
+UNSEEN = re.compile(r"\b(hide|remove)-(cell|input)\b")
+FOLD = re.compile(r"^(:::+)\{dropdown\}.*?^\1$", re.M | re.S)
 TERM = re.compile(r"\{term\}`([^`<]+?)(?:\s*<([^>]+)>)?`")
 # Markup that is not running text: roles, inline code, link targets, formulas, comments.
 ROLE = re.compile(r"(\{[\w:-]+\})?`[^`]*`|\]\([^)]*\)|\$[^$]*\$|<!--.*?-->", re.S)
@@ -47,25 +55,24 @@ def plain_text(text: str) -> str:
     return " ".join(TERM.sub(r"\1", text).split())
 
 
-def reading_minutes(page: Page) -> float:
-    """Return the page's reading time in minutes, at 200 words a minute; code counts twice.
+def study_minutes(page: Page) -> int:
+    """Return the minutes that a learner needs for a lesson page alone.
 
-    Outputs, the opening box, build-only and folded cells, instructors' notes, quizzes and explorers
-    do not count. Nor do exercises: the front matter gives their minutes separately.
+    A minute is 130 words or ten lines of code; a quiz takes one, an explorer two. Exercises take
+    `practice`, which includes reading their solutions. Nothing else that is folded or hidden
+    counts, nor do instructors' notes, outputs, and waiting for a run.
     """
-    words, in_exercise, cells = 0, False, iter(page.cells)
-    for part in page.notebook.cells:
-        if part.cell_type == "code":
-            cell = next(cells)
-            if not (in_exercise or {BUILD_ONLY, "hide-cell"}.intersection(cell.tags)):
-                words += 2 * len(cell.source.split())
-            continue
-        for line in ASIDE.sub("", part.source).splitlines():
-            if gate := GATE.search(line):
-                in_exercise = gate[2] == "start"
-            elif not in_exercise and not line.startswith((":", "```", "%")):
-                words += sum(any(map(str.isalnum, word)) for word in line.split())
-    return words / WORDS_PER_MINUTE
+    front_matter = FRONT_MATTER.match(page.text)
+    text = EXERCISE.sub("", page.text[front_matter.end() if front_matter else 0 :])
+    seen = [code for options, code in CELL.findall(text) if not UNSEEN.search(options)]
+    minutes = MINUTES["line"] * sum(bool(line.strip()) for line in "\n".join(seen).split("\n"))
+    for part in ("quiz", "explorer"):
+        minutes += MINUTES[part] * len(re.findall(rf"^:::+\{{{part}\}}", text, re.M))
+    prose = FOLD.sub("", ASIDE.sub("", FENCED.sub("", text)))
+    lines = (line for line in prose.splitlines() if not line.startswith((":", "%")))
+    words = sum(any(map(str.isalnum, word)) for line in lines for word in line.split())
+    practice = page.lesson.get("practice", page.lesson["exercises"])
+    return max(1, round(minutes + words / WORDS_PER_MINUTE + practice))
 
 
 def glossary_terms(page: Page) -> list[str]:

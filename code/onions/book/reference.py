@@ -84,7 +84,7 @@ class PageRuns:
 
     def curves(self, training: str, metric: str) -> list[list[float]]:
         """Return a training's curve in each run with the lesson's own images; empty if missing."""
-        curves = self.results.get("curves", {}).get(training, {}).get(metric, [])
+        curves = self.results["curves"].get(training, {}).get(metric, [])
         return [curves[place] for place in self.places() if curves]
 
     def held(self, sentence: str) -> list[bool | None]:
@@ -142,7 +142,7 @@ class ReferenceRuns:
         """Return a page's runs with this `code` in the set that `keys` identify."""
         for runs in self.sets:
             results = runs["pages"].get(page, {})
-            if _key(runs) == _key(keys) and results.get("code") == code and "curves" in results:
+            if _key(runs) == _key(keys) and results.get("code") == code:
                 return {(seed, images) for seed, images in results["runs"]}
         return set()
 
@@ -169,7 +169,7 @@ class ReferenceRuns:
             }
         pages = sets.setdefault(_key(keys), {**keys, "pages": {}})["pages"]
         old = pages.get(page, {})
-        same = old.get("code") == results["code"] and "curves" in old
+        same = old.get("code") == results["code"]
         kept = _split(old) if same else {}
         kept[run] = {kind: results[kind] for kind in KINDS}
         ordered = dict(sorted(kept.items(), key=lambda item: (item[0][1], item[0][0])))

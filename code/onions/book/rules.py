@@ -13,7 +13,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from onions.book.comparisons import margins, parse_comparison, sentences
-from onions.book.edits import Edit, add_tag, replace_minutes, replace_term
+from onions.book.edits import Edit, add_tag, replace_term
 from onions.book.links import OUTSIDE, Html, targets, without_code_spans
 from onions.book.page import RUN_TAGS, CodeCell, Page, claimed_sentences, parse_cell
 from onions.book.project import Project
@@ -24,7 +24,6 @@ from onions.book.prose import (
     glossary_terms,
     paragraphs,
     plain_text,
-    reading_minutes,
     term_occurrences,
 )
 from onions.book.reference import FEWEST_RUNS, PageRuns, ReferenceRuns, set_name
@@ -35,12 +34,24 @@ MEDIAN_CELL = 6  # lines
 WIDEST_LINE = 84  # characters that fit beside the table of contents
 FEWEST_QUIZZES = 3  # on each lesson page
 SHORTEST_ALT_TEXT = 40  # characters
-MINUTES_SLACK = 0.75  # accepted difference between reading time and `teaching`
-# Words that make learners who struggle feel slow.
-BELITTLING = re.compile(r"\b(simply|just|obviously|of course|easily|trivial(ly)?)\b", re.I)
+# Words that the pages avoid, and what to do instead.
+WORDS = {
+    "simply|just|obviously|of course|easily|trivial|trivially|even for you": "leave it out",
+    r"(?:can ?not|can't|never) lie|powerful|seamless(?:ly)?|effortless(?:ly)?|cutting-edge": (
+        "say what is done, and let readers judge"
+    ),
+    "whoever": "write “anyone who”, or say who",
+    "by chance": "write “at random”",
+    "gives? out": "write “outputs” or “returns”",
+    "stands? (?:above|at|below|beside|here|in|on|there|together)": "write “is” or “are”",
+    "in no (?:particular )?order": "write “shuffled” or “in random order”",
+}
+# A number and its percent sign, in the text or in the format of a glued number; or other markup.
+PERCENT = re.compile(r"(?P<percent>\d%|\{glue:text\}`[^`]*%`)|(?:\{[\w:-]+\})?`[^`]*`|<[^>]*>")
 NUMBER = re.compile(
     r"(?<![\w.,`{])\d{1,3}(,\d{3})+(?![\d`])|(?<![\w.`{])\d+\.\d+ ?%|accuracy of \d"
 )
+NOTE = re.compile(r"^:::+\{instructor\} *(\d+)", re.M)
 FILE_NAME = re.compile(r"[\w./-]+", re.A)
 LINK = re.compile(r"\{(?:term|doc|ref|numref|cite)(?::\w+)?\}`|\]\(|<https?:")
 
@@ -229,18 +240,19 @@ def _lesson_pages_have_front_matter(page: Page) -> Iterator[Finding]:
         yield Finding(1, "Jupytext would delete the front matter's lesson")
 
 
-def _minutes_are_right(page: Page) -> Iterator[Finding]:
-    """In the front matter, `teaching` is the page's reading time in whole minutes.
+def _notes_fit_into_the_class(page: Page) -> Iterator[Finding]:
+    """The notes for instructors on a page take no more minutes than the page has in class.
 
-    Why: the schedule and the instructor's plan add up these minutes.
-    Fix: write the reading time that the finding gives, rounded. The estimate assumes 200 words a
-    minute, counts code twice, and skips exercises, folded cells, quizzes, explorers and notes.
+    Why: an instructor plans with both.
+    Fix: give the notes fewer minutes, or raise `teaching` or `exercises` in the front matter; the
+    pages of the course share the class's minutes.
     """
-    minutes = reading_minutes(page)
-    if page.lesson and abs(minutes - page.lesson["teaching"]) > MINUTES_SLACK:
-        message = f"teaching: {page.lesson['teaching']}, but reading takes {minutes:.1f} minutes"
-        line = page.line_at(page.text.find("teaching:"))
-        yield Finding(line, message, replace_minutes(page, max(1, round(minutes))))
+    notes = list(NOTE.finditer(page.markup))
+    minutes = sum(int(note[1]) for note in notes)
+    in_class = page.lesson.get("teaching", 0) + page.lesson.get("exercises", 0)
+    if page.lesson and minutes > in_class:
+        message = f"the notes take {minutes} minutes; the page has {in_class} in class"
+        yield Finding(page.line_at(notes[0].start()), message)
 
 
 def _terms_are_linked(page: Page) -> Iterator[Finding]:
@@ -387,15 +399,52 @@ def _numbers_come_from_the_run(page: Page) -> Iterator[Finding]:
             yield Finding(line, f"“{match[0]}” is typed by hand")
 
 
-def _words_are_kind(page: Page) -> Iterator[Finding]:
-    """The text does not call anything easy.
+def _words_are_plain_and_kind(page: Page) -> Iterator[Finding]:
+    """The text belittles no reader, praises nothing, and prefers the plain word.
 
-    Why: readers who find it hard feel slow and give up.
-    Fix: leave the word out.
+    Why: readers who find it hard feel slow if the text calls it easy, and rare words stop them.
+    Fix: leave the word out, or write what the finding says.
     """
     for line, text in paragraphs(page):
-        if match := BELITTLING.search(text):
-            yield Finding(line, f"“{match[0]}”")
+        for pattern, advice in WORDS.items():
+            if match := re.search(rf"\b({pattern})\b", text, re.I):
+                yield Finding(line, f"“{match[0]}”: {advice}")
+
+
+def _percent_signs_have_a_space(page: Page) -> Iterator[Finding]:
+    """A space separates a number from its percent sign.
+
+    Why: all pages write 35 %, as the SI does. Python's format % writes no space.
+    Fix: write the space. Glue 100 times the share, as in {glue:text}`percent:.0f` %.
+    """
+    for line, text in paragraphs(page):
+        for match in PERCENT.finditer(text):
+            if match["percent"]:
+                message = f"“{match[0]}” without a space before the percent sign"
+                yield Finding(line + text.count("\n", 0, match.start()), message)
+
+
+def _images_become_float32(page: Page) -> Iterator[Finding]:
+    """A visible cell converts a set of images to float32 before it divides them by 255.
+
+    Why: NumPy makes float64 of integers, eight times the bytes, and networks compute in float32.
+    Fix: write images.astype("float32") / 255. A cell may still look at what the division makes,
+    as in (images / 255).dtype, and divide a part of a set.
+    """
+    for cell in page.cells:
+        tree = _parsed(cell)
+        looks = [node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+        for node in () if _is_build_only(cell) else ast.walk(tree):
+            match node:
+                case ast.BinOp(left, ast.Div(), ast.Constant(value=255)) if node not in looks:
+                    divided = ast.unparse(left)
+                case ast.AugAssign(target, ast.Div(), ast.Constant(value=255)):
+                    divided = ast.unparse(target)
+                case _:
+                    continue
+            if re.fullmatch(r"\w*images", divided):
+                line = cell.line + node.lineno - 1
+                yield Finding(line, f"{divided} / 255 without float32")
 
 
 def _parsed(cell: CodeCell) -> ast.Module:
@@ -424,7 +473,7 @@ RULES: dict[str, Callable[[Page], Iterator[Finding]]] = {
     "claims": _claims_are_in_the_text,
     "reference": _claims_hold_from_other_seeds,
     "lesson": _lesson_pages_have_front_matter,
-    "minutes": _minutes_are_right,
+    "minutes": _notes_fit_into_the_class,
     "terms": _terms_are_linked,
     "solutions": _exercises_have_solutions,
     "quizzes": _lessons_have_quizzes,
@@ -434,5 +483,7 @@ RULES: dict[str, Callable[[Page], Iterator[Finding]]] = {
     "loads": _pages_load_only_the_sites_files,
     "files": _files_exist,
     "numbers": _numbers_come_from_the_run,
-    "words": _words_are_kind,
+    "words": _words_are_plain_and_kind,
+    "percent": _percent_signs_have_a_space,
+    "float32": _images_become_float32,
 }

@@ -23,7 +23,13 @@ from onions.extension.layout import (
     search,
     urls,
 )
-from onions.extension.reading import citations, cross_references, dependencies, outdated
+from onions.extension.reading import (
+    citations,
+    cross_references,
+    dependencies,
+    figure_numbers,
+    outdated,
+)
 from onions.extension.results import depends_on, findings, reference, tables
 from onions.extension.teaching import (
     collected,
@@ -36,7 +42,7 @@ from onions.extension.teaching import (
     tips,
 )
 
-READING = (urls, session, dependencies, outdated, citations, cross_references)
+READING = (urls, session, dependencies, outdated, citations, cross_references, figure_numbers)
 DIRECTIVES = (
     tables,
     schedule,

@@ -26,7 +26,7 @@ from onions.store.entries import Store
 from onions.store.fingerprint import FingerprintCache
 from onions.store.lockfile import LockError
 
-# Dependencies on all pages: LESSONS on their front matter and directives, RUNS on their runs.
+# Dependencies on all pages: LESSONS on their front matter, time and directives, RUNS on their runs.
 LESSONS, RUNS = "lessons", "runs"
 
 
@@ -145,7 +145,7 @@ def note_run_dependency(env: BuildEnvironment, *pages: str) -> None:
 
 
 def note_lesson_dependency(env: BuildEnvironment) -> None:
-    """Record that the page being read depends on all pages' front matter and directives."""
+    """Record that the page being read depends on all pages' front matter, time and directives."""
     _note(env, LESSONS)
 
 

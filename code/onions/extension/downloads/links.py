@@ -23,8 +23,6 @@ FILES = {
     f"{SOLUTIONS}/{{}}.ipynb": ("Notebook with solutions", "and the outputs of this run"),
     f"{FOLDER}/{{}}.py": ("Python script", "with solutions; its cells run in an editor"),
 }
-# The package that each key imports without declaring it as a requirement.
-UNDECLARED = {"keras-tuner": "tensorboard"}
 
 
 def setup(app: Sphinx) -> None:
@@ -55,7 +53,6 @@ def _versions(parts: list[Part]) -> dict[str, str]:
     needed = distributions(
         imported_names(ast.parse(part.code.source) for part in parts if part.code)
     )
-    needed |= {required for name, required in UNDECLARED.items() if name in needed}
     versions = locked_versions(project.lock, build.python)
     return {name: versions.get(name, "") for name in needed}
 

@@ -71,7 +71,7 @@ define("convolution", (panel, { images, labels, kernels, biases }) => {
   const typed = [...BY_HAND["horizontal edges"]];
   let image, kernel, bias, output;
 
-  const input = picture("The picture, with a frame around the pixels that the kernel lies on");
+  const input = picture("The image, with a frame around the pixels that the kernel lies on");
   const map = picture("The output. Arrow keys move the kernel.");
   const inputCaption = make("figcaption");
   const mapCaption = make("figcaption");
@@ -91,7 +91,7 @@ define("convolution", (panel, { images, labels, kernels, biases }) => {
     grid.hidden = !handmade;
     pixels = padded(image, options);
     inputCaption.textContent =
-      (handmade ? "the picture in grey" : "the picture") +
+      (handmade ? "the image in grey" : "the image") +
       (options.padding === "same" ? "; black around it: zeros" : "");
     go(state.row, state.column); // moves the kernel back inside if the output is now smaller
   };
@@ -126,7 +126,7 @@ define("convolution", (panel, { images, labels, kernels, biases }) => {
     settings[name] = value;
     recompute();
   };
-  const chooser = choice("Picture", labels.map((label, i) => [i, `${i + 1}: ${label}`]), set(state, "image"));
+  const chooser = choice("Image", labels.map((label, i) => [i, `${i + 1}: ${label}`]), set(state, "image"));
   const upload = ownImage((tensor) => {
     if (!pictures[labels.length]) chooser.control.append(new Option("your own", labels.length));
     pictures[labels.length] = tensor;

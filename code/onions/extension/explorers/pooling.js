@@ -42,7 +42,7 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
 
   const pictures = Object.fromEntries(
     [
-      ["image", "The picture"],
+      ["image", "The image"],
       ["map", "A feature map of it"],
       ["pooled", "The map after pooling. Arrow keys move the window."],
     ].map(([name, label]) => [name, picture(label)]),
@@ -64,7 +64,7 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
       relativeChange(pool2d(before, state.kind, options), pool2d(after, state.kind, options)),
     ].map((share) => share.toFixed(2));
     change.textContent =
-      `Shift the picture by one pixel, and all ${kernel.shape[3]} maps change by ${shares[0]} of their mean, ` +
+      `Shift the image by one pixel, and all ${kernel.shape[3]} maps change by ${shares[0]} of their mean, ` +
       `the pooled ones by ${shares[1]}.`;
     go(Math.min(state.row, pooled.shape[0] - 1), Math.min(state.column, pooled.shape[1] - 1));
   };
@@ -96,7 +96,7 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
     recompute();
   });
   panel.append(
-    choice("Picture", labels.map((label, i) => [i, `${i + 1}: ${label}`]), set("image")),
+    choice("Image", labels.map((label, i) => [i, `${i + 1}: ${label}`]), set("image")),
     choice("Feature map", Array.from({ length: kernel.shape[3] }, (_, i) => [i, `${i + 1}`]), set("map")),
     choice("Kind", [["max", "largest (max)"], ["mean", "mean"]], set("kind")),
     size,
@@ -104,7 +104,7 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
     make(
       "div",
       { className: "explorer-row" },
-      ...Object.entries({ image: "picture", map: "feature map", pooled: "pooled" }).map(([name, text]) =>
+      ...Object.entries({ image: "image", map: "feature map", pooled: "pooled" }).map(([name, text]) =>
         make("figure", {}, pictures[name], make("figcaption", {}, text)),
       ),
     ),

@@ -70,7 +70,7 @@ define("prediction", (panel, { layers: network, images, labels, classes }) => {
   };
   const withCertainty = ({ shares }, number) => `${classes[number]} ${shares[number].toFixed(2)}`;
 
-  const canvas = picture("The picture. Arrow keys move the grey square.", 144);
+  const canvas = picture("The image. Arrow keys move the grey square.", 144);
   const truth = make("figcaption");
   const placesMap = picture("How certain the network stays with the square at each place", 144);
   const placesText = make("figcaption");
@@ -134,8 +134,8 @@ define("prediction", (panel, { layers: network, images, labels, classes }) => {
     if (image) show();
   });
   const pictures = Array.from(labels.values, (label, i) => [i, `${i + 1}: ${classes[label]}`]);
-  const chooser = choice("Picture", pictures, (value) => {
-    if (value === "own") return showImage(uploaded, "your own picture");
+  const chooser = choice("Image", pictures, (value) => {
+    if (value === "own") return showImage(uploaded, "your own image");
     showImage(normalised(part(images, Number(value))), `true class: ${classes[labels.values[value]]}`);
   });
   const upload = ownImage((pixels) => {

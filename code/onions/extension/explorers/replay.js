@@ -110,7 +110,7 @@ define("replay", (panel, { names, curves, kernels, classes, by_class: byClass })
           "figure",
           {},
           plotContainer,
-          make("figcaption", {}, `Solid: training; dotted: validation. Thin: ${names[0]}; thick: ${names[1]}.`),
+          make("figcaption", {}, `Solid: training; dashed: validation. Blue, thin: ${names[0]}; orange, thick: ${names[1]}.`),
         ),
         make(
           "div",

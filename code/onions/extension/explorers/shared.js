@@ -201,7 +201,7 @@ export const walk = (canvas, onmove) => {
  *  gets the central square, scaled to [side, side, 3], as numbers from 0 to 1. */
 export const ownImage = (onimage, side = 32) => {
   const control = make("input", { type: "file", accept: "image/*" });
-  const field = labelled("Your own picture (it stays in this browser)", control);
+  const field = labelled("Your own image (it stays in this browser)", control);
   const problem = make("span", { role: "alert" });
   field.append(problem);
   control.onchange = async () => {
@@ -220,7 +220,7 @@ export const ownImage = (onimage, side = 32) => {
         values: Float32Array.from({ length: side * side * 3 }, (_, i) => data[Math.floor(i / 3) * 4 + (i % 3)] / 255),
       });
     } catch {
-      problem.textContent = " This file is no picture that your browser can read.";
+      problem.textContent = " This file is no image that your browser can read.";
     }
   };
   return field;

@@ -1,7 +1,7 @@
 """Fixes of the HTML from Sphinx, pandas and Furo: MathML for formulas, accessibility."""
 
 import re
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,10 @@ HTML_FIXES = {
     "furo_navigation_tree": {'role="heading"': 'role="heading" aria-level="2"'},
 }
 # pandas writes a style element where HTML does not allow it; site.css styles the tables.
+# A network's summary, by the corner of its table. On a phone, site.css makes it fit the screen.
+SUMMARY = re.compile(
+    r'<div class="(output [^"]*)(?="><div class="highlight"><pre[^>]*>(?:(?!</pre>)[^┏])*┏)'
+)
 PANDAS_STYLE = re.compile("<style scoped>.*?</style>\n?", re.DOTALL)
 
 
@@ -55,6 +59,7 @@ def _fix_html(
         for before, after in fixes.items():
             context[part] = context.get(part, "").replace(before, after)
     context["body"] = PANDAS_STYLE.sub("", context["body"])
+    context["body"] = SUMMARY.sub(r'<div class="\1 summary', context["body"])
 
 
 def _inline_math(translator: Any, node: nodes.math) -> None:
@@ -72,7 +77,9 @@ def _block_math(translator: Any, node: nodes.math_block) -> None:
 
 def _mathml(node: nodes.Element, *, as_block: bool) -> str:
     try:
-        return str(latex2mathml.tex2mathml(node.astext(), as_block=as_block))
+        mathml = str(latex2mathml.tex2mathml(node.astext(), as_block=as_block))
+        # XHTML, as in the EPUB, has no other named characters, such as &ApplyFunction;.
+        return re.sub(r"&(?!amp;|lt;|gt;)\w+;", lambda name: unescape(name[0]), mathml)
     except (MathError, SyntaxError) as error:
         LOGGER.warning("can't convert this formula to MathML: %s", error, location=node)
         return f"<code>{escape(node.astext())}</code>"

@@ -6,6 +6,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
 from onions.book.page import Page
+from onions.book.prose import study_minutes
 from onions.extension.base.course import CoursePosition
 from onions.extension.base.nodes import INSTRUCTOR_ONLY
 
@@ -23,7 +24,7 @@ def add_lesson_boxes(page: Page, position: CoursePosition | None) -> NotebookNod
     cell, start = notebook.cells[index], notebook.metadata["source_map"][index]
     lines = cell.source.splitlines()
     before, after = "\n".join(lines[: line + 1]), "\n".join(lines[line + 1 :])
-    opening = new_markdown_cell(_opening(facts, position))
+    opening = new_markdown_cell(_opening(page, position))
     parts = [(new_markdown_cell(before), start), (opening, start)]
     if after.strip():
         parts.append((new_markdown_cell(after), start + line + 1))
@@ -44,8 +45,8 @@ def _find_title(page: Page) -> tuple[int, int]:
     raise AssertionError("pages without a title are rejected earlier")
 
 
-def _opening(facts: dict[str, Any], position: CoursePosition | None) -> str:
-    in_class = ""
+def _opening(page: Page, position: CoursePosition | None) -> str:
+    facts, in_class = page.lesson, ""
     if position:
         words = f"**In class:** minute {position.start} to {position.end} of {position.total}"
         in_class = f":::{{div}} {INSTRUCTOR_ONLY}\n{words}\n:::\n\n"
@@ -55,13 +56,15 @@ def _opening(facts: dict[str, Any], position: CoursePosition | None) -> str:
     )
     return (
         "::::{admonition} Overview\n:class: overview\n"
-        f"**Time:** {_minutes(facts)}\n\n{in_class}{''.join(lists)}::::\n"
+        f"**Time:** {_minutes(page)}\n\n{in_class}{''.join(lists)}::::\n"
     )
 
 
-def _minutes(facts: dict[str, Any]) -> str:
-    optional = "Optional. " if facts.get("optional") else ""
-    return f"{optional}{facts['teaching']} min reading, {facts['exercises']} min exercises"
+def _minutes(page: Page) -> str:
+    teaching, exercises = page.lesson["teaching"], page.lesson["exercises"]
+    optional = "Optional. " if page.lesson.get("optional") else ""
+    in_class = f"{teaching} min of teaching and {exercises} min of exercises"
+    return f"{optional}About {study_minutes(page)} min on your own; in class {in_class}"
 
 
 def _closing(facts: dict[str, Any]) -> str:

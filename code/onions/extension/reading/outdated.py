@@ -13,7 +13,7 @@ from sphinx.environment import BuildEnvironment
 
 from onions.book.comparisons import sentences
 from onions.book.page import Page
-from onions.book.prose import GLOSSARY
+from onions.book.prose import GLOSSARY, study_minutes
 from onions.extension.base.session import LESSONS, RUNS, dependencies, run_key, session
 from onions.extension.reading.dependencies import pages_with_changed_files
 
@@ -68,7 +68,10 @@ def _state(app: Sphinx) -> dict[str, str]:
         run_key(page.name): f"{runs[page.name]} {OPTIONS.findall(page.text)} {_claims(page)}"
         for page in pages
     }
-    lessons = [(page.lesson, sorted({*DIRECTIVE.findall(page.text)})) for page in pages]
+    lessons = [
+        (page.lesson, page.lesson and study_minutes(page), sorted({*DIRECTIVE.findall(page.text)}))
+        for page in pages
+    ]
     inputs = {
         BUILD: repr(session().build),
         COURSE: course,

@@ -73,7 +73,8 @@ class ReferenceCurves(SphinxDirective):
                 band = prediction_band(others, "logit" if "accuracy" in metric else "log")
             except ValueError as error:
                 raise self.error(f"{name}: {error}") from error
-            plots.append(_plot(LABELS.get(metric, metric), curves[metric], band))
+            plot = _plot(LABELS.get(metric, metric), curves[metric], band)
+            plots.append(plot | {"dashed": metric.startswith("val_")})
         html = render_template(HERE, "reference_curves.html", plots=plots)
         caption, _ = self.state.inline_text(" ".join(self.content), self.lineno)
         figure = nodes.figure("", nodes.raw("", html, format="html"))
@@ -195,6 +196,8 @@ def _strip_plot(spread: Spread, value: float, others: list[Any]) -> dict[str, An
     """
     runs = len(spread.values)
     low, high = spread.interval(critical_deviation(runs, EXPECTED))
+    # The same for all accuracies and losses, so that they can be compared down a column.
+    decimals = 3 if high - low < 1 else 1 if high - low < 10 else 0
     shown = [*spread.values, *others, value, low, high]
     margin = 0.15 * (max(shown) - min(shown)) or 1
     ends = min(shown) - margin, max(shown) + margin
@@ -206,15 +209,10 @@ def _strip_plot(spread: Spread, value: float, others: list[Any]) -> dict[str, An
         "dots": [strip_x(number, *ends) for number in [*spread.values, value]],
         "others": [strip_x(number, *ends) for number in others],
         "interval": (start, round(end - start, 1)),
-        "median": _short(spread.median),
-        "low": _short(low),
-        "high": _short(high),
+        "median": f"{spread.median:.{decimals}f}",
+        "low": f"{low:.{decimals}f}",
+        "high": f"{high:.{decimals}f}",
     }
-
-
-def _short(value: float) -> str:
-    """Format a number with three significant digits; from 100 on, as an integer."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _plot(label: str, curve: list[float], band: Band) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Directives that show measures, claims, trainings and figures of all pages' runs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import floor, log10
 from statistics import fmean, stdev
 from typing import Any
 
@@ -70,10 +71,17 @@ def _spread(runs: PageRuns, measure: str) -> str:
     own, others = (runs.spread(measure, other_images=other) for other in (False, True))
     if own is None or own.constant:
         return ""
-    text = f"{fmean(own.values):.3g} ± {stdev(own.values):.2g}"
+    text = _mean_and_deviation(own.values)
     if others:
-        text += f"; other images: {fmean(others.values):.3g} ± {stdev(others.values):.2g}"
+        text += f"; other images: {_mean_and_deviation(others.values)}"
     return text
+
+
+def _mean_and_deviation(values: Sequence[float]) -> str:
+    """Return both with as many decimals; the deviation has two significant digits."""
+    deviation = stdev(values)
+    decimals = max(0, 1 - floor(log10(deviation))) if deviation else 0
+    return f"{fmean(values):.{decimals}f} ± {deviation:.{decimals}f}"
 
 
 class Models(SphinxDirective):

@@ -33,6 +33,10 @@ class explorer(nodes.General, nodes.Element):
     """An explorer's static figure, with the explorer's `name`, `title` and `export` names."""
 
 
+class still(nodes.figure):
+    """A figure without a number. On a screen, the explorer replaces it, and its number with it."""
+
+
 class Explorer(SphinxDirective):
     """``{explorer} name``: an explorer; its ``:title:`` tells readers what to do with it.
 
@@ -66,6 +70,8 @@ class Explorer(SphinxDirective):
             raise self.error(f"{missing.args[0]}") from None
         node = explorer(name=name, title=self.options["title"], export=exports)
         self.state.nested_parse(self.content, self.content_offset, node)
+        for figure in list(node.findall(nodes.figure)):
+            figure.replace_self(still("", *figure.children, **figure.attributes))
         if not node.next_node(nodes.image):
             raise self.error(f"the explorer {name} needs a figure for readers without JavaScript.")
         return [node]

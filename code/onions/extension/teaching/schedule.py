@@ -7,6 +7,8 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from onions.base.text import format_count
+from onions.book.page import Page
+from onions.book.prose import study_minutes
 from onions.extension.base.builder import connect_site
 from onions.extension.base.course import CoursePosition
 from onions.extension.base.nodes import page_link, table
@@ -17,18 +19,17 @@ LAYER = "M0-410C20-300 240-230 240-30S130 190 0 190-240 110-240-30-20-300 0-410Z
 
 
 class CourseTime(SphinxDirective):
-    """``{course-time}``: the length of the course in minutes and in pages."""
+    """``{course-time}``: the length of the course in class and alone, and its pages."""
 
     def run(self) -> list[nodes.Node]:
         """Return the sentences."""
-        note_lesson_dependency(self.env)
-        positions = session().course
-        total = next((position.total for position in positions.values()), 0)
-        lesson_count = sum(bool(page.lesson) for page in session().project.pages())
-        time = nodes.strong(text=f"{total} minutes")
-        text = f" on {len(positions)} pages, exercises included."
-        if optional := lesson_count - len(positions):
-            text += f" If you like it, {format_count(optional, 'more page')}."
+        core, optional = _lessons(self)
+        in_class = sum(_class_minutes(core))
+        hours = f"{max(1, round(sum(map(study_minutes, core)) / 30)) / 2:g}"
+        time = nodes.strong(text=f"{in_class} minutes in class")
+        text = f" or about {hours} {'hour' if hours == '1' else 'hours'} on your own."
+        text += f" {format_count(len(core), 'page')}, exercises included"
+        text += f"; {format_count(len(optional), 'more page')} if you like." if optional else "."
         return [nodes.paragraph("", "", time, nodes.Text(text))]
 
 
@@ -37,27 +38,39 @@ class Schedule(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the tables."""
-        note_lesson_dependency(self.env)
-        core: list[list[Any]] = []
-        optional: list[list[Any]] = []
-        total = {"teaching": 0, "exercises": 0}
-        for page in session().project.pages():
-            if lesson := page.lesson:
-                objective, _ = self.state.inline_text(lesson["objectives"][0], self.lineno)
-                row: list[Any] = [page_link(self.env, page), nodes.inline("", "", *objective)]
-                row += [str(lesson[part]) for part in total]
-                if lesson.get("optional"):
-                    optional.append(row)
-                    continue
-                core.append(row)
-                for part in total:
-                    total[part] += lesson[part]
-        core.append(["Together", "", *map(str, total.values())])
-        headings = ["Page", "Afterwards you can", "Reading (min)", "Exercises (min)"]
-        parts = [table(headings, core)]
+        core, optional = _lessons(self)
+        headings = ["Page", "Afterwards you can", "In class (min)", "On your own (min)"]
+        total: list[Any] = ["Together", "", *_minutes(core)]
+        parts = [table(headings, [*map(self._row, core), total])]
         if optional:
-            parts += [nodes.paragraph(text="And, if you like:"), table(headings, optional)]
-        return parts
+            parts += [nodes.paragraph(text="And, if you like:")]
+            parts += [table(headings, [*map(self._row, optional)])]
+        explanation = "In class: teaching + exercises. On your own: reading and all exercises."
+        return [*parts, nodes.paragraph(text=explanation)]
+
+    def _row(self, page: Page) -> list[Any]:
+        objective, _ = self.state.inline_text(page.lesson["objectives"][0], self.lineno)
+        return [page_link(self.env, page), nodes.inline("", "", *objective), *_minutes([page])]
+
+
+def _lessons(directive: SphinxDirective) -> tuple[list[Page], list[Page]]:
+    """Return the pages of the course, and the optional ones."""
+    note_lesson_dependency(directive.env)
+    lessons = [page for page in session().project.pages() if page.lesson]
+    optional = [page for page in lessons if page.lesson.get("optional")]
+    return [page for page in lessons if page not in optional], optional
+
+
+def _class_minutes(pages: list[Page]) -> tuple[int, int]:
+    """Return the minutes of teaching and of exercises in class."""
+    teaching, exercises = (sum(p.lesson[part] for p in pages) for part in ("teaching", "exercises"))
+    return teaching, exercises
+
+
+def _minutes(pages: list[Page]) -> list[str]:
+    """Return the minutes of some pages in class, and on one's own, as a table shows them."""
+    teaching, exercises = _class_minutes(pages)
+    return [f"{teaching} + {exercises}", str(sum(map(study_minutes, pages)))]
 
 
 def setup(app: Sphinx) -> None:
