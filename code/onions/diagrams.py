@@ -141,7 +141,6 @@ def dense_layer(side: int, neurons: int) -> Figure:
             np.stack([starts, np.full(count, end)]),
             color=colour,
             lw=1.8 if marked else 0.6,
-            ls="-",
         )
         ax.add_patch(Circle((right, end), 1, facecolor="white", edgecolor=colour, lw=1.8, zorder=3))
         _text(ax, right + 2.2, end, str(neuron + 1), weight="bold" if marked else "normal")
@@ -168,7 +167,7 @@ def colour_patch(patch: np.ndarray, kernel: np.ndarray, bias: int) -> Figure:
         _text(ax, 15, top + 1.5, _number(sums[channel]), ha="right", weight="bold")
     _text(ax, 12.6, 12.6, "bias", ha="right")
     _text(ax, 15, 12.6, _number(bias), ha="right", weight="bold")
-    ax.plot([13, 15.3], [13.5, 13.5], color=INK, lw=1.2, ls="-")
+    ax.plot([13, 15.3], [13.5, 13.5], color=INK, lw=1.2)
     _text(ax, 12.6, 14.5, "together", ha="right")
     total = sums.sum() + bias
     _text(ax, 15, 14.5, _number(total), ha="right", weight="bold")

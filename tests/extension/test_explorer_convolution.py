@@ -200,7 +200,7 @@ def test_height_is_reserved(site_url: str, tab: Page, width: int) -> None:
     reserved = explorer.evaluate(height)
     tab.unroute_all()
     loaded = open_explorer(tab, site_url, "convolution", "convolution").evaluate(height)
-    assert loaded == pytest.approx(reserved, abs=4)
+    assert loaded == reserved
     assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth")
 
 

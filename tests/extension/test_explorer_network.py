@@ -269,5 +269,5 @@ def test_height_is_reserved(chromium: Browser, site_url: str) -> None:
         explorer.scroll_into_view_if_needed()
         expect(explorer).to_have_class(re.compile("ready"))
         loaded = explorer.evaluate("element => element.offsetHeight")
-        assert loaded == pytest.approx(height, abs=4), width
+        assert loaded == height, width
         context.close()

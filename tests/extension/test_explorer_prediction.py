@@ -210,4 +210,4 @@ def test_height_is_reserved(site_url: str, tab: Page, width: int) -> None:
     explorer.scroll_into_view_if_needed()
     expect(explorer).to_have_class("explorer ready")
     loaded = explorer.evaluate("element => element.offsetHeight")
-    assert loaded == pytest.approx(before, abs=4)
+    assert loaded == before

@@ -285,6 +285,14 @@ def test_collected_parts_follow_the_title_of_their_page(small: Small) -> None:
     assert re.findall(r'href="#(\w+)"><span>', html) == names  # in the page's table of contents
 
 
+def test_a_gathered_link_leads_to_the_same_page(small: Small) -> None:
+    exercise = "```{exercise} Read\n:label: read\n\nSee {doc}`two`.\n```\n"
+    gather = "# All\n\n```{all-exercises}\n```\n"
+    pages = {"one": f"{LESSON}# One\n\n{exercise}", "two": "# Two\n", "part/all": gather}
+    page = read_html(build_site(small(**pages)), "part/all")
+    assert 'href="../two.html"' in page.split('class="gathered')[1].split("</article>")[0]
+
+
 def test_schedule_renders_the_markdown_of_an_objective(small: Small) -> None:
     page = build(small(index=LESSON.replace("do it", "call `fit`") + "# T\n\n```{schedule}\n```\n"))
     cell = page.split("<table")[1].split("</table>")[0]

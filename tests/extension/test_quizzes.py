@@ -186,6 +186,15 @@ def test_error_names_page_line_and_quiz(legs: Path) -> None:
         assert re.search(prefix + re.escape(message), output)
 
 
+def test_a_key_about_a_training_that_was_cut_short_is_not_checked(tmp_path: Path) -> None:
+    """The smoke profile cuts trainings short; a claim in the text says that the page has one."""
+    wrong = SMALL.replace("four == 4", "four == 3")
+    for text, returncode in ((wrong, 1), (f"{wrong}\n{{claim}}`four < 2 * four` Eight.\n", 0)):
+        root = small_project(tmp_path / str(returncode), index=text)
+        store_runs(root, "--profile", "smoke")
+        assert run_onions(root, "render").returncode == returncode
+
+
 def test_notebooks_have_the_questions_and_with_solutions_the_answers(legs: Path) -> None:
     (legs / "book" / "index.md").write_text(SMALL)
     done = run_onions(legs, "render")

@@ -13,6 +13,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import docname_join
 from sphinx.util.docutils import SphinxDirective
 from sphinx_exercise.nodes import is_exercise_node
 
@@ -126,6 +127,8 @@ class InsertCopies(SphinxPostTransform):
                 if number := numbers.get(node_type, {}).get(ids[0]):
                     own_numbers.setdefault(node_type, {})[element["ids"][0]] = number
             if isinstance(element, addnodes.pending_xref):
+                if element["reftype"] == "doc":
+                    element["reftarget"] = f"/{docname_join(page, element['reftarget'])}"
                 element["refdoc"] = self.env.docname
         return copy
 

@@ -16,6 +16,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from onions.book.comparisons import sentences
 from onions.extension.base.pending import PlaceholderMeasures
 from onions.extension.base.session import session
 from onions.extension.teaching.quiz_keys import QuizKeyError, check_choices, check_numbers
@@ -147,7 +148,9 @@ class Quiz(SphinxDirective):
         if session().build.profile != "smoke":
             return False
         entry = session().entry(page)
-        return any(claim["holds"] is None for _, claim in claims(entry)) or any(trainings(entry))
+        unchecked = any(claim["holds"] is None for _, claim in claims(entry))
+        # Claims and findings in the text are about trainings, with `trained` or without.
+        return unchecked or any(sentences(page)) or any(trainings(entry))
 
 
 def setup(app: Sphinx) -> None:

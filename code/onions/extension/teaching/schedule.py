@@ -10,7 +10,7 @@ from onions.base.text import format_count
 from onions.book.page import Page
 from onions.book.prose import study_minutes
 from onions.extension.base.builder import connect_site
-from onions.extension.base.course import CoursePosition
+from onions.extension.base.course import CoursePosition, lesson_pages
 from onions.extension.base.nodes import page_link, table
 from onions.extension.base.session import note_lesson_dependency, session
 
@@ -23,7 +23,8 @@ class CourseTime(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the sentences."""
-        core, optional = _lessons(self)
+        note_lesson_dependency(self.env)
+        core, optional = lesson_pages(session().project)
         in_class = sum(_class_minutes(core))
         hours = f"{max(1, round(sum(map(study_minutes, core)) / 30)) / 2:g}"
         time = nodes.strong(text=f"{in_class} minutes in class")
@@ -38,7 +39,8 @@ class Schedule(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         """Return the tables."""
-        core, optional = _lessons(self)
+        note_lesson_dependency(self.env)
+        core, optional = lesson_pages(session().project)
         headings = ["Page", "Afterwards you can", "In class (min)", "On your own (min)"]
         total: list[Any] = ["Together", "", *_minutes(core)]
         parts = [table(headings, [*map(self._row, core), total])]
@@ -51,14 +53,6 @@ class Schedule(SphinxDirective):
     def _row(self, page: Page) -> list[Any]:
         objective, _ = self.state.inline_text(page.lesson["objectives"][0], self.lineno)
         return [page_link(self.env, page), nodes.inline("", "", *objective), *_minutes([page])]
-
-
-def _lessons(directive: SphinxDirective) -> tuple[list[Page], list[Page]]:
-    """Return the pages of the course, and the optional ones."""
-    note_lesson_dependency(directive.env)
-    lessons = [page for page in session().project.pages() if page.lesson]
-    optional = [page for page in lessons if page.lesson.get("optional")]
-    return [page for page in lessons if page not in optional], optional
 
 
 def _class_minutes(pages: list[Page]) -> tuple[int, int]:
