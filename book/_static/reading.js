@@ -73,19 +73,24 @@
     title.remove();
   });
 
-  // An explorer's module is fetched when its place comes near.
+  // An explorer's module is fetched when its place comes near, or when its button is pressed.
   if (document.documentElement.classList.contains("explorable")) {
+    const open = (explorer) => import(new URL(explorer.dataset.module, location));
     const near = new IntersectionObserver(
       (seen) => {
         for (const { isIntersecting, target } of seen) {
           if (!isIntersecting) continue;
           near.unobserve(target);
-          import(new URL(target.dataset.module, location));
+          open(target);
         }
       },
       { rootMargin: "50% 0px" },
     );
-    for (const explorer of document.querySelectorAll("[data-module]")) near.observe(explorer);
+    for (const explorer of document.querySelectorAll("[data-module]")) {
+      const button = explorer.querySelector(".explorer-open");
+      if (button) button.addEventListener("click", () => open(explorer), { once: true });
+      else near.observe(explorer);
+    }
   }
 
   let pointer = "mouse";

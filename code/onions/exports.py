@@ -32,6 +32,21 @@ def export(name: str, **values: Any) -> None:
         display({MIME: {"name": name, "values": record}, "text/plain": summary}, raw=True)
 
 
+def layers_of(model: Any) -> list[dict[str, Any]]:
+    """Return what a forward pass needs to know of each layer of a Keras model, for `export`.
+
+    A layer is its kind, the settings of its window and its activation, and its weights as float16.
+    """
+    settings = ("activation", "strides", "padding", "pool_size")
+    layers = []
+    for layer in model.layers[1:]:  # the first is the input
+        config = layer.get_config()
+        kept = {name: config[name] for name in settings if name in config}
+        weights = [array.astype("float16") for array in layer.get_weights()]
+        layers.append({"kind": type(layer).__name__, **kept, "weights": weights})
+    return layers
+
+
 def weights_by_epoch(model: Any) -> list[list[Any]]:
     """Return a list to which every later ``fit`` of a Keras model appends the model's weights.
 

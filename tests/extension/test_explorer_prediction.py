@@ -21,7 +21,7 @@ from support.pages import entry
 
 UNPACK = "async (value) => Array.from((await import('./shared.js')).unpack(value).values)"
 LOGITS = """async ({ layers, images }) => {
-  const { forward } = await import("./prediction.js");
+  const { forward } = await import("./layers.js");
   const { normalised, part, unpack } = await import("./shared.js");
   const network = unpack(layers);
   const all = unpack(images);
@@ -68,7 +68,7 @@ def test_logits_equal_keras(book: Project, exports: dict[str, Any], run_script: 
 
 def test_unknown_layer_is_rejected(run_script: RunScript) -> None:
     script = """async (layer) => {
-      const { forward } = await import("./prediction.js");
+      const { forward } = await import("./layers.js");
       try { return forward([layer], {}); } catch (error) { return `${error}`; }
     }"""
     assert "RangeError: layer LSTM with" in run_script(script, {"kind": "LSTM"})

@@ -70,7 +70,7 @@ def try_build(root: Path) -> subprocess.CompletedProcess[str]:
 INCOMPLETE = [
     (
         page("nothing", cells=""),
-        "unknown explorer nothing. Choose one of: convolution, dropout, network, ",
+        "unknown explorer nothing. Choose one of: convolution, dropout, forward, ",
     ),
     (page("shared", cells=""), "unknown explorer shared. Choose one of: "),
     (page(options=":export: x", cells=""), "the explorer dropout has no :title:"),
@@ -113,7 +113,7 @@ def test_page_links_versioned_module_and_export(
     assert re.search(r'<onion-dropout class="explorer"[^>]*>', html)
     assert "Look &amp; see" in html
     module = re.search(r'data-module="(_static/explorers/dropout\.js)\?v=\w{8}"', html)
-    data = re.search(r'data-export="(_exports/index/numbers\.json)\?v=\w{8}"', html)
+    data = re.search(r'data-exports="(_exports/index/numbers\.json)\?v=\w{8}"', html)
     assert module and data
     assert 'from "./shared.js?v=' in (site / module[1]).read_text("utf-8")
     assert json.loads((site / data[1]).read_text("utf-8")) == {"values": [1, 2]}
@@ -122,7 +122,7 @@ def test_page_links_versioned_module_and_export(
     assert all("onions" not in path.read_text("utf-8") for path in scripts)
 
 
-def test_explorer_combines_exports_of_two_pages_and_follows_a_change(
+def test_explorer_loads_exports_of_two_pages_and_follows_a_change(
     small: Small,
 ) -> None:
     other = "# Other\n\n" + EXPORT.replace("values=", "more=")
@@ -134,10 +134,12 @@ def test_explorer_combines_exports_of_two_pages_and_follows_a_change(
         path.write_text(path.read_text("utf-8").replace(before, after), "utf-8")
         assert (done := try_build(root)).returncode == 0, done.stderr
         html = (site / "index.html").read_text("utf-8")
-        data = re.search(r'data-export="(_exports/index/numbers-other-numbers\.json)\?v', html)
-        assert data
-        values = json.loads((site / data[1]).read_text("utf-8"))
-        assert values == {"values": [1, 2], "more": json.loads(after)}
+        exports = re.search('data-exports="(.*?)"', html)
+        assert exports
+        paths = [address.partition("?v=")[0] for address in exports[1].split()]
+        assert paths == ["_exports/index/numbers.json", "_exports/other/numbers.json"]
+        values = [json.loads((site / path).read_text("utf-8")) for path in paths]
+        assert values == [{"values": [1, 2]}, {"more": json.loads(after)}]
 
 
 def test_module_and_imports_stay_within_the_size_limit() -> None:
@@ -245,11 +247,13 @@ def test_every_explorer_module_is_used_on_a_page() -> None:
 
 @pytest.mark.site
 def test_pooling_window_moves_by_pointer_and_by_keys(site_url: str, tab: Page) -> None:
+    tab.set_viewport_size({"width": 1280, "height": 1200})
     explorer = open_explorer(tab, site_url, "pooling", "pooling")
+    height = explorer.evaluate("element => element.offsetHeight")
     status = explorer.get_by_role("status")
-    canvas = explorer.get_by_role("application")
-    canvas.focus()
-    for key in ("ArrowDown", "ArrowRight", "ArrowRight", "ArrowUp", "ArrowUp", "ArrowLeft"):
+    before, after, _, change_after = explorer.get_by_role("application").all()
+    after.focus()
+    for key in ("ArrowUp",) * 5 + ("ArrowLeft",) * 4 + ("ArrowRight",):
         tab.keyboard.press(key)
     expect(status).to_contain_text("Row 1, column 2: the max of")
     pooled = decimals(status)
@@ -258,32 +262,39 @@ def test_pooling_window_moves_by_pointer_and_by_keys(site_url: str, tab: Page) -
     expect(status).to_contain_text("Row 1, column 2: the mean of")
     pooled = decimals(status)
     assert abs(pooled[4] - np.mean(pooled[:4])) <= 0.011
-    box = canvas.bounding_box()
-    assert box
-    tab.mouse.move(box["x"] + box["width"] - 2, box["y"] + box["height"] - 2)
-    expect(status).to_contain_text("Row 15, column 15")
-    explorer.get_by_label("Size").focus()
-    tab.keyboard.press("ArrowRight")
-    expect(explorer.locator(".explorer-value").first).to_have_text("3 × 3")
-    assert len(decimals(status)) == 10
+    for canvas, row, column in ((after, 15, 13), (before, 15, 13), (change_after, 1, 1)):
+        corner = 276 if row > 1 else 3
+        canvas.hover(position={"x": corner, "y": corner})
+        expect(status).to_contain_text(f"Row {row}, column {column}: ")
+    explorer.get_by_label("Size").press("End")
+    expect(explorer.locator(".explorer-value").nth(1)).to_have_text("4 × 4")
+    assert len(decimals(status)) == 17
+    assert explorer.evaluate("element => element.offsetHeight") == height
 
 
+@pytest.mark.site
 def test_change_of_maps_under_a_shift_equals_numpy(book: Project, site_url: str, tab: Page) -> None:
     """The page's measure is a mean over 64 images. NumPy computes the change of the shown image."""
     explorer = open_explorer(tab, site_url, "pooling", "pooling")
-    text = explorer.locator("p", has_text="Shift the image by").inner_text()
-    changes = [float(n) for n in re.findall(r"\d\.\d\d", text)]
     exported = json.loads((book.build / "html/_exports/pooling/pooling.json").read_text("utf-8"))
     images, kernel, bias = (unpack(exported[name]) for name in ("images", "kernel", "bias"))
     image = images[0] / 255
-    maps = [np.maximum(convolve(part, kernel) + bias, 0) for part in (image[:, 1:], image[:, :-1])]
-    pooled = [m[:30, :28].reshape(15, 2, 14, 2, -1).max(axis=(1, 3)) for m in maps]
-    expected = [np.abs(b - a).mean() / a.mean() for a, b in (maps, pooled)]
-    assert np.allclose(changes, expected, atol=0.0051)
+    for shift in (1, 4, 0):
+        explorer.get_by_label("Shift the image by").fill(str(shift))
+        text = explorer.locator("p", has_text="maps together").inner_text()
+        changes = [float(number) for number in re.findall(r"\d\.\d\d", text)]
+        parts = (image[:, :28], image[:, shift : 28 + shift])
+        maps = [np.maximum(convolve(part, kernel) + bias, 0) for part in parts]
+        pooled = [m.reshape(15, 2, 13, 2, -1).max(axis=(1, 3)) for m in maps]
+        expected = [np.abs(b - a).mean() / a.mean() for a, b in (maps, pooled)]
+        assert np.allclose(changes, expected, atol=0.0051) and (max(changes) > 0) == (shift > 0)
+    explorer.get_by_label("Shift the image by").fill("1")
+    text = explorer.locator("p", has_text="maps together").inner_text()
+    change = float(re.findall(r"\d\.\d\d", text)[0])
     notebook = entry(book.root, "pooling")
     assert notebook is not None
     measured = {m["name"]: m["value"] for _, m in measures(notebook)}
-    assert 0.3 < changes[0] / float(measured["unpooled_change"]) < 3  # the same order of magnitude
+    assert 0.3 < change / float(measured["unpooled_change"]) < 3  # the same order of magnitude
 
 
 def convolve(image: np.ndarray[Any, Any], kernel: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

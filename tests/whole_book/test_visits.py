@@ -30,7 +30,7 @@ from support.projects import ROOT
 KIB = 1024
 WITH_FIGURES = 250 * KIB  # transfer of a first load: gzipped, with headers
 WITHOUT_FIGURES = 120 * KIB
-EXPLORERS = 110 * KIB  # a page's explorers, fetched when a reader scrolls near them
+EXPLORERS = 160 * KIB  # a page's explorers, fetched when a reader scrolls near them
 # Each request costs a round trip on a slow connection. Besides figures, a page needs 4: HTML, CSS,
 # JavaScript and the logo. The search has two more scripts.
 REQUESTS = 4
@@ -77,7 +77,7 @@ SCROLL_THROUGH = f"""async () => {{
 LOAD_THE_REST = """async () => {
   for (const part of document.querySelectorAll("details")) part.open = true;
   for (const image of document.images) image.loading = "eager";
-  const still = () => document.querySelector(".explorable .explorer:not(.ready)");
+  const still = () => document.querySelector(".explorable .explorer:not(.ready, [data-small])");
   for (let turn = 0; turn < 1200 && still(); turn++) {
     still().scrollIntoView({ behavior: "instant" });
     await new Promise((done) => setTimeout(done, 50));

@@ -100,3 +100,25 @@ export const softmax = (logits) => {
   const sum = powers.reduce((a, b) => a + b);
   return powers.map((power) => power / sum);
 };
+
+const KINDS = {
+  Conv2D: ({ weights: [kernel, bias], strides: [stride], padding }, maps) =>
+    conv2d(maps, kernel, bias, { stride, padding }),
+  MaxPooling2D: ({ pool_size: [size], strides: [stride], padding }, maps) =>
+    pool2d(maps, "max", { size, stride, padding }),
+  Dropout: (_, input) => input, // inactive at prediction
+  Flatten: (_, { values }) => ({ shape: [values.length], values }),
+  Dense: ({ weights: [kernel, bias] }, input) => dense(input, kernel, bias),
+};
+const ACTIVATIONS = { linear: (output) => output, relu };
+
+/** Return the output of each layer for an image; the last output is the logits. A layer is { kind,
+ *  activation, weights, … }, as in Keras. Throws a RangeError if kind or activation is unknown. */
+export const forward = (layers, image) => {
+  let output = image;
+  return layers.map((layer) => {
+    const [compute, activate] = [KINDS[layer.kind], ACTIVATIONS[layer.activation ?? "linear"]];
+    if (!compute || !activate) throw new RangeError(`layer ${layer.kind} with activation ${layer.activation} is not supported`);
+    return (output = activate(compute(layer, output)));
+  });
+};

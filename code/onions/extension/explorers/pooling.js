@@ -1,21 +1,13 @@
-// <onion-pooling>: shows a feature map before and after pooling, and how much both change when the
-// image shifts.
+// <onion-pooling>: a feature map before and after pooling, and how much both change when the image
+// shifts.
 
 import { conv2d, pool2d, relu } from "./layers.js";
-import {
-  announcer,
-  choice,
-  define,
-  draw,
-  extent,
-  make,
-  normalised,
-  oneMap,
-  part,
-  picture,
-  slider,
-  walk,
-} from "./shared.js";
+import { mosaic } from "./mosaic.js";
+import { announcer, choice, define, extent, make, normalised, oneMap, part, slider, tiles } from "./shared.js";
+import { decimal } from "./tables.js";
+
+const SIDE = 560; // of a picture, in canvas pixels
+const FARTHEST = 4; // pixels of the largest shift
 
 /** Return the mean change of maps as a share of their mean, like relative_change on the page. */
 export const relativeChange = (before, after) => {
@@ -37,86 +29,93 @@ export const columns = ({ shape: [height, width, channels], values }, from, to) 
 });
 
 define("pooling", (panel, { images, labels, kernel, bias }) => {
-  const state = { image: 0, map: 0, kind: "max", size: 2, stride: 2, row: 0, column: 0 };
-  let maps, pooled;
+  const state = { image: 0, map: 0, kind: "max", size: 2, stride: 2, shift: 1, row: 4, column: 4 };
+  let maps, pooled; // each [without the shift, with the shift]
 
-  const pictures = Object.fromEntries(
-    [
-      ["image", "The image"],
-      ["map", "A feature map of it"],
-      ["pooled", "The map after pooling. Arrow keys move the window."],
-    ].map(([name, label]) => [name, picture(label)]),
-  );
+  const choose = (row, column) => {
+    const [height, width] = pooled[0].shape;
+    state.row = Math.max(0, Math.min(row, height - 1));
+    state.column = Math.max(0, Math.min(column, width - 1));
+    show();
+  };
+  const canvasOf = (text, perCell) => {
+    const { canvas, ...rest } = mosaic(1, SIDE, {
+      onpoint: ({ row, column }) => choose(Math.floor(row / perCell()), Math.floor(column / perCell())),
+      onstep: ([down, right]) => choose(state.row + down, state.column + right),
+    });
+    canvas.setAttribute("aria-label", `${text[0].toUpperCase()}${text.slice(1)}. Arrow keys move the block.`);
+    return { ...rest, figure: make("figure", {}, canvas, make("figcaption", {}, text)) };
+  };
+  const stride = () => state.stride;
+  const pictures = {
+    map: canvasOf("a feature map", stride),
+    pooled: canvasOf("the map after pooling", () => 1),
+    change: canvasOf("how much the shift changes the map", stride),
+    pooledChange: canvasOf("how much it changes the pooled map", () => 1),
+  };
   const status = announcer();
   const change = make("p");
 
   const recompute = () => {
     const image = normalised(part(images, state.image));
-    const width = image.shape[1];
-    const options = { size: state.size, stride: state.stride };
-    const mapsOf = (pixels) => relu(conv2d(pixels, kernel, bias));
-    maps = mapsOf(image);
-    pooled = pool2d(maps, state.kind, options);
-    draw(pictures.image, image);
-    const [before, after] = [mapsOf(columns(image, 1, width)), mapsOf(columns(image, 0, width - 1))];
-    const shares = [
-      relativeChange(before, after),
-      relativeChange(pool2d(before, state.kind, options), pool2d(after, state.kind, options)),
-    ].map((share) => share.toFixed(2));
+    const width = image.shape[1] - FARTHEST;
+    maps = [0, state.shift].map((left) => relu(conv2d(columns(image, left, left + width), kernel, bias)));
+    pooled = maps.map((before) => pool2d(before, state.kind, { size: state.size, stride: state.stride }));
+    mapTiles.show(Array.from({ length: kernel.shape[3] }, (_, i) => oneMap(maps[0], i)), [0, extent(maps[0].values)[1]]);
+    const [share, pooledShare] = [maps, pooled].map((pair) => relativeChange(...pair).toFixed(2));
     change.textContent =
-      `Shift the image by one pixel, and all ${kernel.shape[3]} maps change by ${shares[0]} of their mean, ` +
-      `the pooled ones by ${shares[1]}.`;
-    go(Math.min(state.row, pooled.shape[0] - 1), Math.min(state.column, pooled.shape[1] - 1));
+      `All ${kernel.shape[3]} maps together: the shift changes them by ${share} of their mean, ` +
+      `and the pooled maps by ${pooledShare}.`;
+    choose(state.row, state.column);
   };
 
-  const show = (row, column) => {
-    Object.assign(state, { row, column });
-    const [before, after] = [oneMap(maps, state.map), oneMap(pooled, state.map)];
-    const range = extent(before.values); // one scale of greys for both maps
-    draw(pictures.map, before, range);
-    draw(pictures.pooled, after, range);
-    highlight(pictures.map, row * state.stride, column * state.stride, state.size);
-    highlight(pictures.pooled, row, column, 1);
-    const width = before.shape[1];
-    const window = Array.from({ length: state.size ** 2 }, (_, i) => {
-      const [y, x] = [Math.floor(i / state.size), i % state.size];
-      return before.values[(row * state.stride + y) * width + column * state.stride + x].toFixed(2);
+  const show = () => {
+    const { row, column, size, kind } = state;
+    const [mapPair, pooledPair] = [maps, pooled].map((pair) => pair.map((all) => oneMap(all, state.map)));
+    const range = [0, extent(mapPair[0].values)[1]]; // one scale of greys for all four pictures
+    const block = { top: row * state.stride, left: column * state.stride, height: size, width: size, map: 0 };
+    const cell = { top: row, left: column, height: 1, width: 1, map: 0 };
+    for (const [name, tensor, field] of [
+      ["map", mapPair[0], block],
+      ["pooled", pooledPair[0], cell],
+      ["change", difference(...mapPair), block],
+      ["pooledChange", difference(...pooledPair), cell],
+    ]) {
+      pictures[name].show([tensor], range);
+      pictures[name].mark(field);
+    }
+    const across = mapPair[0].shape[1];
+    const values = Array.from({ length: size ** 2 }, (_, i) => {
+      const [y, x] = [block.top + Math.floor(i / size), block.left + (i % size)];
+      return decimal(mapPair[0].values[y * across + x]);
     });
-    const value = after.values[row * after.shape[1] + column].toFixed(2);
-    status.say(`Row ${row + 1}, column ${column + 1}: the ${state.kind} of ${window.join(", ")} is ${value}.`);
+    const value = decimal(pooledPair[0].values[row * pooledPair[0].shape[1] + column]);
+    status.say(`Row ${row + 1}, column ${column + 1}: the ${kind} of ${values.join(", ")} is ${value}.`);
   };
-  const go = walk(pictures.pooled, (row, column) => pooled && show(row, column));
 
   const set = (name) => (value) => {
     state[name] = typeof state[name] === "number" ? Number(value) : value;
     recompute();
   };
-  const size = slider("Size", { min: 2, max: 4, value: 2, format: (n) => `${n} × ${n}` }, (value) => {
-    state.size = value;
-    recompute();
+  const mapTiles = tiles("Feature map", Array.from({ length: kernel.shape[3] }, (_, i) => `${i + 1}`), (map) => {
+    state.map = map;
+    show();
   });
+  const pixels = (count) => (count === 1 ? "1 pixel" : `${count} pixels`);
   panel.append(
-    choice("Image", labels.map((label, i) => [i, `${i + 1}: ${label}`]), set("image")),
-    choice("Feature map", Array.from({ length: kernel.shape[3] }, (_, i) => [i, `${i + 1}`]), set("map")),
-    choice("Kind", [["max", "largest (max)"], ["mean", "mean"]], set("kind")),
-    size,
-    slider("Stride", { min: 1, max: 4, value: 2 }, set("stride")),
-    make(
-      "div",
-      { className: "explorer-row" },
-      ...Object.entries({ image: "image", map: "feature map", pooled: "pooled" }).map(([name, text]) =>
-        make("figure", {}, pictures[name], make("figcaption", {}, text)),
-      ),
-    ),
+    make("p", {}, "Point at a picture: the block and the value that it becomes are framed in all four."),
+    make("div", { className: "explorer-row explorer-large" }, ...Object.values(pictures).map(({ figure }) => figure)),
     status,
     change,
+    mapTiles,
+    choice("Image", labels.map((label, i) => [i, `${i + 1}: ${label}`]), set("image")),
+    slider("Shift the image by", { min: 0, max: FARTHEST, value: state.shift, format: pixels }, set("shift")),
+    choice("Kind", [["max", "largest (max)"], ["mean", "mean"]], set("kind")),
+    slider("Size", { min: 2, max: 4, value: 2, format: (n) => `${n} × ${n}` }, set("size")),
+    slider("Stride", { min: 1, max: 4, value: 2 }, set("stride")),
   );
   recompute();
 });
 
-/** Highlight a square of cells on a canvas with one pixel per cell. */
-const highlight = (canvas, row, column, size) => {
-  const context = canvas.getContext("2d");
-  context.fillStyle = "rgb(255 120 0 / 60%)";
-  context.fillRect(column, row, size, size);
-};
+/** Return the absolute difference of two maps. */
+const difference = ({ shape, values }, other) => ({ shape, values: values.map((value, i) => Math.abs(other.values[i] - value)) });

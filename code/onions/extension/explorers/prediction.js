@@ -1,7 +1,7 @@
 // <onion-prediction>: runs the page's network in the browser. It shows the prediction, the layers'
 // maps, and how a grey square over the image changes both.
 
-import { conv2d, dense, pool2d, relu, softmax, zeros } from "./layers.js";
+import { forward, softmax, zeros } from "./layers.js";
 import {
   announcer,
   button,
@@ -21,28 +21,6 @@ import {
 
 const GREY = 0.5; // the value of the square's pixels
 const STEP = 2; // pixels between the positions of the square that `tryAll` tries
-
-const KINDS = {
-  Conv2D: ({ weights: [kernel, bias], strides: [stride], padding }, maps) =>
-    conv2d(maps, kernel, bias, { stride, padding }),
-  MaxPooling2D: ({ pool_size: [size], strides: [stride], padding }, maps) =>
-    pool2d(maps, "max", { size, stride, padding }),
-  Dropout: (_, input) => input, // inactive at prediction
-  Flatten: (_, { values }) => ({ shape: [values.length], values }),
-  Dense: ({ weights: [kernel, bias] }, input) => dense(input, kernel, bias),
-};
-const ACTIVATIONS = { linear: (output) => output, relu };
-
-/** Return the output of each layer for an image; the last output is the logits. A layer is { kind,
- *  activation, weights, … }, as in Keras. Throws a RangeError if kind or activation is unknown. */
-export const forward = (layers, image) => {
-  let output = image;
-  return layers.map((layer) => {
-    const [compute, activate] = [KINDS[layer.kind], ACTIVATIONS[layer.activation ?? "linear"]];
-    if (!compute || !activate) throw new RangeError(`layer ${layer.kind} with activation ${layer.activation} is not supported`);
-    return (output = activate(compute(layer, output)));
-  });
-};
 
 /** Return an image with a grey square of `size` pixels around a pixel, clipped at the border. */
 export const cover = ({ shape: [height, width, channels], values }, { row, column, size }) => {

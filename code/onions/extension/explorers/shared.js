@@ -1,8 +1,8 @@
 // Shared by all explorers: the custom element, exports, labelled controls, canvases, and a cell
 // that the pointer and the arrow keys move.
 
-/** Define the element `<onion-NAME>`. `build(panel, values)` fills the panel once the export has
- *  loaded. The panel then replaces the static figure on screen; print keeps the figure. */
+/** Define the element `<onion-NAME>`. `build(panel, values, dataset)` fills the panel once the exports
+ *  have loaded. The panel then replaces the static figure on screen; print keeps the figure. */
 export const define = (name, build) => {
   const Element = class extends HTMLElement {
     async connectedCallback() {
@@ -10,11 +10,13 @@ export const define = (name, build) => {
       this.started = true;
       const panel = make("div", { className: "explorer-panel" });
       try {
-        // Without an export, `await` delays `build` until the explorer's module has run to its end.
-        const values = await (this.dataset.export ? load(this.dataset.export) : {});
-        await build(panel, values);
+        // Without exports, `await` delays `build` until the explorer's module has run to its end.
+        const parts = await Promise.all(this.dataset.exports?.split(" ").map(load) ?? []);
+        await build(panel, Object.assign({}, ...parts), this.dataset);
         this.append(panel);
-        this.classList.add("ready");
+        const pressed = this.querySelector(".explorer-open:focus");
+        this.classList.add("ready"); // hides the button
+        if (pressed) panel.querySelector("[tabindex]").focus();
       } catch (error) {
         console.error(`${this.localName}:`, error); // the static figure stays
       }
@@ -23,7 +25,7 @@ export const define = (name, build) => {
   customElements.define(`onion-${name}`, Element);
 };
 
-/** Fetch and unpack an export (see `onions.exports`). Throws an Error if the status is not 2xx. */
+/** Fetch and unpack an export's values (see `onions.exports`). Throws an Error if the status is not 2xx. */
 export const load = async (url) => {
   const response = await fetch(url);
   if (!response.ok) throw new Error(`${url}: HTTP ${response.status}`);
@@ -124,6 +126,38 @@ export const tick = (label, checked, onchange) => {
   control.onchange = () => onchange(control.checked);
   return labelled(label, control);
 };
+
+/** Create a field with a tile to choose for each name. `onchange` gets a number. `show(tensors, range)`
+ *  draws the tiles, see `draw`; `choose(number)` chooses one. */
+export const tiles = (label, names, onchange) => {
+  const group = `explorer-tiles-${(serial += 1)}`;
+  const legend = make("legend");
+  const choose = (number) => {
+    controls[number].checked = true;
+    legend.textContent = `${label}: ${names[number]}`;
+  };
+  const controls = names.map((name, i) =>
+    make("input", {
+      type: "radio",
+      name: group,
+      title: name,
+      "aria-label": name,
+      onchange: () => {
+        choose(i);
+        onchange(i);
+      },
+    }),
+  );
+  const canvases = names.map(() => make("canvas"));
+  const options = controls.map((control, i) => make("label", { title: names[i] }, control, canvases[i]));
+  const field = make("fieldset", { className: "explorer-choices" }, legend, ...options);
+  choose(0);
+  const show = (tensors, range) => tensors.forEach((tensor, i) => draw(canvases[i], tensor, range));
+  return Object.assign(field, { show, choose });
+};
+
+/** Create a labelled chooser of a colour. `control.value` is like "#ff7800". */
+export const colour = (label, value) => labelled(label, make("input", { type: "color", value }));
 
 /** Create a button. */
 export const button = (label, onclick) => make("button", { type: "button", onclick }, label);

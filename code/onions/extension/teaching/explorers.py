@@ -30,7 +30,7 @@ IMPORT = re.compile(r'(?<=from "\./)(\w+\.js)(?=")')
 
 
 class explorer(nodes.General, nodes.Element):
-    """An explorer's static figure, with the explorer's `name`, `title` and `export` names."""
+    """An explorer's static figure, with the explorer's `name` and its options."""
 
 
 class still(nodes.figure):
@@ -41,8 +41,10 @@ class Explorer(SphinxDirective):
     """``{explorer} name``: an explorer; its ``:title:`` tells readers what to do with it.
 
     ``:export:`` lists exports of this page's run or, as ``page:name``, of another page's run. The
-    module gets all their values in one object. The content is a figure with the same message, which
-    replaces the explorer without JavaScript, on paper and in an EPUB.
+    module gets all their values in one object. ``:lit:`` lists the kinds of layers that the page is
+    about. ``:button:`` is the text of a button: only when a reader presses it, a small form of the
+    explorer loads. The content is a figure with the same message, which replaces the explorer
+    without JavaScript, on paper and in an EPUB.
     """
 
     required_arguments = 1
@@ -50,6 +52,8 @@ class Explorer(SphinxDirective):
     option_spec = {  # noqa: RUF012
         "title": directives.unchanged_required,
         "export": directives.unchanged_required,
+        "lit": directives.unchanged_required,
+        "button": directives.unchanged_required,
     }
 
     def run(self) -> list[nodes.Node]:
@@ -68,7 +72,7 @@ class Explorer(SphinxDirective):
             collect_exports(self.env.docname, exports)
         except LookupError as missing:
             raise self.error(f"{missing.args[0]}") from None
-        node = explorer(name=name, title=self.options["title"], export=exports)
+        node = explorer(name=name, **self.options | {"export": exports})
         self.state.nested_parse(self.content, self.content_offset, node)
         for figure in list(node.findall(nodes.figure)):
             figure.replace_self(still("", *figure.children, **figure.attributes))
@@ -84,27 +88,29 @@ def setup(app: Sphinx) -> None:
     connect_site(app, "builder-inited", _copy_modules)
 
 
-def collect_exports(docname: str, exports: list[str]) -> str:
-    """Return the values of `exports` as one JSON object, for an explorer on the page `docname`.
+def collect_exports(docname: str, exports: list[str]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the values of `exports`, for an explorer on the page `docname`, by page and name.
 
     Each of `exports` is the name of an export of that page, or ``page:name``. Raises LookupError
     if a page or an export does not exist, or if two exports have a value of the same name.
     """
     page_names = {page.name for page in session().project.pages()}
-    values: dict[str, Any] = {}
+    collected: dict[tuple[str, str], dict[str, Any]] = {}
+    names: set[str] = set()
     for export in exports:
         page, _, name = export.rpartition(":")
         if page and page not in page_names:
             raise LookupError(f":export: {export}: there is no page {page}")
-        if (new_values := page_exports(page or docname).get(name)) is None:
+        if (values := page_exports(page or docname).get(name)) is None:
             raise LookupError(
                 f"no cell of {page or 'this page'} exports {name}. Call onions.exports.export("
                 f"{name!r}, …) in a cell with the tags remove-cell, build-only and export."
             )
-        if repeated := ", ".join(sorted(values.keys() & new_values)):
+        if repeated := ", ".join(sorted(names & values.keys())):
             raise LookupError(f":export: {repeated}: exported twice. Rename it in one export.")
-        values |= new_values
-    return json.dumps(values, separators=(",", ":"))
+        names |= values.keys()
+        collected[page or docname, name] = values
+    return collected
 
 
 def page_exports(docname: str) -> dict[str, dict[str, Any]]:
@@ -132,25 +138,37 @@ def _open(translator: Any, node: explorer) -> None:
     root = "../" * builder.current_docname.count("/")
     attributes = {"data-module": f"{root}_static/explorers/{node['name']}.js?v={_version()}"}
     if node["export"]:
-        attributes["data-export"] = f"{root}{_write_exports(builder, node['export'])}"
+        addresses = _write_exports(builder, node["export"])
+        attributes["data-exports"] = " ".join(f"{root}{address}" for address in addresses)
+    if "lit" in node:
+        attributes["data-lit"] = node["lit"]
+    button = ""
+    if "button" in node:
+        attributes["data-small"] = ""
+        text = translator.encode(node["button"])
+        button = f'<button type="button" class="explorer-open">{text}</button>\n'
     tag = translator.starttag(node, f"onion-{node['name']}", CLASS="explorer", **attributes)
     title = f'<p class="explorer-title">{translator.encode(node["title"])}</p>\n'
-    translator.body.append(f'{tag}{title}<div class="explorer-still">\n')
+    translator.body.append(f'{tag}{title}{button}<div class="explorer-still">\n')
 
 
 def _close(translator: Any, node: explorer) -> None:
     translator.body.append(f"</div></onion-{node['name']}>\n")
 
 
-def _write_exports(builder: Any, exports: list[str]) -> str:
-    """Write an explorer's data to the site, and return the file's path with a version."""
-    name = re.sub(r"\W+", "-", "-".join(exports))
-    address = f"_exports/{builder.current_docname}/{name}.json"
-    text = collect_exports(builder.current_docname, exports)
-    path = Path(builder.outdir, address)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
-    return f"{address}?v={_hash(text)}"
+def _write_exports(builder: Any, exports: list[str]) -> list[str]:
+    """Write each export to a file of the site that all its explorers share.
+
+    Return the files' paths with versions.
+    """
+    addresses = []
+    for (page, name), values in collect_exports(builder.current_docname, exports).items():
+        text = json.dumps(values, separators=(",", ":"))
+        path = Path(builder.outdir, "_exports", page, f"{name}.json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        addresses.append(f"_exports/{page}/{name}.json?v={_hash(text)}")
+    return addresses
 
 
 def _version() -> str:

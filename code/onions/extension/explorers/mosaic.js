@@ -1,0 +1,71 @@
+// A canvas with maps side by side, whose values the pointer and the arrow keys choose.
+
+import { draw, make } from "./shared.js";
+
+const GAP = 4; // between two maps, in canvas pixels
+const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+const STROKES = [["white", 5], ["rgb(200 70 0)", 2.5]]; // colours and widths; the first is a halo
+
+/** Create a canvas for maps of `tile` canvas pixels, `columns` in a row. `onpoint({ row, column,
+ *  map }, how)` is called when the pointer is over a value; `how` is "drag" or "click" if it is pressed. `onstep([down,
+ *  right])` is called for an arrow key, `onpress()` for Enter and the space bar. Return { canvas, show, mark }. */
+export const mosaic = (columns, tile, { onpoint, onstep, onpress = () => {} }) => {
+  const canvas = make("canvas", { className: "explorer-mosaic", role: "application", tabIndex: 0 });
+  const picture = make("canvas"); // the maps without outlines
+  const context = canvas.getContext("2d");
+  let maps = [];
+  const corner = (map) => [(map % columns) * (tile + GAP), Math.floor(map / columns) * (tile + GAP)];
+
+  /** Show maps [height, width, 1], or images [height, width, 3]; see `draw` for the range. */
+  const show = (tensors, range) => {
+    maps = tensors;
+    const size = (count) => count * (tile + GAP) - GAP;
+    const [width, height] = [size(columns), size(Math.ceil(maps.length / columns))];
+    Object.assign(canvas, { width, height });
+    Object.assign(picture, { width, height });
+    const [to, small] = [picture.getContext("2d"), make("canvas")];
+    to.imageSmoothingEnabled = false;
+    maps.forEach((tensor, map) => {
+      draw(small, tensor, range);
+      to.drawImage(small, ...corner(map), tile, tile);
+    });
+    mark();
+  };
+
+  /** Outline { top, left, height, width } on one map, or on all if `map` is null; without a field,
+   *  remove the outline. */
+  const mark = (field) => {
+    context.drawImage(picture, 0, 0);
+    if (!field) return;
+    for (const map of field.map === null ? maps.keys() : [field.map]) {
+      const [[x, y], [rows, across]] = [corner(map), maps[map].shape];
+      const box = [x + (field.left * tile) / across, y + (field.top * tile) / rows, (field.width * tile) / across, (field.height * tile) / rows];
+      for (const [strokeStyle, lineWidth] of field.map === null && maps.length > 1 ? STROKES.slice(1) : STROKES) {
+        Object.assign(context, { strokeStyle, lineWidth });
+        context.strokeRect(...box);
+      }
+    }
+  };
+
+  const point = (event, how) => {
+    const box = canvas.getBoundingClientRect();
+    const x = ((event.clientX - box.left) / box.width) * canvas.width;
+    const y = ((event.clientY - box.top) / box.height) * canvas.height;
+    const [line, place] = [Math.floor(y / (tile + GAP)), Math.min(Math.floor(x / (tile + GAP)), columns - 1)];
+    const map = Math.max(0, Math.min(line * columns + place, maps.length - 1));
+    const [left, top] = corner(map);
+    const [rows, across] = maps[map].shape;
+    const within = (offset, count) => Math.max(0, Math.min(Math.floor((offset / tile) * count), count - 1));
+    onpoint({ row: within(y - top, rows), column: within(x - left, across), map }, how);
+  };
+  canvas.addEventListener("pointermove", (event) => point(event, event.buttons & 1 ? "drag" : undefined));
+  canvas.addEventListener("click", (event) => point(event, "click"));
+  canvas.addEventListener("keydown", (event) => {
+    const move = ARROWS[event.key];
+    if (!move && event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault(); // keeps the page from scrolling
+    if (move) onstep(move);
+    else onpress();
+  });
+  return { canvas, show, mark };
+};
