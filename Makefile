@@ -12,8 +12,12 @@ READY := $(VENV)/.ready-$(LOCK)
 # with sketches.
 PYTEST = $(BIN)/python -m pytest --numprocesses 3 --dist worksteal $(if $(EXECUTED),--executed=$(EXECUTED))
 
+# The explorers' forward pass, in C and compiled.
+CORE := code/onions/extension/explorers/core
+WASM ?= $(CORE).wasm
+
 .PHONY: help install book live bundle test test-quick test-browser test-slow check look report
-.PHONY: rehearse bench browser gpu lock clean
+.PHONY: rehearse bench browser gpu core lock clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -87,10 +91,17 @@ gpu: ## Check that an NVIDIA GPU responds
 COMPILE = $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
   --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
+core: install ## Compile the explorers' core from C, with a compiler of 411 MB (WASM=FILE)
+	@$(BIN)/uv run --quiet --no-project --python $(BIN)/python \
+	  --with-requirements $(CORE)/requirements.lock python -m ziglang cc $(CORE)/core.c -o $(WASM) \
+	  --target=wasm32-freestanding -mcpu=generic+simd128 -O3 -g0 -s -nostdlib \
+	  -Wl,--no-entry -Wl,--export=__heap_base
+
 lock: install ## Pin requirements.txt again, for Python 3.11 to 3.13
 	$(COMPILE) --upgrade requirements.txt -o requirements.lock
 	$(COMPILE) -c requirements.lock requirements-site.txt -o requirements-site.lock
 	$(COMPILE) -c requirements.lock requirements.txt requirements-gpu.txt -o requirements-gpu.lock
+	$(COMPILE) --upgrade $(CORE)/requirements.txt -o $(CORE)/requirements.lock
 	for peer in benchmarks/peers/*.txt; do $(COMPILE) --upgrade "$$peer" -o "$${peer%.txt}.lock"; done
 
 clean: ## Delete everything that was built

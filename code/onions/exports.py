@@ -39,7 +39,9 @@ def layers_of(model: Any) -> list[dict[str, Any]]:
     """
     settings = ("activation", "strides", "padding", "pool_size")
     layers = []
-    for layer in model.layers[1:]:  # the first is the input
+    for layer in model.layers:
+        if type(layer).__name__ == "InputLayer":
+            continue
         config = layer.get_config()
         kept = {name: config[name] for name in settings if name in config}
         weights = [array.astype("float16") for array in layer.get_weights()]

@@ -36,7 +36,7 @@ NETWORK = """
   const image = tensor([13, 11, 3], true);
   const flattened = forward(layers, image).at(-1).values.length;
   layers.push(dense([flattened, 5], "relu"), dense([5, 3], "linear"));
-  const stages = stagesOf(layers, image);
+  const stages = stagesOf(layers, image, forward(layers, image));
   const cellsOf = ([rows, columns, maps]) =>
     [[0, 0, 0], [rows - 1, columns - 1, maps - 1], [rows >> 1, columns >> 1, 1]]
       .map(([row, column, map]) => ({ row, column, map }));
@@ -55,7 +55,8 @@ ALL_FIELDS = f"""async ({{ seed, stride, padding, positive }}) => {{{NETWORK}
   const brighter = Array.from({{ length: 13 * 11 }}, (_, pixel) => {{
     const values = image.values.slice();
     values[3 * pixel] += 1000; // so large that pooling chooses it
-    return stagesOf(layers, {{ shape: image.shape, values }});
+    const changed = {{ shape: image.shape, values }};
+    return stagesOf(layers, changed, forward(layers, changed));
   }});
   const fieldOf = (i, cell) => {{
     const {{ top, left, height, width }} = receptiveFields(stages, i, cell)[0];
@@ -187,7 +188,7 @@ def test_a_click_holds_a_value_and_keys_reach_all(explorer: Locator, tab: Page) 
 def test_a_painted_image_is_answered(explorer: Locator, tab: Page) -> None:
     status = explorer.get_by_role("status")
     answers = explorer.get_by_role("group", name="How certain")
-    before = answers.inner_text()
+    before = answers.text_content() or ""
     explorer.get_by_label("Paint on the enlarged image").check()
     expect(status).to_contain_text("Image, row 17, column 17: ")
     image = explorer.locator(".explorer-large canvas").first
@@ -200,9 +201,9 @@ def test_a_painted_image_is_answered(explorer: Locator, tab: Page) -> None:
     expect(explorer.get_by_label("Image", exact=True)).to_have_value("own")
     for y in range(40, 250, 8):
         image.click(position={"x": 140, "y": y})
-    assert answers.inner_text() != before
+    expect(answers).not_to_have_text(before)
     explorer.get_by_label("Image", exact=True).select_option("0")
-    assert answers.inner_text() == before
+    expect(answers).to_have_text(before)
 
 
 @pytest.mark.site

@@ -1,6 +1,7 @@
 // <onion-forward>: a trained network at work on one image. Point at any value: its receptive field is
 // outlined in every earlier stage, and the sum or the block behind it opens.
 
+import { openNetwork } from "./compute.js";
 import { softmax } from "./layers.js";
 import { mosaic } from "./mosaic.js";
 import { announcer, choice, colour, define, extent, make, normalised, oneMap, ownImage, part, tick } from "./shared.js";
@@ -11,8 +12,10 @@ const GAP = 4; // between two maps, in canvas pixels
 const TILE = 60; // side of a map in the overview, in canvas pixels
 const LARGE = 560; // side of an enlarged map, in canvas pixels
 
-define("forward", (panel, { layers, images, labels, classes }, { lit = "", small }) => {
-  let stages = stagesOf(layers, normalised(part(images, 0)));
+define("forward", async (panel, { layers, images, labels, classes }, { lit = "", small }) => {
+  const network = await openNetwork(layers);
+  let image = normalised(part(images, 0));
+  let stages = stagesOf(layers, image, await network.forward(image));
   const last = stages.length - 1;
   const names = stageNames(stages);
   // The chosen cell of each stage; `channel` is the input map whose products are shown, null for
@@ -74,8 +77,13 @@ define("forward", (panel, { layers, images, labels, classes }, { lit = "", small
   const tables = make("div", { className: "explorer-row explorer-tables" });
   const status = announcer();
 
-  const setImage = (image) => {
-    stages = stagesOf(layers, image);
+  const setImage = async (newImage) => {
+    image = newImage;
+    const outputs = await network.forward(newImage);
+    if (image === newImage) showImage(stagesOf(layers, newImage, outputs)); // else there is a newer one
+  };
+  const showImage = (newStages) => {
+    stages = newStages;
     stages.slice(0, last).forEach(({ output }, i) => overview[i].show(i ? mapsOf(output) : [output], rangeOf(stages, i)));
     answers.show(stages[last].output.values);
     show();
@@ -155,7 +163,7 @@ define("forward", (panel, { layers, images, labels, classes }, { lit = "", small
   /** Paint the chosen pixel and three neighbours, if the reader is painting. */
   const paint = () => {
     if (!state.paint || state.stage !== 0) return;
-    const { shape, values } = stages[0].output;
+    const { shape, values } = image;
     const colours = [1, 3, 5].map((start) => parseInt(brush.control.value.slice(start, start + 2), 16) / 255);
     const painted = values.slice();
     for (const [down, right] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
@@ -175,7 +183,7 @@ define("forward", (panel, { layers, images, labels, classes }, { lit = "", small
     make("div", {}, chooser, painting, brush, ownImage(showOwn)),
   ];
   if (small === undefined) panel.append(...whole);
-  setImage(stages[0].output);
+  showImage(stages);
 });
 
 const total = (list) => list.reduce((sum, { product }) => sum + product, 0);

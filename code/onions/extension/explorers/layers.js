@@ -117,8 +117,13 @@ const ACTIVATIONS = { linear: (output) => output, relu };
 export const forward = (layers, image) => {
   let output = image;
   return layers.map((layer) => {
-    const [compute, activate] = [KINDS[layer.kind], ACTIVATIONS[layer.activation ?? "linear"]];
-    if (!compute || !activate) throw new RangeError(`layer ${layer.kind} with activation ${layer.activation} is not supported`);
-    return (output = activate(compute(layer, output)));
+    checkLayer(layer);
+    return (output = ACTIVATIONS[layer.activation ?? "linear"](KINDS[layer.kind](layer, output)));
   });
+};
+
+/** Throw a RangeError if a layer's kind or activation is unknown. */
+export const checkLayer = ({ kind, activation = "linear" }) => {
+  if (KINDS[kind] && ACTIVATIONS[activation]) return;
+  throw new RangeError(`layer ${kind} with activation ${activation} is not supported`);
 };

@@ -3,12 +3,11 @@
 // A stage is an image, or a layer that changes values, with its output [rows, columns, maps]. A
 // dense layer counts as a convolution whose kernel covers its whole input, so it has one place.
 
-import { forward, places } from "./layers.js";
+import { places } from "./layers.js";
 
-/** Return the stages of a forward pass, from the image to the logits: { kind, output, window,
+/** Return the stages of a network from an image and the outputs of its layers: { kind, output, window,
  *  stride, padding } and, unless the stage is the image or pools, { kernel, bias, activation }. */
-export const stagesOf = (layers, image) => {
-  const outputs = forward(layers, image);
+export const stagesOf = (layers, image, outputs) => {
   const stages = [{ kind: "image", output: image }];
   layers.forEach((layer, i) => {
     const { shape } = stages.at(-1).output;

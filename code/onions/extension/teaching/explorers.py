@@ -7,6 +7,7 @@ files with data that runs exported (`onions.exports`).
 
 import json
 import re
+import shutil
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ NAMES = sorted(  # the other modules are helpers
     for path in EXPLORERS.glob("*.js")
     if f'\ndefine("{path.stem}"' in path.read_text("utf-8")
 )
-IMPORT = re.compile(r'(?<=from "\./)(\w+\.js)(?=")')
+MODULE = re.compile(r'(?<="\./)(\w+\.(?:js|wasm))(?=")')  # in an import or a URL
 
 
 class explorer(nodes.General, nodes.Element):
@@ -122,15 +123,16 @@ def page_exports(docname: str) -> dict[str, dict[str, Any]]:
 
 
 def _copy_modules(app: Sphinx) -> None:
-    """Copy the modules to the site, and add a version to the URLs of their imports.
+    """Copy the modules to the site, and add a version to the URLs in them.
 
     The version keeps a browser from mixing modules of two builds.
     """
     target = Path(app.outdir, "_static", "explorers")
     target.mkdir(parents=True, exist_ok=True)
     for path in EXPLORERS.glob("*.js"):
-        text = IMPORT.sub(rf"\1?v={_version()}", path.read_text("utf-8"))
+        text = MODULE.sub(rf"\1?v={_version()}", path.read_text("utf-8"))
         (target / path.name).write_text(text, "utf-8")
+    shutil.copy(EXPLORERS / "core.wasm", target)
 
 
 def _open(translator: Any, node: explorer) -> None:
@@ -167,13 +169,14 @@ def _write_exports(builder: Any, exports: list[str]) -> list[str]:
         path = Path(builder.outdir, "_exports", page, f"{name}.json")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
-        addresses.append(f"_exports/{page}/{name}.json?v={_hash(text)}")
+        addresses.append(f"_exports/{page}/{name}.json?v={_hash(text.encode())}")
     return addresses
 
 
 def _version() -> str:
-    return _hash("".join(path.read_text("utf-8") for path in sorted(EXPLORERS.glob("*.js"))))
+    texts = [path.read_bytes() for path in sorted(EXPLORERS.glob("*.*"))]
+    return _hash(b"".join(texts))
 
 
-def _hash(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:8]
+def _hash(content: bytes) -> str:
+    return sha256(content).hexdigest()[:8]
