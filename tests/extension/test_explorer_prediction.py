@@ -112,15 +112,13 @@ def test_reference_export_is_not_on_the_site(book: Project, exports: dict[str, A
 
 @pytest.mark.site
 def test_square_moves_by_pointer_and_by_keys(explorer: Locator, tab: Page) -> None:
-    status, canvas = explorer.get_by_role("status"), explorer.get_by_role("application")
+    status, canvas = explorer.get_by_role("status"), explorer.get_by_role("application").first
     expect(status).to_contain_text("With the square at row 17, column 17: ")
     canvas.focus()
     for key in ("ArrowUp", "ArrowUp", "ArrowRight"):
         tab.keyboard.press(key)
     expect(status).to_contain_text("With the square at row 15, column 18: ")
-    box = canvas.bounding_box()
-    assert box
-    tab.mouse.move(box["x"] + box["width"] - 1, box["y"] + 1)
+    canvas.hover(position={"x": 276, "y": 4})
     expect(status).to_contain_text("With the square at row 1, column 32: ")
     square = explorer.get_by_label("Side of the square")
     square.focus()
@@ -168,6 +166,8 @@ def test_trying_every_place_shows_the_worst(explorer: Locator, tab: Page) -> Non
     expect(status).to_contain_text("Of 256 places, ", timeout=60_000)
     worst = re.search(r"row (\d+), column (\d+)", status.inner_text())
     assert worst and all(int(place) % 2 for place in worst.groups())
+    explorer.get_by_role("application").last.hover(position={"x": 276, "y": 4})
+    expect(status).to_contain_text("With the square at row 1, column 31: ")
     explorer.get_by_label("Image", exact=True).select_option(index=1)
     expect(explorer.locator(".explorer-panel figcaption").nth(1)).to_have_text(
         "every place: not tried yet"
@@ -189,7 +189,7 @@ def test_own_picture_is_classified_and_a_text_file_rejected(explorer: Locator) -
     field.set_input_files(content)
     expect(explorer.locator(".explorer-panel figcaption").first).to_have_text("your own image")
     expect(explorer.get_by_label("Image", exact=True)).to_have_value("own")
-    canvas = explorer.get_by_role("application")
+    canvas = explorer.get_by_role("application").first
     pixel = canvas.evaluate("c => Array.from(c.getContext('2d').getImageData(0, 0, 1, 1).data)")
     assert np.allclose(pixel, [200, 30, 30, 255], atol=2)
 

@@ -1,7 +1,9 @@
 // <onion-prediction>: runs the page's network in the browser. It shows the prediction, the layers'
 // maps, and how a grey square over the image changes both.
 
-import { forward, softmax, zeros } from "./layers.js";
+import { openNetwork } from "./compute.js";
+import { softmax, zeros } from "./layers.js";
+import { mosaic } from "./mosaic.js";
 import {
   announcer,
   button,
@@ -14,11 +16,10 @@ import {
   oneMap,
   ownImage,
   part,
-  picture,
   slider,
-  walk,
 } from "./shared.js";
 
+const SIZE = 560; // side of a picture, in canvas pixels
 const GREY = 0.5; // the value of the square's pixels
 const STEP = 2; // pixels between the positions of the square that `tryAll` tries
 
@@ -33,37 +34,55 @@ export const cover = ({ shape: [height, width, channels], values }, { row, colum
   return { shape: [height, width, channels], values: covered };
 };
 
-define("prediction", (panel, { layers: network, images, labels, classes }) => {
-  const named = network.flatMap(({ name }, number) => (name ? [[number, name]] : []));
-  const state = { layer: named[0][0], size: 8, row: 0, column: 0 };
+define("prediction", async (panel, { layers, images, labels, classes }) => {
+  const network = await openNetwork(layers);
+  const named = layers.flatMap(({ name }, number) => (name ? [[number, name]] : []));
+  const state = { layer: named[0][0], size: 8, row: images.shape[1] / 2, column: images.shape[2] / 2 };
   let image; // without a square
   let uploaded; // the reader's own image
   let without; // the prediction for the image without a square
-  let trial; // identifies the latest trial of every position; undefined if there is none
+  let shown; // identifies the latest call of `show`, since predictions arrive later
+  let trial; // identifies the latest trial of every place; undefined if there is none
 
-  const predict = (pixels) => {
-    const outputs = forward(network, pixels);
+  const predict = async (pixels) => {
+    const outputs = await network.forward(pixels);
     const logits = outputs.at(-1).values;
     return { outputs, logits, shares: softmax(logits), answer: logits.indexOf(Math.max(...logits)) };
   };
   const withCertainty = ({ shares }, number) => `${classes[number]} ${shares[number].toFixed(2)}`;
 
-  const canvas = picture("The image. Arrow keys move the grey square.", 144);
-  const truth = make("figcaption");
-  const placesMap = picture("How certain the network stays with the square at each place", 144);
-  const placesText = make("figcaption");
+  const move = (row, column) => {
+    const [height, width] = image.shape;
+    state.row = Math.max(0, Math.min(row, height - 1));
+    state.column = Math.max(0, Math.min(column, width - 1));
+    return show();
+  };
+  const canvasOf = (name, step) => {
+    const { canvas, ...rest } = mosaic(1, SIZE, {
+      onpoint: ({ row, column }) => step() && move(row * step(), column * step()),
+      onstep: ([down, right]) => move(state.row + down * step(), state.column + right * step()),
+    });
+    canvas.setAttribute("aria-label", `${name} Arrow keys move the grey square.`);
+    const caption = make("figcaption");
+    return { ...rest, caption, figure: make("figure", {}, canvas, caption) };
+  };
+  const picture = canvasOf("The image.", () => 1);
+  const places = canvasOf("How certain the network stays with the square at each place.", () => (trial ? STEP : 0));
   const answers = answersTable(classes);
   const maps = make("div", { className: "explorer-maps" });
   const status = announcer();
 
-  const show = () => {
-    const { size, row, column } = state;
+  const show = async () => {
+    const call = (shown = {});
+    const { size, row, column, layer } = state;
     const pixels = size ? cover(image, state) : image;
-    const prediction = size ? predict(pixels) : without;
+    const prediction = size ? await predict(pixels) : without;
+    if (shown !== call) return;
     const { answer } = prediction;
-    draw(canvas, pixels);
+    picture.show([pixels]);
+    if (trial) places.mark({ top: Math.floor(row / STEP), left: Math.floor(column / STEP), height: 1, width: 1, map: 0 });
     answers.show(prediction, without);
-    showMaps(maps, prediction.outputs[state.layer], network[state.layer].name);
+    showMaps(maps, prediction.outputs[layer], layers[layer].name);
     if (!size) return status.say(`Without a square: ${withCertainty(prediction, answer)}.`);
     const before = without.shares[answer].toFixed(2);
     const change = answer === without.answer ? "" : ` Without it, the answer is ${withCertainty(without, without.answer)}.`;
@@ -71,50 +90,49 @@ define("prediction", (panel, { layers: network, images, labels, classes }) => {
   };
   const cancelTrial = () => {
     trial = undefined;
-    draw(placesMap, zeros([1, 1, 1]));
-    placesMap.classList.add("empty");
-    placesText.textContent = "every place: not tried yet";
+    places.show([zeros([1, 1, 1])], [0, 1]);
+    places.figure.classList.add("empty");
+    places.caption.textContent = "every place: not tried yet";
   };
-  const showImage = (pixels, text) => {
-    [image, without] = [pixels, predict(pixels)];
-    truth.textContent = text;
+  const showImage = async (pixels, text) => {
+    image = pixels;
+    const prediction = await predict(pixels);
+    if (image !== pixels) return; // there is a newer one
+    without = prediction;
+    picture.caption.textContent = text;
     cancelTrial();
-    show();
+    await show();
   };
 
   const tryAll = async () => {
     if (!state.size) return status.say("There is no square. Give it a size first.");
+    cancelTrial();
     const thisTrial = (trial = {});
     const side = Math.ceil(image.shape[0] / STEP);
     const certainties = zeros([side, side, 1]);
     let changed = 0;
     for (let y = 0; y < side; y++) {
-      placesText.textContent = `trying row ${y + 1} of ${side}`;
-      await new Promise(requestAnimationFrame); // keeps the page responsive
-      if (trial !== thisTrial) return;
+      places.caption.textContent = `trying row ${y + 1} of ${side}`;
       for (let x = 0; x < side; x++) {
-        const { shares, answer } = predict(cover(image, { row: y * STEP, column: x * STEP, size: state.size }));
+        const { shares, answer } = await predict(cover(image, { row: y * STEP, column: x * STEP, size: state.size }));
+        if (trial !== thisTrial) return;
         certainties.values[y * side + x] = shares[without.answer];
         if (answer !== without.answer) changed++;
       }
     }
-    draw(placesMap, certainties, [0, 1]);
-    placesMap.classList.remove("empty");
+    places.show([certainties], [0, 1]);
+    places.figure.classList.remove("empty");
     const name = classes[without.answer];
-    placesText.textContent = `certainty of ${name} for each place of the square: white is 1, black 0`;
+    places.caption.textContent = `certainty of ${name} for each place of the square: white is 1, black 0`;
     const lowest = certainties.values.indexOf(extent(certainties.values)[0]);
-    go(Math.floor(lowest / side) * STEP, (lowest % side) * STEP);
+    await move(Math.floor(lowest / side) * STEP, (lowest % side) * STEP);
     status.say(`${status.textContent} Of ${side ** 2} places, ${name} loses most here. At ${changed}, the answer changes.`);
   };
 
-  const go = walk(canvas, (row, column) => {
-    Object.assign(state, { row, column });
-    if (image) show();
-  });
   const pictures = Array.from(labels.values, (label, i) => [i, `${i + 1}: ${classes[label]}`]);
   const chooser = choice("Image", pictures, (value) => {
     if (value === "own") return showImage(uploaded, "your own image");
-    showImage(normalised(part(images, Number(value))), `true class: ${classes[labels.values[value]]}`);
+    return showImage(normalised(part(images, Number(value))), `true class: ${classes[labels.values[value]]}`);
   });
   const upload = ownImage((pixels) => {
     if (!uploaded) chooser.control.append(make("option", { value: "own" }, "your own"));
@@ -123,34 +141,37 @@ define("prediction", (panel, { layers: network, images, labels, classes }) => {
     chooser.control.onchange();
   });
   panel.append(
-    chooser,
-    slider("Side of the square", { min: 0, max: 16, value: state.size, format: (n) => (n ? `${n} pixels` : "none") }, (size) => {
-      state.size = size;
-      cancelTrial();
-      show();
-    }),
-    button("Try every place", tryAll),
+    make("p", {}, "Point at the image to move the grey square."),
+    make("div", { className: "explorer-row explorer-large" }, picture.figure, places.figure),
+    status,
+    make(
+      "div",
+      {},
+      slider("Side of the square", { min: 0, max: 16, value: state.size, format: (n) => (n ? `${n} pixels` : "none") }, (size) => {
+        state.size = size;
+        cancelTrial();
+        show();
+      }),
+      button("Try every place", tryAll),
+      chooser,
+      upload,
+    ),
     make(
       "div",
       { className: "explorer-row" },
+      answers,
       make(
         "div",
         { className: "explorer-part" },
-        make("div", { className: "explorer-row" }, make("figure", {}, canvas, truth), make("figure", {}, placesMap, placesText)),
-        status,
         choice("Maps after the layer", named, (value) => {
           state.layer = Number(value);
           show();
         }),
         maps,
       ),
-      answers,
     ),
-    upload,
   );
-  const middle = images.shape[1] / 2;
-  go(middle, middle);
-  chooser.control.onchange();
+  await chooser.control.onchange();
 });
 
 /** Create the table of answers. `show(prediction, without)` fills in both predictions, and sets the
@@ -183,7 +204,7 @@ const answersTable = (classes) => {
 const showMaps = (container, output, name) => {
   const count = output.shape[2];
   while (container.children.length > count) container.lastChild.remove();
-  while (container.children.length < count) container.append(picture("", 0));
+  while (container.children.length < count) container.append(make("canvas", { className: "explorer-picture", role: "img" }));
   [...container.children].forEach((canvas, number) => {
     const map = oneMap(output, number);
     const [low, high] = extent(map.values);

@@ -93,34 +93,32 @@ define("replay", (panel, { names, curves, kernels, classes, by_class: byClass })
   });
   scrub.control.addEventListener("pointerdown", stop);
   scrub.control.addEventListener("keydown", stop);
+  const captioned = (canvas, run) =>
+    make("figure", {}, canvas, make("figcaption", {}, `kernels of the first layer, ${names[run]}`));
   panel.append(
-    scrub,
-    play,
-    choice("Curves of", Object.entries(METRICS), (value) => {
-      metric = value;
-      show();
-    }),
+    make("div", { className: "explorer-row explorer-large" }, ...canvases.map(captioned)),
+    status,
+    make(
+      "div",
+      {},
+      scrub,
+      play,
+      choice("Curves of", Object.entries(METRICS), (value) => {
+        metric = value;
+        show();
+      }),
+    ),
     make(
       "div",
       { className: "explorer-row" },
       make(
-        "div",
+        "figure",
         { className: "explorer-wide" },
-        make(
-          "figure",
-          {},
-          plotContainer,
-          make("figcaption", {}, `Solid: training; dashed: validation. Blue, thin: ${names[0]}; orange, thick: ${names[1]}.`),
-        ),
-        make(
-          "div",
-          { className: "explorer-row" },
-          ...canvases.map((canvas, run) => make("figure", { className: "explorer-narrow" }, canvas, make("figcaption", {}, `first kernels, ${names[run]}`))),
-        ),
+        plotContainer,
+        make("figcaption", {}, `Solid: training; dashed: validation. Blue, thin: ${names[0]}; orange, thick: ${names[1]}.`),
       ),
       make("div", { className: "explorer-scroll", tabIndex: 0, role: "group", "aria-label": "Accuracy by class" }, table),
     ),
-    status,
   );
   show();
 });

@@ -1,5 +1,4 @@
-// Shared by all explorers: the custom element, exports, labelled controls, canvases, and a cell
-// that the pointer and the arrow keys move.
+// Shared by all explorers: the custom element, exports, tensors, labelled controls, drawing.
 
 /** Define the element `<onion-NAME>`. `build(panel, values, dataset)` fills the panel once the exports
  *  have loaded. The panel then replaces the static figure on screen; print keeps the figure. */
@@ -168,13 +167,6 @@ export const announcer = () => {
   return Object.assign(status, { say: (text) => (status.textContent = text) });
 };
 
-/** Create a canvas `side` CSS pixels wide. `name` is its label for screen readers. */
-export const picture = (name, side = 150) => {
-  const canvas = make("canvas", { role: "img", "aria-label": name, className: "explorer-picture" });
-  canvas.style.width = `${side}px`;
-  return canvas;
-};
-
 /** Draw an image [height, width, 3] of numbers from 0 to 1, or a map [height, width, 1] in greys. A
  *  map is black at `range[0]` and white at `range[1]`; the default range is its extent. */
 export const draw = (canvas, { shape: [height, width, channels], values }, range) => {
@@ -203,33 +195,6 @@ export const oneMap = ({ shape: [height, width, maps], values }, number) => ({
   shape: [height, width, 1],
   values: Float32Array.from({ length: height * width }, (_, pixel) => values[pixel * maps + number]),
 });
-
-/** Call `onmove(row, column)` when the pointer or the arrow keys choose a cell of a canvas with one
- *  pixel per cell. Return `go(row, column)`, which moves to the nearest cell on the canvas. */
-export const walk = (canvas, onmove) => {
-  let [row, column] = [0, 0];
-  const go = (y, x) => {
-    row = Math.max(0, Math.min(y, canvas.height - 1));
-    column = Math.max(0, Math.min(x, canvas.width - 1));
-    onmove(row, column);
-  };
-  canvas.tabIndex = 0;
-  canvas.setAttribute("role", "application"); // makes screen readers pass on the arrow keys
-  const point = (event) => {
-    const box = canvas.getBoundingClientRect();
-    const [y, x] = [(event.clientY - box.top) / box.height, (event.clientX - box.left) / box.width];
-    go(Math.floor(y * canvas.height), Math.floor(x * canvas.width));
-  };
-  canvas.addEventListener("pointermove", point);
-  canvas.addEventListener("pointerdown", point);
-  canvas.addEventListener("keydown", (event) => {
-    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
-    if (!step) return;
-    event.preventDefault(); // keeps the page from scrolling
-    go(row + step[0], column + step[1]);
-  });
-  return go;
-};
 
 /** Create a file field for a reader's own image, which never leaves the browser. `onimage(tensor)`
  *  gets the central square, scaled to [side, side, 3], as numbers from 0 to 1. */
