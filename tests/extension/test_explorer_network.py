@@ -210,7 +210,7 @@ def test_explorer_works_by_keyboard(network: Locator) -> None:
     press("Enter")
     # In the last row, “Move down” is disabled.
     expect(network.get_by_role("button", name="Move 7. Dense up")).to_be_focused()
-    expect(status(network)).to_contain_text("The network gives out 32 numbers.")
+    expect(status(network)).to_contain_text("The network outputs 32 numbers.")
     press("Tab")
     press("Enter")
     expect(network.get_by_role("button", name="Remove 6. Dense")).to_be_focused()

@@ -3,6 +3,8 @@
 import { announcer, button, choice, define, make, slider } from "./shared.js";
 import { bars } from "./plots.js";
 
+const MAX_RATE = 0.5;
+
 /** Set each value to zero with probability `rate`, and divide the others by 1 − rate (Srivastava et
  *  al., 2014; like Keras, this scales in training). `random` returns numbers from 0 to 1. */
 export const dropout = (values, rate, random) =>
@@ -19,11 +21,12 @@ export const randomFrom = (seed) => () => {
 
 define("dropout", (panel, { values: tensor }) => {
   const values = Array.from(tensor.values);
-  const largest = Math.max(...values);
+  // One scale for all plots, modes and rates: a little above the largest possible output.
+  const top = (1.02 * Math.max(...values)) / (1 - MAX_RATE);
   const rows = {
-    in: "What the layer gets",
-    out: "What it gives out in this step; × is silenced",
-    mean: "The mean of what it gave out; a line marks what it got",
+    in: "The inputs of the layer",
+    out: "Its outputs in this step; × is silenced",
+    mean: "The mean of its outputs so far; a line marks the input",
   };
   const plots = {}; // by row: the element that holds its plot
   const status = announcer();
@@ -33,11 +36,10 @@ define("dropout", (panel, { values: tensor }) => {
 
   const show = () => {
     const mean = sums.map((sum) => (steps ? sum / steps : 0));
-    const top = (1.02 * largest) / (1 - (training ? rate : 0)); // a little above the largest output
     plots.in.replaceChildren(bars(values, { top, name: rows.in }));
     plots.out.replaceChildren(bars(last, { top, name: rows.out, silenced: last.map((v, i) => values[i] > 0 && v === 0) }));
     plots.mean.replaceChildren(bars(mean, { top, name: rows.mean, marks: values }));
-    if (!steps) return status.say("No step yet. The layer has given out nothing.");
+    if (!steps) return status.say("No step yet.");
     const error = mean.reduce((sum, value, i) => sum + Math.abs(value - values[i]), 0);
     const share = (error / values.reduce((a, b) => a + b)).toFixed(2);
     const silent = last.filter((value, i) => values[i] > 0 && value === 0).length;
@@ -66,7 +68,9 @@ define("dropout", (panel, { values: tensor }) => {
     return make("figure", {}, make("figcaption", {}, caption), plots[row]);
   });
   panel.append(
-    slider("Rate", { min: 0, max: 0.9, step: 0.1, value: rate, format: (n) => n.toFixed(1) }, (value) => {
+    ...figures,
+    status,
+    slider("Rate", { min: 0, max: MAX_RATE, step: 0.1, value: rate, format: (n) => n.toFixed(1) }, (value) => {
       rate = value;
       restart();
     }),
@@ -81,8 +85,6 @@ define("dropout", (panel, { values: tensor }) => {
       button("A hundred steps", () => step(100)),
       button("Start again", restart),
     ),
-    ...figures,
-    status,
   );
   restart();
 });

@@ -67,8 +67,8 @@ export const verdict = (layers, rows) => {
   const total = rows.reduce((sum, { parameters }) => sum + parameters, 0);
   const fits = shape.length === 1 && shape[0] === CLASSES;
   const output = fits
-    ? `The network gives out ${CLASSES} numbers, one for each class.`
-    : `The network gives out ${shapeText(shape)}. For the ten classes, end it with Flatten and a ` +
+    ? `The network outputs ${CLASSES} numbers, one for each class.`
+    : `The network outputs ${shapeText(shape)}. For the ten classes, end it with Flatten and a ` +
       `Dense layer of ${CLASSES} units.`;
   return `Total: ${counted(total, "parameter")}. ${output}`;
 };

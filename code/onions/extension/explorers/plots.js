@@ -12,7 +12,7 @@ const svg = (tag, attributes = {}, ...children) => {
 /** Return a bar chart from 0 to `top`. `name` is its label for screen readers. Bar i gets a cross if
  *  `silenced[i]`, and a line at the value `marks[i]` if there is one. */
 export const bars = (values, { top, name, silenced = [], marks = [] }) => {
-  const [width, height] = [20 * values.length, 56];
+  const [width, height] = [20 * values.length, 96];
   const y = (value) => height - 1 - (Math.min(value, top) / top) * (height - 2);
   const plot = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name, class: "explorer-plot" });
   values.forEach((value, i) => {
