@@ -215,39 +215,36 @@ def forward_pass(
     neurons, with n a multiple of 4. The largest value of the first maps is worked out from the
     layer's `kernels` (k, k, 3, n) and `biases` (n,), without padding, with a stride of 1 and ReLU.
     """
-    figure, ax = _canvas(33, 16.5)
+    figure, ax = _canvas(21.5, 18.2)
     image, first, *_ = stages.values()
-    left = 0.0
-    for name, values in stages.items():
-        maps = (
-            np.moveaxis(np.atleast_3d(values), 2, 0) if values.ndim == 3 else values[:, None, None]
-        )
-        columns, width = (1, 4.0) if values is image else (4, 1.0) if values.ndim == 3 else (2, 0.5)
-        for i, pixels in enumerate([image] if values is image else maps):
-            corner = (left + width * (i % columns), width * (i // columns))
-            _image(ax, pixels, *corner, 0.93 * width, cmap="gray", vmin=0, vmax=values.max())
+    for place, (name, values) in enumerate(stages.items()):
+        left, top = 7.5 * (place % 3), 5.6 * (place // 3)
+        maps = np.moveaxis(values, 2, 0) if values.ndim == 3 else values[:, None, None]
+        tiles, side = ([image], 3.2) if values is image else (maps, 0.8)
+        for i, pixels in enumerate(tiles):
+            corner = (left + side * (i % 8), top + side * (i // 8))
+            _image(ax, pixels, *corner, 0.93 * side, cmap="gray", vmin=0, vmax=values.max())
         shape = " × ".join(map(str, values.shape))
-        _text(ax, left + columns * width / 2, 8.5, f"{name}\n{shape}", va="top", size=9)
-        left += columns * width + 1.6
+        _text(ax, left, top + 3.4, f"{name}\n{shape}", ha="left", va="top", size=9)
     for i, (name, share) in enumerate(answers.items()):
-        ax.add_patch(Rectangle((left, 0.8 * i + 0.12), 2.5 * share, 0.5, color=ORANGE))
-        _text(ax, left + 2.7, 0.8 * i + 0.4, f"{name} {share:.2f}", ha="left", size=9)
+        top = 11.1 + 0.62 * i
+        ax.add_patch(Rectangle((17, top), 3.2 * share, 0.42, color=ORANGE))
+        _text(ax, 16.8, top + 0.21, f"{name} {share:.2f}", ha="right", size=9)
     row, column, number = np.unravel_index(first.argmax(), first.shape)
     kernel, size = kernels[..., number], kernels.shape[0]
-    patch = image[row : row + size, column : column + size]
-    _frame(ax, 4 * column / image.shape[1], 4 * row / image.shape[0], 0.4, 0.4)
-    _image(ax, patch, 0, 11.8, 3)
-    _text(ax, 3.6, 13.3, "·", size=18)
-    _image(ax, 0.5 + kernel / np.abs(kernel).max() / 2, 4.2, 11.8, 3)
+    patch, pixel = image[row : row + size, column : column + size], 3.2 / image.shape[1]
+    _frame(ax, column * pixel, row * pixel, size * pixel, size * pixel)
+    _image(ax, patch, 0, 11.1, 2.4)
+    _text(ax, 3, 12.3, "·", size=18)
+    _image(ax, 0.5 + kernel / np.abs(kernel).max() / 2, 3.6, 11.1, 2.4)
     sums = (patch * kernel).sum(axis=(0, 1))
-    parts = [f"{name} {value:.2f}" for name, value in zip(CHANNELS, sums, strict=True)]
-    total = f"{sums.sum() + biases[number]:.2f}"
     lines = [
-        f"The framed pixels and kernel {number + 1}: the products add up to",
-        f"{', '.join(parts)}; with the bias {biases[number]:.2f} that is {total}.",
-        "It is the largest value of the first maps; ReLU leaves it as it is.",
+        f"Framed pixels · kernel {number + 1}:",
+        ", ".join(f"{name} {value:.2f}" for name, value in zip(CHANNELS, sums, strict=True)),
+        f"and the bias {biases[number]:.2f} add up to {sums.sum() + biases[number]:.2f},",
+        "the largest value of the first maps.",
     ]
-    _text(ax, 8, 13.3, "\n".join(lines).replace("-", "−"), ha="left", size=10, linespacing=1.5)
+    _text(ax, 0, 13.9, "\n".join(lines).replace("-", "−"), ha="left", va="top", size=9)
     return figure
 
 

@@ -85,9 +85,9 @@ def test_edited_kernel_slides_by_pointer_and_by_keys(
         tab.keyboard.press(key)
     expect(status).to_contain_text("Row 17, column 14")
     assert decimals(status) == near([(image[16:19, 13:16] * edges).sum()])
-    explorer.get_by_role("application").first.hover(position={"x": 140, "y": 5})
+    explorer.get_by_role("application").first.click(position={"x": 140, "y": 5})
     expect(status).to_contain_text("Row 1, column 16")
-    canvas.hover(position={"x": 278, "y": 278})
+    canvas.click(position={"x": 276, "y": 276})
     expect(status).to_contain_text("Row 30, column 30")
     last = image[29:32, 29:32]
     assert decimals(status) == near([(last * edges).sum()])
@@ -131,7 +131,7 @@ def test_padding_and_stride_move_the_window(book: Project, site_url: str, tab: P
     explorer.get_by_label("Stride").focus()
     tab.keyboard.press("End")
     last = {"x": 276, "y": 276}
-    canvas.hover(position=last)  # type: ignore[arg-type]
+    canvas.click(position=last)  # type: ignore[arg-type]
     expect(status).to_contain_text("Row 11, column 11")
     explorer.get_by_label("Padding").select_option("valid")
     expect(status).to_contain_text("Row 10, column 10")

@@ -121,8 +121,8 @@ def test_a_value_opens_its_sum(explorer: Locator) -> None:
     expect(status).to_contain_text("First convolution, map 1 of 32, row 16, column 16: 27 products")
     point(overview.nth(3), 17, 0.5, 0.12)
     expect(status).to_contain_text("Second convolution, map 18 of 32, row 7, column 2: 288 product")
-    expect(status).to_contain_text("It depends on 8 × 8 pixels.")
-    total, bias, both, value = decimals(status)
+    expect(status).to_contain_text("It depends on 8 × 8 pixels: rows 13–20, columns 3–10.")
+    total, bias, both, value = decimals(status)[:4]
     assert both == pytest.approx(total + bias, abs=0.011) and value == max(both, 0)
     parts = explorer.get_by_role("radio")
     labels = [part.get_attribute("aria-label") or "" for part in parts.all()]
@@ -153,6 +153,13 @@ def test_pooling_shows_its_block_and_the_logits_their_neurons(explorer: Locator)
     expect(status).to_contain_text("Logit of ship: 32 products add up to")
     expect(answers.nth(8)).to_have_attribute("aria-pressed", "true")
     expect(explorer.locator("td")).to_have_count(1)
+    certainty = answers.nth(8).inner_text().split()[-1]
+    expect(status).to_contain_text(f"Softmax of all ten logits makes it {certainty}.")
+    neurons = explorer.locator(".explorer-large canvas").first
+    neurons.click(position={"x": 100, "y": 5})  # goes on to a neuron
+    expect(status).to_contain_text("Dense layer, neuron 2 of 32: ")
+    explorer.locator(".explorer-large canvas").first.click(position={"x": 5, "y": 5})
+    expect(status).to_contain_text(re.compile("Second pooling, map .* row 1, column 1: "))
 
 
 @pytest.mark.site
@@ -180,8 +187,12 @@ def test_a_click_holds_a_value_and_keys_reach_all(explorer: Locator, tab: Page) 
     enlarged = explorer.locator(".explorer-large canvas")
     enlarged.last.press("ArrowLeft")  # at the edge of an enlarged map, nothing moves
     expect(status).to_contain_text("Second pooling, map 4 of 32, row 3, column 1")
-    enlarged.first.click(position={"x": 279, "y": 1})
-    expect(status).to_contain_text("Second pooling, map 4 of 32, row 1, column 6")
+    overview.nth(4).press("ArrowDown")
+    enlarged.first.click(position={"x": 276, "y": 4})  # goes on to a value of the block's map
+    expect(status).to_contain_text("Second convolution, map 4 of 32, row 1, column 13")
+    enlarged.first.click(position={"x": 4, "y": 4})
+    enlarged.first.hover(position={"x": 276, "y": 276})  # held
+    expect(status).to_contain_text(re.compile("First pooling, map .* row 1, column 1: "))
 
 
 @pytest.mark.site
@@ -243,6 +254,7 @@ def test_no_choice_moves_the_text_below(site_url: str, tab: Page, width: int) ->
     explorer.get_by_role("button").last.click()
     heights.append(explorer.evaluate(height))
     explorer.get_by_label("Image", exact=True).select_option("5")
+    expect(explorer.locator(".forward-verdict")).to_contain_text("The network answers ")
     heights.append(explorer.evaluate(height))
     assert max(heights) - min(heights) <= 1  # rounded to whole pixels
 

@@ -118,7 +118,7 @@ def test_square_moves_by_pointer_and_by_keys(explorer: Locator, tab: Page) -> No
     for key in ("ArrowUp", "ArrowUp", "ArrowRight"):
         tab.keyboard.press(key)
     expect(status).to_contain_text("With the square at row 15, column 18: ")
-    canvas.hover(position={"x": 276, "y": 4})
+    canvas.click(position={"x": 276, "y": 4})
     expect(status).to_contain_text("With the square at row 1, column 32: ")
     square = explorer.get_by_label("Side of the square")
     square.focus()

@@ -1,7 +1,7 @@
 // <onion-convolution>: slides a kernel over an image, and shows the products and their sum.
 
 import { conv2d, places, relu, zeros } from "./layers.js";
-import { mosaic } from "./mosaic.js";
+import { holder, mosaic } from "./mosaic.js";
 import { announcer, choice, define, extent, make, normalised, oneMap, ownImage, part, slider, tick, tiles } from "./shared.js";
 import { products } from "./sums.js";
 import { COLOURS, decimal, productTable } from "./tables.js";
@@ -43,14 +43,16 @@ define("convolution", (panel, { images, labels, layers }) => {
   const typed = [...Object.values(BY_HAND)[0]];
   let image, kernel, bias, output;
 
-  const choose = (row, column) => {
+  const counts = holder();
+  const choose = (row, column, how) => {
+    if (!counts(how, row === state.row && column === state.column)) return;
     state.row = Math.max(0, Math.min(row, output.shape[0] - 1));
     state.column = Math.max(0, Math.min(column, output.shape[1] - 1));
     show();
   };
   const canvasOf = (name, placeOf) => {
-    const onpoint = ({ row, column }) => choose(placeOf(row), placeOf(column));
-    const onstep = ([down, right]) => choose(state.row + down, state.column + right);
+    const onpoint = ({ row, column }, how) => choose(placeOf(row), placeOf(column), how);
+    const onstep = ([down, right]) => choose(state.row + down, state.column + right, "key");
     const { canvas, ...rest } = mosaic(1, SIZE, { onpoint, onstep });
     canvas.setAttribute("aria-label", `${name}. Arrow keys move the kernel.`);
     const caption = make("figcaption");
@@ -73,7 +75,7 @@ define("convolution", (panel, { images, labels, layers }) => {
     input.show([padded(image, options)], [0, 1]);
     const zeros = options.padding === "same" ? "; black around it: zeros" : "";
     input.caption.textContent = `${handmade ? "the image in grey" : "the image"}${zeros}`;
-    choose(state.row, state.column); // moves the kernel back inside if the output is now smaller
+    choose(state.row, state.column, "drag"); // moves the kernel back inside if the output is now smaller
   };
 
   const show = () => {
@@ -136,7 +138,7 @@ define("convolution", (panel, { images, labels, layers }) => {
   });
   fill();
   panel.append(
-    make("p", {}, "Point at the image or at the output: the frames show which pixels make which value."),
+    make("p", {}, "Point at the image or at the output, or tap it: the frames show which pixels make which value. A click holds them; a click on them lets go."),
     make("div", { className: "explorer-row explorer-large" }, input.figure, map.figure),
     status,
     tables,

@@ -2,14 +2,15 @@
 // outlined in every earlier stage, and the sum or the block behind it opens.
 
 import { openNetwork } from "./compute.js";
+import { explain } from "./explain.js";
 import { softmax } from "./layers.js";
-import { mosaic } from "./mosaic.js";
-import { announcer, choice, colour, define, extent, make, normalised, oneMap, ownImage, part, tick } from "./shared.js";
+import { GAP, holder, mosaic } from "./mosaic.js";
+import { announcer, button, choice, colour, define, extent, make, normalised, oneMap, ownImage, part, tick } from "./shared.js";
 import { blockOf, centred, grid, products, receptiveFields, stageNames, stagesOf, weightsOf } from "./sums.js";
-import { COLOURS, decimal, productTable } from "./tables.js";
+import { blockTable, COLOURS, decimal, productTable } from "./tables.js";
 
-const GAP = 4; // between two maps, in canvas pixels
 const TILE = 60; // side of a map in the overview, in canvas pixels
+const COLUMNS = 4; // maps in a row of the overview, and neurons in a row of their picture
 const LARGE = 560; // side of an enlarged map, in canvas pixels
 
 define("forward", async (panel, { layers, images, labels, classes }, { lit = "", small }) => {
@@ -22,16 +23,15 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
   // the one with the largest sum.
   const cells = stages.map(({ output: { shape } }) => ({ row: shape[0] >> 1, column: shape[1] >> 1, map: 0 }));
   const dim = stages.map(({ kind }) => lit && !lit.split(" ").includes(kind));
-  const state = { stage: Math.max(dim.indexOf(false), 1), channel: null, held: false, paint: false };
+  const state = { stage: Math.max(dim.indexOf(false), 1), channel: null, paint: false };
 
-  /** Choose a cell by pointing (`how` is undefined), a "drag", a "click" or a "key". A click or a
-   *  key holds the cell: then pointing changes nothing until it is clicked again. */
+  let shownChannel = 0; // the input map that is shown enlarged
+  const counts = holder();
+  /** Choose a cell by pointing (`how` is undefined), a "drag", a "click" or a "key". */
   const choose = (stage, cell, how) => {
-    if (state.held && !how) return;
     const chosen = cells[stage];
     const again = state.stage === stage && Object.entries(cell).every(([key, value]) => chosen[key] === value);
-    if (how === "click") state.held = !(state.held && again);
-    if (how === "key") state.held = true;
+    if (!counts(how, again)) return;
     Object.assign(chosen, cell);
     state.stage = stage;
     requestShow();
@@ -51,7 +51,8 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
 
   const overview = stages.slice(0, last).map((_, i) => {
     const onpoint = (cell, how) => choose(i, cell, how);
-    return i ? mosaic(4, TILE, { onpoint, onstep: step(i, 4) }) : mosaic(1, 4 * TILE + 3 * GAP, { onpoint, onstep: step(0, 0) });
+    if (i === 0) return mosaic(1, COLUMNS * (TILE + GAP) - GAP, { onpoint, onstep: step(0, 0) });
+    return mosaic(COLUMNS, TILE, { onpoint, onstep: step(i, COLUMNS) });
   });
   const answers = answerButtons(classes, (map, how) => choose(last, { map }, how));
   const enlarged = (onpoint, onpress) => {
@@ -65,15 +66,26 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     };
     return { figure: make("figure", {}, maps.canvas, caption), enlarge };
   };
+  // Pointing at the source moves the value's window there; a click goes on to the source itself.
   const before = enlarged(({ row, column }, how) => {
-    choose(state.stage, centred(stages, state.stage, row, column), state.paint ? how && "drag" : how);
-    if (how) paint();
+    const { stage } = state;
+    if (stage === 0) {
+      choose(0, { row, column }, state.paint ? how && "drag" : how);
+      if (how) paint();
+    } else if (how === "click") {
+      const neurons = stages[stage - 1].output.shape[0] === 1;
+      const source = neurons ? { map: row * COLUMNS + column } : { row, column, map: shownChannel };
+      choose(stage - 1, stage === 1 ? { row, column } : source, how);
+    } else if (stages[stage].kind !== "Dense") choose(stage, centred(stages, stage, row, column), how);
   }, () => paint());
-  const after = enlarged(({ row, column }, how) => stages[state.stage].kind !== "Dense" && choose(state.stage, { row, column }, how));
+  const after = enlarged((cell, how) => {
+    if (stages[state.stage].kind !== "Dense") choose(state.stage, { row: cell.row, column: cell.column }, how);
+  });
   const parts = partChooser((channel) => {
     state.channel = channel;
     show();
   });
+  const verdict = make("p", { className: "forward-verdict" });
   const tables = make("div", { className: "explorer-row explorer-tables" });
   const status = announcer();
 
@@ -84,8 +96,14 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
   };
   const showImage = (newStages) => {
     stages = newStages;
-    stages.slice(0, last).forEach(({ output }, i) => overview[i].show(i ? mapsOf(output) : [output], rangeOf(stages, i)));
-    answers.show(stages[last].output.values);
+    overview.forEach((maps, i) => {
+      const { output } = stages[i];
+      maps.show(i ? mapsOf(output) : [output], rangeOf(stages, i));
+    });
+    const certainties = softmax(stages[last].output.values);
+    const answer = certainties.indexOf(Math.max(...certainties));
+    answers.show(certainties);
+    verdict.textContent = verdictOn(labels[chooser.control.value], classes[answer], certainties[answer]);
     show();
   };
 
@@ -94,7 +112,7 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     const { kind, kernel } = stages[state.stage];
     const fields = receptiveFields(stages, state.stage, cell);
     fields[state.stage] = { top: cell.row, left: cell.column, height: 1, width: 1, map: cell.map };
-    overview.forEach((maps, i) => maps.mark(fields[i]));
+    if (kind === "Dense") fields.fill(undefined, 1, state.stage); // it depends on all of them
     answers.mark(state.stage === last ? cell.map : null);
     const input = stages[state.stage - 1]?.output; // the image has none
     const sums = kernel ? products(input, kernel, cell, stages[state.stage]) : [];
@@ -103,8 +121,12 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     const channel = kind === "MaxPooling2D" ? cell.map : (state.channel ?? largest) % (sums.length || 1);
     parts.show(sums.length > COLOURS.length ? totals : [], channel, input?.shape[0] === 1 ? "neuron" : "map");
     showEnlarged(state.stage, cell, channel, fields[state.stage - 1] && { ...fields[state.stage - 1], map: 0 });
-    tables.replaceChildren(...(kind === "MaxPooling2D" ? [blockTable(blockOf(stages, state.stage, cell))] : tablesOf(sums, channel, kernel?.shape[1])));
-    status.say(`${placeOf(state.stage, cell)}: ${origin(stages, state.stage, cell, totals)}${reach(stages, state.stage && fields[0])}`);
+    shownChannel = channel;
+    if (kind === "Dense") fields[state.stage - 1] = wholeMap(input, channel);
+    overview.forEach((maps, i) => maps.mark(fields[i]));
+    const pools = kind === "MaxPooling2D";
+    tables.replaceChildren(...(pools ? [blockTable(blockOf(stages, state.stage, cell))] : tablesOf(sums, channel, kernel)));
+    status.say(explain({ stages, names, classes }, state.stage, cell, totals));
   };
 
   /** Show what the cell is computed from, and the map or the weights that it belongs to. */
@@ -118,9 +140,11 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     if (stage === 1) before.enlarge(input, null, names[0], field);
     else if (input.shape[0] === 1) before.enlarge(grid(input.values), black, `values of the ${names[stage - 1]}`);
     else before.enlarge(oneMap(input, channel), black, `${names[stage - 1]}, map ${channel + 1}`, field);
-    if (kind !== "Dense") return after.enlarge(oneMap(output, map), rangeOf(stages, stage), `${names[stage]}, map ${map + 1}`, cell);
+    const text = `${names[stage]}, map ${map + 1}`;
+    if (kind !== "Dense") return after.enlarge(oneMap(output, map), rangeOf(stages, stage), text, cell);
     const limit = Math.max(...extent(kernel.values).map(Math.abs));
-    after.enlarge(weightsOf(kernel, map, channel), [-limit, limit], "their weights: grey is zero, white positive, black negative");
+    const legend = "the weights; grey is zero, white positive";
+    after.enlarge(weightsOf(kernel, map, channel), [-limit, limit], legend);
   };
 
   let requested = false;
@@ -134,21 +158,17 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     });
   };
 
-  const placeOf = (stage, { row, column, map }) => {
-    const [height, , maps] = stages[stage].output.shape;
-    if (stage === last) return `Logit of ${classes[map]}`;
-    const name = names[stage][0].toUpperCase() + names[stage].slice(1);
-    if (height === 1) return `${name}, neuron ${map + 1} of ${maps}`;
-    return `${name}${stage ? `, map ${map + 1} of ${maps}` : ""}, row ${row + 1}, column ${column + 1}`;
-  };
-
   const captioned = ({ canvas }, i) => {
     canvas.setAttribute("aria-label", `${names[i]}. Arrow keys choose a value.`);
-    return make("figure", { className: dim[i] ? "dim" : "" }, canvas, make("figcaption", {}, names[i], make("br"), stages[i].output.shape.filter((side) => side > 1).join(" × ")));
+    const shape = stages[i].output.shape.filter((side) => side > 1).join(" × ");
+    const caption = make("figcaption", {}, names[i], make("br"), shape);
+    return make("figure", { className: dim[i] ? "dim" : "" }, canvas, caption);
   };
   let uploaded; // the reader's own image
   const pictures = labels.map((label, i) => [i, `${i + 1}: ${label}`]);
-  const chooser = choice("Image", pictures, (value) => setImage(value === "own" ? uploaded : normalised(part(images, Number(value)))));
+  const chooser = choice("Image", pictures, (value) =>
+    setImage(value === "own" ? uploaded : normalised(part(images, Number(value)))),
+  );
   const showOwn = (image) => {
     if (!uploaded) chooser.control.append(make("option", { value: "own" }, "your own"));
     uploaded = image;
@@ -160,31 +180,26 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     state.paint = on;
     if (on) choose(0, {}, "key");
   });
-  /** Paint the chosen pixel and three neighbours, if the reader is painting. */
   const paint = () => {
-    if (!state.paint || state.stage !== 0) return;
-    const { shape, values } = image;
-    const colours = [1, 3, 5].map((start) => parseInt(brush.control.value.slice(start, start + 2), 16) / 255);
-    const painted = values.slice();
-    for (const [down, right] of [[0, 0], [0, 1], [1, 0], [1, 1]]) {
-      const [row, column] = [Math.min(cells[0].row + down, shape[0] - 1), Math.min(cells[0].column + right, shape[1] - 1)];
-      painted.set(colours, 3 * (row * shape[1] + column));
-    }
-    showOwn({ shape, values: painted });
+    if (state.paint && state.stage === 0) showOwn(painted(image, cells[0], brush.control.value));
   };
   panel.append(
-    make("p", {}, "Point at a value to see what it is made of. A click holds it; a second click lets go."),
+    make("p", {}, "Point at a value, or tap it, to see what it is made of. A click holds it; a click on it lets go."),
+    make("div", { className: "explorer-row" }, chooser, verdict),
     make("div", { className: "forward-stages" }, ...overview.map(captioned), answers),
     status,
   );
   const whole = [
     make("div", { className: "explorer-row explorer-large" }, before.figure, after.figure),
     make("div", { className: "forward-sum" }, tables, parts),
-    make("div", {}, chooser, painting, brush, ownImage(showOwn)),
+    make("div", {}, painting, brush, ownImage(showOwn)),
   ];
   if (small === undefined) panel.append(...whole);
   showImage(stages);
 });
+
+/** Return the outline of a whole map of a stage's output, or of a neuron. */
+const wholeMap = ({ shape: [height, width] }, map) => ({ top: 0, left: 0, height, width, map });
 
 const total = (list) => list.reduce((sum, { product }) => sum + product, 0);
 const mapsOf = (output) => Array.from({ length: output.shape[2] }, (_, map) => oneMap(output, map));
@@ -195,53 +210,44 @@ const rangeOf = (stages, number) => {
   return kind === "MaxPooling2D" ? rangeOf(stages, number - 1) : [0, extent(output.values)[1]];
 };
 
-/** Return the tables of a value's products: those of each colour, or those of the chosen map. */
-const tablesOf = (sums, channel, columns) => {
-  if (sums.length === COLOURS.length) return sums.map((list, i) => productTable(COLOURS[i], list));
-  return sums.slice(channel, channel + 1).map((list) => productTable(`${columns > 1 ? "Map" : "Neuron"} ${channel + 1}`, list, columns));
+/** Say what the network answers; `label` is undefined for a reader's own image. */
+const verdictOn = (label, answer, certainty) => {
+  const text = `The network answers ${answer}, ${decimal(certainty)}`;
+  if (!label) return `${text}.`;
+  return label === answer ? `${text}: right.` : `${text}: wrong, it is ${/^[aeiou]/.test(label) ? "an" : "a"} ${label}.`;
 };
 
-/** Create the table of a block of 2 × 2, with its largest value in bold. */
-const blockTable = (block) => {
-  const cells = block.map((value) => make("td", {}, value === Math.max(...block) ? make("strong", {}, decimal(value)) : decimal(value)));
-  const rows = [cells.slice(0, 2), cells.slice(2)].map((row) => make("tr", {}, ...row));
-  return make("table", { className: "explorer-products" }, make("caption", {}, "Block; largest in bold"), make("tbody", {}, ...rows));
-};
-
-/** Say how a value comes about: from which sum, or from which block. */
-const origin = (stages, number, { row, column, map }, totals) => {
-  const { kind, output, bias, activation, window } = stages[number];
-  const [, width, maps] = output.shape;
-  const value = output.values[(row * width + column) * maps + map];
-  if (number === 0) {
-    const colours = output.values.subarray((row * width + column) * maps).subarray(0, maps);
-    return `${COLOURS.map((name, i) => `${name.toLowerCase()} ${decimal(colours[i])}`).join(", ")}.`;
+/** Return a copy of an image with two pixels by two at a cell in a colour like "#ff7800". */
+const painted = ({ shape, values }, { row, column }, hex) => {
+  const colours = [1, 3, 5].map((start) => parseInt(hex.slice(start, start + 2), 16) / 255);
+  const copy = values.slice();
+  for (const y of [row, Math.min(row + 1, shape[0] - 1)]) {
+    for (const x of [column, Math.min(column + 1, shape[1] - 1)]) copy.set(colours, 3 * (y * shape[1] + x));
   }
-  if (kind === "MaxPooling2D") return `the largest of ${blockOf(stages, number, { row, column, map }).map(decimal).join(", ")} is ${decimal(value)}.`;
-  const sum = totals.reduce((a, b) => a + b, 0);
-  const count = totals.length * window[0] * window[1];
-  const text = `${count} products add up to ${decimal(sum)}; with the bias ${decimal(bias.values[map])} that is ${decimal(sum + bias.values[map])}.`;
-  return activation === "relu" ? `${text} ReLU makes it ${decimal(value)}.` : text;
+  return { shape, values: copy };
 };
 
-/** Say which part of the image a value depends on. */
-const reach = (stages, field) => {
-  if (!field) return ""; // the value is a pixel
-  const [height, width] = stages[0].output.shape;
-  const { height: tall, width: wide } = field;
-  return tall === height && wide === width ? " It depends on the whole image." : ` It depends on ${tall} × ${wide} pixels.`;
+/** Return the tables of a value's products: those of each colour, or those of the chosen input. */
+const tablesOf = (sums, channel, kernel) => {
+  if (!sums.length) return [];
+  if (sums.length === COLOURS.length) return sums.map((list, i) => productTable(COLOURS[i], list));
+  const columns = kernel.shape[1];
+  return [productTable(`${columns > 1 ? "Map" : "Neuron"} ${channel + 1}`, sums[channel], columns)];
 };
 
 /** Create the ten answers: buttons with certainties. `onpoint(class, how)` as in `choose`. */
 const answerButtons = (classes, onpoint) => {
   const buttons = classes.map((name, i) => {
     const share = make("span");
-    const control = make("button", { type: "button", onclick: () => onpoint(i, "click"), onpointerenter: () => onpoint(i) }, name, share);
+    const control = button(name, () => onpoint(i, "click"));
+    control.onpointerenter = () => onpoint(i);
+    control.append(share);
     return Object.assign(control, { share });
   });
-  const list = make("div", { className: "forward-answers", role: "group", "aria-label": "How certain the network is of each class" }, ...buttons);
-  const show = (logits) =>
-    softmax(logits).forEach((certainty, i) => {
+  const label = "How certain the network is of each class";
+  const list = make("div", { className: "forward-answers", role: "group", "aria-label": label }, ...buttons);
+  const show = (certainties) =>
+    certainties.forEach((certainty, i) => {
       buttons[i].share.textContent = decimal(certainty);
       buttons[i].style.setProperty("--share", certainty);
     });
@@ -253,19 +259,19 @@ const answerButtons = (classes, onpoint) => {
 const partChooser = (onchange) => {
   const legend = make("legend");
   const chooser = make("fieldset", { className: "forward-parts" }, legend);
-  const name = "forward-part";
   const show = (totals, channel, input) => {
     chooser.hidden = !totals.length;
     if (chooser.children.length - 1 !== totals.length) {
-      const radios = totals.map((_, i) => make("label", {}, make("input", { type: "radio", name, onchange: () => onchange(i) }), make("span")));
-      chooser.replaceChildren(legend, ...radios);
+      const radio = (i) => make("input", { type: "radio", name: "forward-part", onchange: () => onchange(i) });
+      chooser.replaceChildren(legend, ...totals.map((_, i) => make("label", {}, radio(i), make("span"))));
     }
     legend.textContent = `The sum has ${totals.length} parts, one for each ${input}. Choose one to see its products.`;
     const largest = Math.max(...totals.map(Math.abs), 1e-9);
     totals.forEach((value, i) => {
       const label = chooser.children[i + 1];
       label.firstChild.checked = i === channel;
-      label.lastChild.textContent = decimal(value);
+      label.lastChild.textContent = `${i + 1}: ${decimal(value)}`;
+      label.classList.toggle("negative", value < 0);
       label.firstChild.setAttribute("aria-label", `${i + 1}: ${decimal(value)}`);
       label.style.setProperty("--share", Math.abs(value) / largest);
     });

@@ -2,9 +2,22 @@
 
 import { draw, make } from "./shared.js";
 
-const GAP = 4; // between two maps, in canvas pixels
+export const GAP = 4; // between two maps, in canvas pixels
+const SMALLEST = 8; // side of an outline, in canvas pixels
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const STROKES = [["white", 5], ["rgb(200 70 0)", 2.5]]; // colours and widths; the first is a halo
+
+/** Return a function that says whether a choice counts. A click or a key holds it: then pointing counts
+ *  no more, until a click on the same value (`again`) lets go. A drag counts, and holds nothing. */
+export const holder = () => {
+  let held = false;
+  return (how, again) => {
+    if (held && !how) return false;
+    if (how === "click") held = !(held && again);
+    if (how === "key") held = true;
+    return true;
+  };
+};
 
 /** Create a canvas for maps of `tile` canvas pixels, `columns` in a row. `onpoint({ row, column,
  *  map }, how)` is called when the pointer is over a value; `how` is "drag" or "click" if it is pressed. `onstep([down,
@@ -39,10 +52,15 @@ export const mosaic = (columns, tile, { onpoint, onstep, onpress = () => {} }) =
     if (!field) return;
     for (const map of field.map === null ? maps.keys() : [field.map]) {
       const [[x, y], [rows, across]] = [corner(map), maps[map].shape];
-      const box = [x + (field.left * tile) / across, y + (field.top * tile) / rows, (field.width * tile) / across, (field.height * tile) / rows];
-      for (const [strokeStyle, lineWidth] of field.map === null && maps.length > 1 ? STROKES.slice(1) : STROKES) {
+      const [cellWidth, cellHeight] = [tile / across, tile / rows];
+      const start = [x + field.left * cellWidth, y + field.top * cellHeight];
+      const box = [...start, field.width * cellWidth, field.height * cellHeight];
+      const margin = Math.max(0, (SMALLEST - Math.min(box[2], box[3])) / 2); // so that one sees it
+      const frame = [box[0] - margin, box[1] - margin, box[2] + 2 * margin, box[3] + 2 * margin];
+      const halo = field.map !== null || maps.length === 1; // on many maps it would cover too much
+      for (const [strokeStyle, lineWidth] of halo ? STROKES : STROKES.slice(1)) {
         Object.assign(context, { strokeStyle, lineWidth });
-        context.strokeRect(...box);
+        context.strokeRect(...frame);
       }
     }
   };

@@ -2,7 +2,7 @@
 // shifts.
 
 import { conv2d, pool2d, relu } from "./layers.js";
-import { mosaic } from "./mosaic.js";
+import { holder, mosaic } from "./mosaic.js";
 import { announcer, choice, define, extent, make, normalised, oneMap, part, slider, tiles } from "./shared.js";
 import { decimal } from "./tables.js";
 
@@ -32,7 +32,9 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
   const state = { image: 0, map: 0, kind: "max", size: 2, stride: 2, shift: 1, row: 4, column: 4 };
   let maps, pooled; // each [without the shift, with the shift]
 
-  const choose = (row, column) => {
+  const counts = holder();
+  const choose = (row, column, how) => {
+    if (!counts(how, row === state.row && column === state.column)) return;
     const [height, width] = pooled[0].shape;
     state.row = Math.max(0, Math.min(row, height - 1));
     state.column = Math.max(0, Math.min(column, width - 1));
@@ -40,8 +42,8 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
   };
   const canvasOf = (text, perCell) => {
     const { canvas, ...rest } = mosaic(1, SIDE, {
-      onpoint: ({ row, column }) => choose(Math.floor(row / perCell()), Math.floor(column / perCell())),
-      onstep: ([down, right]) => choose(state.row + down, state.column + right),
+      onpoint: ({ row, column }, how) => choose(Math.floor(row / perCell()), Math.floor(column / perCell()), how),
+      onstep: ([down, right]) => choose(state.row + down, state.column + right, "key"),
     });
     canvas.setAttribute("aria-label", `${text[0].toUpperCase()}${text.slice(1)}. Arrow keys move the block.`);
     return { ...rest, figure: make("figure", {}, canvas, make("figcaption", {}, text)) };
@@ -50,11 +52,11 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
   const pictures = {
     map: canvasOf("a feature map", stride),
     pooled: canvasOf("the map after pooling", () => 1),
-    change: canvasOf("how much the shift changes the map", stride),
-    pooledChange: canvasOf("how much it changes the pooled map", () => 1),
+    change: canvasOf("what the shift changes in the map", stride),
+    pooledChange: canvasOf("what it changes in the pooled map, on the same scale", () => 1),
   };
   const status = announcer();
-  const change = make("p");
+  const changed = make("p");
 
   const recompute = () => {
     const image = normalised(part(images, state.image));
@@ -62,26 +64,29 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
     maps = [0, state.shift].map((left) => relu(conv2d(columns(image, left, left + width), kernel, bias)));
     pooled = maps.map((before) => pool2d(before, state.kind, { size: state.size, stride: state.stride }));
     mapTiles.show(Array.from({ length: kernel.shape[3] }, (_, i) => oneMap(maps[0], i)), [0, extent(maps[0].values)[1]]);
-    const [share, pooledShare] = [maps, pooled].map((pair) => relativeChange(...pair).toFixed(2));
-    change.textContent =
-      `All ${kernel.shape[3]} maps together: the shift changes them by ${share} of their mean, ` +
-      `and the pooled maps by ${pooledShare}.`;
-    choose(state.row, state.column);
+    choose(state.row, state.column, "drag");
   };
 
   const show = () => {
     const { row, column, size, kind } = state;
     const [mapPair, pooledPair] = [maps, pooled].map((pair) => pair.map((all) => oneMap(all, state.map)));
-    const range = [0, extent(mapPair[0].values)[1]]; // one scale of greys for all four pictures
+    const changes = [mapPair, pooledPair].map((pair) => difference(...pair));
+    const [change, pooledChange] = changes.map(({ values }) => (values.reduce((a, b) => a + b) / values.length).toFixed(3));
+    const [share, pooledShare] = [maps, pooled].map((pair) => relativeChange(...pair).toFixed(3));
+    changed.textContent =
+      `The shift changes this map by ${change} on average, and the pooled map by ${pooledChange}. ` +
+      `All ${kernel.shape[3]} maps together change by ${share} of their mean, and the pooled ones by ${pooledShare}.`;
+    const range = [0, extent(mapPair[0].values)[1]]; // one scale of greys for the maps,
+    const changeRange = [0, extent(changes[0].values)[1] || 1]; // and one for their changes
     const block = { top: row * state.stride, left: column * state.stride, height: size, width: size, map: 0 };
     const cell = { top: row, left: column, height: 1, width: 1, map: 0 };
     for (const [name, tensor, field] of [
       ["map", mapPair[0], block],
       ["pooled", pooledPair[0], cell],
-      ["change", difference(...mapPair), block],
-      ["pooledChange", difference(...pooledPair), cell],
+      ["change", changes[0], block],
+      ["pooledChange", changes[1], cell],
     ]) {
-      pictures[name].show([tensor], range);
+      pictures[name].show([tensor], name.toLowerCase().includes("change") ? changeRange : range);
       pictures[name].mark(field);
     }
     const across = mapPair[0].shape[1];
@@ -103,10 +108,10 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
   });
   const pixels = (count) => (count === 1 ? "1 pixel" : `${count} pixels`);
   panel.append(
-    make("p", {}, "Point at a picture: the block and the value that it becomes are framed in all four."),
+    make("p", {}, "Point at a picture, or tap it: the block and the value that it becomes are framed in all four. A click holds them; a click on them lets go."),
     make("div", { className: "explorer-row explorer-large" }, ...Object.values(pictures).map(({ figure }) => figure)),
     status,
-    change,
+    changed,
     mapTiles,
     choice("Image", labels.map((label, i) => [i, `${i + 1}: ${label}`]), set("image")),
     slider("Shift the image by", { min: 0, max: FARTHEST, value: state.shift, format: pixels }, set("shift")),

@@ -3,7 +3,7 @@
 
 import { openNetwork } from "./compute.js";
 import { softmax, zeros } from "./layers.js";
-import { mosaic } from "./mosaic.js";
+import { holder, mosaic } from "./mosaic.js";
 import {
   announcer,
   button,
@@ -51,7 +51,9 @@ define("prediction", async (panel, { layers, images, labels, classes }) => {
   };
   const withCertainty = ({ shares }, number) => `${classes[number]} ${shares[number].toFixed(2)}`;
 
-  const move = (row, column) => {
+  const counts = holder();
+  const move = (row, column, how) => {
+    if (!counts(how, row === state.row && column === state.column)) return undefined;
     const [height, width] = image.shape;
     state.row = Math.max(0, Math.min(row, height - 1));
     state.column = Math.max(0, Math.min(column, width - 1));
@@ -59,8 +61,8 @@ define("prediction", async (panel, { layers, images, labels, classes }) => {
   };
   const canvasOf = (name, step) => {
     const { canvas, ...rest } = mosaic(1, SIZE, {
-      onpoint: ({ row, column }) => step() && move(row * step(), column * step()),
-      onstep: ([down, right]) => move(state.row + down * step(), state.column + right * step()),
+      onpoint: ({ row, column }, how) => step() && move(row * step(), column * step(), how),
+      onstep: ([down, right]) => move(state.row + down * step(), state.column + right * step(), "key"),
     });
     canvas.setAttribute("aria-label", `${name} Arrow keys move the grey square.`);
     const caption = make("figcaption");
@@ -125,7 +127,7 @@ define("prediction", async (panel, { layers, images, labels, classes }) => {
     const name = classes[without.answer];
     places.caption.textContent = `certainty of ${name} for each place of the square: white is 1, black 0`;
     const lowest = certainties.values.indexOf(extent(certainties.values)[0]);
-    await move(Math.floor(lowest / side) * STEP, (lowest % side) * STEP);
+    await move(Math.floor(lowest / side) * STEP, (lowest % side) * STEP, "drag");
     status.say(`${status.textContent} Of ${side ** 2} places, ${name} loses most here. At ${changed}, the answer changes.`);
   };
 
@@ -141,7 +143,7 @@ define("prediction", async (panel, { layers, images, labels, classes }) => {
     chooser.control.onchange();
   });
   panel.append(
-    make("p", {}, "Point at the image to move the grey square."),
+    make("p", {}, "Point at the image, or tap it, to move the grey square. A click holds it; a click on it lets go."),
     make("div", { className: "explorer-row explorer-large" }, picture.figure, places.figure),
     status,
     make(

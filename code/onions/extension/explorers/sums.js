@@ -97,8 +97,8 @@ export const centred = (stages, number, row, column) => {
   return { row: along(row, 0), column: along(column, 1) };
 };
 
-/** Arrange values in rows of eight, as a map. */
-export const grid = (values) => ({ shape: [values.length / 8, 8, 1], values });
+/** Arrange values in rows of four, as a map. */
+export const grid = (values) => ({ shape: [values.length / 4, 4, 1], values });
 
 /** Return the weights of a dense neuron `map` for one input map, or for all neurons before it. */
 export const weightsOf = ({ shape: [rows, columns, channels, maps], values }, map, channel) => {
