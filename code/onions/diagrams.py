@@ -17,6 +17,7 @@ from onions.figures import COLOURS, INK, QUIET, STYLE
 
 BLUE, ORANGE = COLOURS[:2]
 WIDTH = STYLE["figure.figsize"][0]  # inches
+GREYS = 12  # levels in the maps of a forward pass
 CHANNELS = ("red", "green", "blue")
 CHANNEL_COLOURS = ("#d1242f", COLOURS[2], BLUE)
 
@@ -223,7 +224,10 @@ def forward_pass(
         tiles, side = ([image], 3.2) if values is image else (maps, 0.8)
         for i, pixels in enumerate(tiles):
             corner = (left + side * (i % 8), top + side * (i // 8))
-            _image(ax, pixels, *corner, 0.93 * side, cmap="gray", vmin=0, vmax=values.max())
+            if values is not image:  # few greys make a small file
+                pixels = np.round(GREYS * pixels / values.max()) / GREYS
+            style: dict[str, Any] = {"cmap": "gray", "vmin": 0, "vmax": 1}
+            _image(ax, pixels, *corner, 0.93 * side, interpolation="nearest", **style)
         shape = " × ".join(map(str, values.shape))
         _text(ax, left, top + 3.4, f"{name}\n{shape}", ha="left", va="top", size=9)
     for i, (name, share) in enumerate(answers.items()):

@@ -281,7 +281,9 @@ def test_pooling_window_moves_by_pointer_and_by_keys(site_url: str, tab: Page) -
 def test_change_of_maps_under_a_shift_equals_numpy(book: Project, site_url: str, tab: Page) -> None:
     """The page's measure is a mean over 64 images. NumPy computes the change of the shown image."""
     explorer = open_explorer(tab, site_url, "pooling", "pooling")
-    exported = json.loads((book.build / "html/_exports/pooling/pooling.json").read_text("utf-8"))
+    exported: dict[str, Any] = {}
+    for path in ("pooling/pooling.json", "training/network.json"):
+        exported |= json.loads((book.build / "html/_exports" / path).read_text("utf-8"))
     images, kernel, bias = (unpack(exported[name]) for name in ("images", "kernel", "bias"))
     image = images[0] / 255
     for shift in (1, 4, 0):

@@ -20,8 +20,9 @@ export const holder = () => {
 };
 
 /** Create a canvas for maps of `tile` canvas pixels, `columns` in a row. `onpoint({ row, column,
- *  map }, how)` is called when the pointer is over a value; `how` is "drag" or "click" if it is pressed. `onstep([down,
- *  right])` is called for an arrow key, `onpress()` for Enter and the space bar. Return { canvas, show, mark }. */
+ *  map }, how)` is called when the pointer is over a value; `how` is "drag" or "click" if it is
+ *  pressed. `onstep([down, right])` is called for an arrow key, `onpress()` for Enter and the space
+ *  bar. Return { canvas, show, mark }. */
 export const mosaic = (columns, tile, { onpoint, onstep, onpress = () => {} }) => {
   const canvas = make("canvas", { className: "explorer-mosaic", role: "application", tabIndex: 0 });
   const picture = make("canvas"); // the maps without outlines
