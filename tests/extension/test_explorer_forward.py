@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from support.browsing import axe_violations, record_requests
-from support.explorers import RunScript, decimals, open_explorer
+from support.explorers import RunScript, decimals, open_explorer, reserved_height
 
 # A network of random weights, and some cells of each stage.
 NETWORK = """
@@ -241,11 +241,8 @@ def test_the_front_page_loads_the_network_on_request(site_url: str, tab: Page) -
 @pytest.mark.parametrize("width", [390, 1280])
 def test_no_choice_moves_the_text_below(site_url: str, tab: Page, width: int) -> None:
     tab.set_viewport_size({"width": width, "height": 900})
-    tab.route("**/_exports/**", lambda route: route.abort())
-    tab.goto(f"{site_url}training.html")
     height = "element => element.offsetHeight"
-    heights = [tab.locator("onion-forward").evaluate(height)]
-    tab.unroute_all()
+    heights = [reserved_height(tab, site_url, "forward", "training")]
     explorer = open_explorer(tab, site_url, "forward", "training")
     for canvas in explorer.locator(".forward-stages canvas").all():
         canvas.click()

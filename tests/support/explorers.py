@@ -23,6 +23,15 @@ def open_explorer(tab: Page, site_url: str, name: str, page: str) -> Locator:
     return explorer
 
 
+def reserved_height(tab: Page, site_url: str, name: str, page: str) -> int:
+    """Return the height that an explorer reserves on its page while it can't load."""
+    tab.route("**/_exports/**", lambda route: route.abort())
+    tab.goto(f"{site_url}{page}.html")
+    height = int(tab.locator(f"onion-{name}").evaluate("element => element.offsetHeight"))
+    tab.unroute_all()
+    return height
+
+
 def unpack(packed: dict[str, Any]) -> np.ndarray[Any, Any]:
     """Return an exported array as float64."""
     data = b64decode(packed["base64"])

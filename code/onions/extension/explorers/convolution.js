@@ -1,14 +1,13 @@
 // <onion-convolution>: slides a kernel over an image, and shows the products and their sum.
 
 import { conv2d, places, relu, zeros } from "./layers.js";
-import { holder, mosaic } from "./mosaic.js";
+import { holder, largePicture } from "./mosaic.js";
 import { announcer, choice, define, extent, make, normalised, oneMap, ownImage, part, slider, tick, tiles } from "./shared.js";
 import { products } from "./sums.js";
 import { COLOURS, decimal, productTable } from "./tables.js";
 
 const SIDE = 3; // of every kernel, in pixels
 const LIMIT = 99; // largest absolute weight that a reader can enter
-const SIZE = 560; // side of a picture, in canvas pixels
 
 /** The handmade kernels: nine weights each, row by row. */
 export const BY_HAND = {
@@ -53,10 +52,9 @@ define("convolution", (panel, { images, labels, layers }) => {
   const canvasOf = (name, placeOf) => {
     const onpoint = ({ row, column }, how) => choose(placeOf(row), placeOf(column), how);
     const onstep = ([down, right]) => choose(state.row + down, state.column + right, "key");
-    const { canvas, ...rest } = mosaic(1, SIZE, { onpoint, onstep });
-    canvas.setAttribute("aria-label", `${name}. Arrow keys move the kernel.`);
-    const caption = make("figcaption");
-    return { ...rest, figure: make("figure", {}, canvas, caption), caption };
+    const picture = largePicture({ onpoint, onstep });
+    picture.label(`${name}. Arrow keys move the kernel.`);
+    return picture;
   };
   const input = canvasOf("The image", (pixel) => Math.floor((pixel - 1) / options.stride)); // the kernel's centre
   const map = canvasOf("The output", (place) => place);

@@ -1,14 +1,15 @@
 // Sentences on how a value of a network comes about.
 
 import { softmax } from "./layers.js";
-import { blockOf, receptiveFields } from "./sums.js";
+import { blockOf } from "./sums.js";
 import { COLOURS, decimal } from "./tables.js";
 
-/** Return where a value is, how it comes about, and which part of the image it depends on. `totals`
- *  are the sums of its products for each input map. */
-export const explain = ({ stages, names, classes }, number, cell, totals) => {
+/** Return where a value is, how it comes about, and which part of the image it depends on: `field`.
+ *  `totals` are the sums of its products for each input map. */
+export const explain = ({ stages, names, classes }, number, cell, totals, field) => {
   const origin = originOf(stages, number, cell, totals);
-  if (number < stages.length - 1) return `${placeOf(stages, names, number, cell)}: ${origin}${reachOf(stages, number, cell)}`;
+  if (number === 0) return `${placeOf(stages, names, number, cell)}: ${origin}`;
+  if (number < stages.length - 1) return `${placeOf(stages, names, number, cell)}: ${origin}${reachOf(stages, field)}`;
   const certainty = softmax(stages[number].output.values)[cell.map];
   return `Logit of ${classes[cell.map]}: ${origin} Softmax of all ten logits makes it ${decimal(certainty)}.`;
 };
@@ -39,9 +40,7 @@ const originOf = (stages, number, { row, column, map }, totals) => {
   return `${count} products add up to ${decimal(sum)}; ${total}${relu}`;
 };
 
-const reachOf = (stages, number, cell) => {
-  if (number === 0) return "";
-  const { top, left, height, width } = receptiveFields(stages, number, cell)[0];
+const reachOf = (stages, { top, left, height, width }) => {
   const [rows, columns] = stages[0].output.shape;
   if (height === rows && width === columns) return " It depends on the whole image.";
   const [rowsText, columnsText] = [`${top + 1}–${top + height}`, `${left + 1}–${left + width}`];

@@ -4,14 +4,13 @@
 import { openNetwork } from "./compute.js";
 import { explain } from "./explain.js";
 import { softmax } from "./layers.js";
-import { GAP, holder, mosaic } from "./mosaic.js";
+import { GAP, holder, largePicture, mosaic } from "./mosaic.js";
 import { announcer, button, choice, colour, define, extent, make, normalised, oneMap, ownImage, part, tick } from "./shared.js";
-import { blockOf, centred, grid, products, receptiveFields, stageNames, stagesOf, weightsOf } from "./sums.js";
+import { blockOf, centred, grid, products, receptiveFields, stageNames, stagesOf, total, weightsOf } from "./sums.js";
 import { blockTable, COLOURS, decimal, productTable } from "./tables.js";
 
 const TILE = 60; // side of a map in the overview, in canvas pixels
 const COLUMNS = 4; // maps in a row of the overview, and neurons in a row of their picture
-const LARGE = 560; // side of an enlarged map, in canvas pixels
 
 define("forward", async (panel, { layers, images, labels, classes }, { lit = "", small }) => {
   const network = await openNetwork(layers);
@@ -19,6 +18,7 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
   let stages = stagesOf(layers, image, await network.forward(image));
   const last = stages.length - 1;
   const names = stageNames(stages);
+  let ranges; // [black, white] of each stage's maps
   // The chosen cell of each stage; `channel` is the input map whose products are shown, null for
   // the one with the largest sum.
   const cells = stages.map(({ output: { shape } }) => ({ row: shape[0] >> 1, column: shape[1] >> 1, map: 0 }));
@@ -56,15 +56,14 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
   });
   const answers = answerButtons(classes, (map, how) => choose(last, { map }, how));
   const enlarged = (onpoint, onpress) => {
-    const maps = mosaic(1, LARGE, { onpoint, onpress, onstep: (move) => step(state.stage, 0)(move) });
-    const caption = make("figcaption");
+    const picture = largePicture({ onpoint, onpress, onstep: (move) => step(state.stage, 0)(move) });
     const enlarge = (tensor, range, text, field) => {
-      maps.show([tensor], range);
-      maps.mark(field);
-      caption.textContent = text;
-      maps.canvas.setAttribute("aria-label", `Enlarged: ${text}. Arrow keys choose a value.`);
+      picture.show([tensor], range);
+      picture.mark(field);
+      picture.caption.textContent = text;
+      picture.label(`Enlarged: ${text}. Arrow keys choose a value.`);
     };
-    return { figure: make("figure", {}, maps.canvas, caption), enlarge };
+    return { figure: picture.figure, enlarge };
   };
   // Pointing at the source moves the value's window there; a click goes on to the source itself.
   const before = enlarged(({ row, column }, how) => {
@@ -96,9 +95,10 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
   };
   const showImage = (newStages) => {
     stages = newStages;
+    ranges = stages.map((_, i) => rangeOf(stages, i));
     overview.forEach((maps, i) => {
       const { output } = stages[i];
-      maps.show(i ? mapsOf(output) : [output], rangeOf(stages, i));
+      maps.show(i ? mapsOf(output) : [output], ranges[i]);
     });
     const certainties = softmax(stages[last].output.values);
     const answer = certainties.indexOf(Math.max(...certainties));
@@ -126,7 +126,7 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     overview.forEach((maps, i) => maps.mark(fields[i]));
     const pools = kind === "MaxPooling2D";
     tables.replaceChildren(...(pools ? [blockTable(blockOf(stages, state.stage, cell))] : tablesOf(sums, channel, kernel)));
-    status.say(explain({ stages, names, classes }, state.stage, cell, totals));
+    status.say(explain({ stages, names, classes }, state.stage, cell, totals, fields[0]));
   };
 
   /** Show what the cell is computed from, and the map or the weights that it belongs to. */
@@ -136,12 +136,12 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     after.figure.style.visibility = stage ? "" : "hidden"; // keeps its place
     if (stage === 0) return before.enlarge(output, null, names[0], cell);
     const { output: input } = stages[stage - 1];
-    const black = rangeOf(stages, stage - 1);
+    const range = ranges[stage - 1];
     if (stage === 1) before.enlarge(input, null, names[0], field);
-    else if (input.shape[0] === 1) before.enlarge(grid(input.values), black, `values of the ${names[stage - 1]}`);
-    else before.enlarge(oneMap(input, channel), black, `${names[stage - 1]}, map ${channel + 1}`, field);
+    else if (input.shape[0] === 1) before.enlarge(grid(input.values), range, `values of the ${names[stage - 1]}`);
+    else before.enlarge(oneMap(input, channel), range, `${names[stage - 1]}, map ${channel + 1}`, field);
     const text = `${names[stage]}, map ${map + 1}`;
-    if (kind !== "Dense") return after.enlarge(oneMap(output, map), rangeOf(stages, stage), text, cell);
+    if (kind !== "Dense") return after.enlarge(oneMap(output, map), ranges[stage], text, cell);
     const limit = Math.max(...extent(kernel.values).map(Math.abs));
     const legend = "the weights; grey is zero, white positive";
     after.enlarge(weightsOf(kernel, map, channel), [-limit, limit], legend);
@@ -201,7 +201,6 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
 /** Return the outline of a whole map of a stage's output, or of a neuron. */
 const wholeMap = ({ shape: [height, width] }, map) => ({ top: 0, left: 0, height, width, map });
 
-const total = (list) => list.reduce((sum, { product }) => sum + product, 0);
 const mapsOf = (output) => Array.from({ length: output.shape[2] }, (_, map) => oneMap(output, map));
 
 /** Return [black, white] of a stage's maps. Pooling has the range of its input. */

@@ -3,6 +3,7 @@
 import { draw, make } from "./shared.js";
 
 export const GAP = 4; // between two maps, in canvas pixels
+const LARGE = 560; // side of a large picture, in canvas pixels
 const SMALLEST = 8; // side of an outline, in canvas pixels
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const STROKES = [["white", 5], ["rgb(200 70 0)", 2.5]]; // colours and widths; the first is a halo
@@ -87,4 +88,13 @@ export const mosaic = (columns, tile, { onpoint, onstep, onpress = () => {} }) =
     else onpress();
   });
   return { canvas, show, mark };
+};
+
+/** Create a figure with one large picture and a caption: `mosaic` with a single tile. Return { figure,
+ *  caption, show, mark, label }; `label(text)` is what screen readers say. */
+export const largePicture = (handlers) => {
+  const { canvas, show, mark } = mosaic(1, LARGE, handlers);
+  const caption = make("figcaption");
+  const label = (text) => canvas.setAttribute("aria-label", text);
+  return { figure: make("figure", {}, canvas, caption), caption, show, mark, label };
 };

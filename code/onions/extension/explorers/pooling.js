@@ -2,11 +2,10 @@
 // shifts.
 
 import { conv2d, pool2d, relu } from "./layers.js";
-import { holder, mosaic } from "./mosaic.js";
+import { holder, largePicture } from "./mosaic.js";
 import { announcer, choice, define, extent, make, normalised, oneMap, part, slider, tiles } from "./shared.js";
 import { decimal } from "./tables.js";
 
-const SIDE = 560; // of a picture, in canvas pixels
 const FARTHEST = 4; // pixels of the largest shift
 
 /** Return the mean change of maps as a share of their mean, like relative_change on the page. */
@@ -41,12 +40,13 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
     show();
   };
   const canvasOf = (text, perCell) => {
-    const { canvas, ...rest } = mosaic(1, SIDE, {
+    const picture = largePicture({
       onpoint: ({ row, column }, how) => choose(Math.floor(row / perCell()), Math.floor(column / perCell()), how),
       onstep: ([down, right]) => choose(state.row + down, state.column + right, "key"),
     });
-    canvas.setAttribute("aria-label", `${text[0].toUpperCase()}${text.slice(1)}. Arrow keys move the block.`);
-    return { ...rest, figure: make("figure", {}, canvas, make("figcaption", {}, text)) };
+    picture.label(`${text[0].toUpperCase()}${text.slice(1)}. Arrow keys move the block.`);
+    picture.caption.textContent = text;
+    return picture;
   };
   const stride = () => state.stride;
   const pictures = {

@@ -3,7 +3,7 @@
 
 import { openNetwork } from "./compute.js";
 import { softmax, zeros } from "./layers.js";
-import { holder, mosaic } from "./mosaic.js";
+import { holder, largePicture } from "./mosaic.js";
 import {
   announcer,
   button,
@@ -19,7 +19,6 @@ import {
   slider,
 } from "./shared.js";
 
-const SIZE = 560; // side of a picture, in canvas pixels
 const GREY = 0.5; // the value of the square's pixels
 const STEP = 2; // pixels between the positions of the square that `tryAll` tries
 
@@ -60,13 +59,12 @@ define("prediction", async (panel, { layers, images, labels, classes }) => {
     return show();
   };
   const canvasOf = (name, step) => {
-    const { canvas, ...rest } = mosaic(1, SIZE, {
+    const created = largePicture({
       onpoint: ({ row, column }, how) => step() && move(row * step(), column * step(), how),
       onstep: ([down, right]) => move(state.row + down * step(), state.column + right * step(), "key"),
     });
-    canvas.setAttribute("aria-label", `${name} Arrow keys move the grey square.`);
-    const caption = make("figcaption");
-    return { ...rest, caption, figure: make("figure", {}, canvas, caption) };
+    created.label(`${name} Arrow keys move the grey square.`);
+    return created;
   };
   const picture = canvasOf("The image.", () => 1);
   const places = canvasOf("How certain the network stays with the square at each place.", () => (trial ? STEP : 0));

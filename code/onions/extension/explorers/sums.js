@@ -51,6 +51,9 @@ export const products = (input, kernel, { row, column, map = 0 }, { stride = 1, 
   );
 };
 
+/** Add up products. */
+export const total = (list) => list.reduce((sum, { product }) => sum + product, 0);
+
 /** Return what a value of the stage `number` depends on in each earlier stage: { top, left, height,
  *  width, map }, clipped to the stage. `map` is null where it depends on all maps. */
 export const receptiveFields = (stages, number, { row, column, map }) => {

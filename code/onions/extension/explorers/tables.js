@@ -1,6 +1,7 @@
 // Numbers as text, and the table of the products behind one value.
 
 import { make } from "./shared.js";
+import { total } from "./sums.js";
 
 export const COLOURS = ["Red", "Green", "Blue"]; // the channels of an image
 
@@ -13,7 +14,6 @@ const short = (value) => decimal(value).replace(".00", "");
 /** Create the table of one channel's products (see `products` in sums.js), `columns` in a row, with
  *  their factors where there is room for them. */
 export const productTable = (title, list, columns = 3) => {
-  const total = list.reduce((sum, { product }) => sum + product, 0);
   const cells = list.map(({ pixel, weight, product, outside }) => {
     const factors = make("span", {}, `${outside ? "0" : decimal(pixel)} × ${short(weight)}`, make("br"), "= ");
     return make("td", { className: outside ? "outside" : "" }, ...(columns > 3 ? [] : [factors]), decimal(product));
@@ -21,7 +21,7 @@ export const productTable = (title, list, columns = 3) => {
   const rows = Array.from({ length: list.length / columns }, (_, row) =>
     make("tr", {}, ...cells.slice(row * columns, (row + 1) * columns)),
   );
-  const caption = make("caption", {}, `${title}; sum ${decimal(total)}`);
+  const caption = make("caption", {}, `${title}; sum ${decimal(total(list))}`);
   return make("table", { className: "explorer-products" }, caption, make("tbody", {}, ...rows));
 };
 

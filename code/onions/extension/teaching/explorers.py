@@ -129,8 +129,9 @@ def _copy_modules(app: Sphinx) -> None:
     """
     target = Path(app.outdir, "_static", "explorers")
     target.mkdir(parents=True, exist_ok=True)
+    version = _version()
     for path in EXPLORERS.glob("*.js"):
-        text = MODULE.sub(rf"\1?v={_version()}", path.read_text("utf-8"))
+        text = MODULE.sub(rf"\1?v={version}", path.read_text("utf-8"))
         (target / path.name).write_text(text, "utf-8")
     shutil.copy(EXPLORERS / "core.wasm", target)
 
