@@ -17,7 +17,7 @@ from onions.figures import COLOURS, INK, QUIET, STYLE
 
 BLUE, ORANGE = COLOURS[:2]
 WIDTH = STYLE["figure.figsize"][0]  # inches
-GREYS = 12  # levels in the maps of a forward pass
+GREYS = 8  # levels in the maps of a forward pass
 CHANNELS = ("red", "green", "blue")
 CHANNEL_COLOURS = ("#d1242f", COLOURS[2], BLUE)
 
