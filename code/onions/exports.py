@@ -33,17 +33,17 @@ def export(name: str, **values: Any) -> None:
 
 
 def layers_of(model: Any) -> list[dict[str, Any]]:
-    """Return what a forward pass needs to know of each layer of a Keras model, for `export`.
+    """Return what an explorer needs to know of each layer of a Keras model, for `export`.
 
-    A layer is its kind, the settings of its window and its activation, and its weights as float16.
+    A layer is its kind, its settings as in Keras, and its weights as float16.
     """
-    settings = ("activation", "strides", "padding", "pool_size")
+    settings = ("filters", "kernel_size", "strides", "padding", "pool_size", "units", "rate")
     layers = []
     for layer in model.layers:
         if type(layer).__name__ == "InputLayer":
             continue
         config = layer.get_config()
-        kept = {name: config[name] for name in settings if name in config}
+        kept = {name: config[name] for name in (*settings, "activation") if name in config}
         weights = [array.astype("float16") for array in layer.get_weights()]
         layers.append({"kind": type(layer).__name__, **kept, "weights": weights})
     return layers

@@ -76,8 +76,8 @@ def test_logits_equal_keras(
 
 def test_unknown_layer_is_rejected(run_script: RunScript) -> None:
     script = """async (layer) => {
-      const { forward } = await import("./layers.js");
-      try { return forward([layer], {}); } catch (error) { return `${error}`; }
+      const { openModel } = await import("./model.js");
+      try { return openModel(null, [layer], [2, 2, 1]); } catch (error) { return `${error}`; }
     }"""
     assert "RangeError: layer LSTM with" in run_script(script, {"kind": "LSTM"})
     assert "layer Dense with activation gelu is not" in run_script(
@@ -206,16 +206,3 @@ def test_figure_is_shown_without_javascript_and_in_print(
     paper = PdfReader(BytesIO(tab.pdf()))
     text = " ".join(" ".join(sheet.extract_text() for sheet in paper.pages).split())
     assert "An image without a square" in text and "Try every place" not in text
-
-
-@pytest.mark.site
-@pytest.mark.parametrize("width", [390, 1280])
-def test_height_is_reserved(site_url: str, tab: Page, width: int) -> None:
-    tab.set_viewport_size({"width": width, "height": 800})
-    tab.goto(f"{site_url}inspection.html")
-    explorer = tab.locator("onion-prediction")
-    before = explorer.evaluate("element => element.offsetHeight")
-    explorer.scroll_into_view_if_needed()
-    expect(explorer).to_have_class("explorer ready")
-    loaded = explorer.evaluate("element => element.offsetHeight")
-    assert loaded == before

@@ -1,27 +1,39 @@
-// A network whose forward passes run in a worker, so that the page stays responsive.
+// Work in a worker, so that the page stays responsive.
 
-/** Open layers (see `forward` in layers.js). `backend` is "wasm", "js", or undefined for the best that
- *  the browser has. Resolve to { backend, forward }; `forward(image)` resolves to the output of each
- *  layer. Rejects with an Error if the worker does not start or if a layer is unknown. */
-export const openNetwork = async (layers, backend) => {
-  const worker = new Worker(new URL("./worker.js", import.meta.url), { type: "module" });
-  const waiting = new Map(); // by number: the functions that settle a request
+/** Start a worker. Return { ask, close }. `ask(request, report)` resolves to the worker's result; `report`
+ *  gets what the worker reports until then. It rejects with an Error if the worker fails or is closed. */
+export const startWorker = (url) => {
+  const worker = new Worker(url, { type: "module" });
+  const waiting = new Map(); // by number: what settles a request
   const fail = (text) => {
     for (const { reject } of waiting.values()) reject(new Error(text));
     waiting.clear();
   };
-  worker.onerror = (event) => fail(`worker.js: ${event.message ?? "does not load"}`);
-  worker.onmessage = ({ data: { number, result, problem } }) => {
-    const { resolve, reject } = waiting.get(number);
+  worker.onerror = (event) => fail(`${url}: ${event.message ?? "does not load"}`);
+  worker.onmessage = ({ data: { number, result, progress, problem } }) => {
+    const request = waiting.get(number);
+    if (progress) return request?.report(progress);
     waiting.delete(number);
-    if (problem) reject(new Error(problem));
-    else resolve(result);
+    if (problem) request?.reject(new Error(problem));
+    else request?.resolve(result);
   };
   let last = 0;
-  const ask = (request) =>
+  const ask = (request, report) =>
     new Promise((resolve, reject) => {
-      waiting.set((last += 1), { resolve, reject });
+      waiting.set((last += 1), { resolve, reject, report });
       worker.postMessage({ number: last, ...request });
     });
+  const close = () => {
+    worker.terminate();
+    fail("stopped");
+  };
+  return { ask, close };
+};
+
+/** Open layers (see model.js). `backend` is "wasm", "js", or undefined for the best that the browser has.
+ *  Resolve to { backend, forward }; `forward(image)` resolves to the output of each layer. Rejects with
+ *  an Error if the worker does not start, `forward` if a layer is unknown. */
+export const openNetwork = async (layers, backend) => {
+  const { ask } = startWorker(new URL("./worker.js", import.meta.url));
   return { backend: await ask({ layers, backend }), forward: (image) => ask({ image }) };
 };

@@ -2,6 +2,7 @@
 
 import { announcer, button, choice, define, make, slider } from "./shared.js";
 import { bars } from "./plots.js";
+import { randomFrom } from "./random.js";
 
 const MAX_RATE = 0.5;
 
@@ -9,15 +10,6 @@ const MAX_RATE = 0.5;
  *  al., 2014; like Keras, this scales in training). `random` returns numbers from 0 to 1. */
 export const dropout = (values, rate, random) =>
   values.map((value) => (random() < rate ? 0 : value / (1 - rate)));
-
-/** Return a generator of random numbers from 0 to 1 (mulberry32). The same seed gives the
- *  same numbers. */
-export const randomFrom = (seed) => () => {
-  seed = (seed + 0x6d2b79f5) | 0;
-  let mixed = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-  return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-};
 
 define("dropout", (panel, { values: tensor }) => {
   const values = Array.from(tensor.values);

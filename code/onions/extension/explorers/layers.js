@@ -3,6 +3,8 @@
 // A tensor is { shape, values }: `values` is a Float32Array in row-major order. An image has the
 // shape [height, width, channels], kernels have [height, width, channels, number of kernels].
 
+import * as kernels from "./kernels.js";
+
 /** Return a tensor of zeros. */
 export const zeros = (shape) => ({ shape, values: new Float32Array(shape.reduce((a, b) => a * b, 1)) });
 
@@ -21,31 +23,13 @@ export const places = (side, window, stride, padding) => {
 /** Convolve an image with kernels, as Conv2D does. Return [rows, columns, kernels]. `bias` has one
  *  number for each kernel; without a bias, it is null. */
 export const conv2d = (image, kernel, bias, { stride = 1, padding = "valid" } = {}) => {
-  const [height, width, channels] = image.shape;
-  const [kh, kw, , kernels] = kernel.shape;
+  const [height, width] = image.shape;
+  const [kh, kw, , count] = kernel.shape;
   const [rows, top] = places(height, kh, stride, padding);
   const [columns, left] = places(width, kw, stride, padding);
-  const output = zeros([rows, columns, kernels]);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const sums = output.values.subarray((row * columns + column) * kernels).subarray(0, kernels);
-      if (bias) sums.set(bias.values);
-      for (let i = 0; i < kh; i++) {
-        const y = row * stride + i - top;
-        if (y < 0 || y >= height) continue; // padding
-        for (let j = 0; j < kw; j++) {
-          const x = column * stride + j - left;
-          if (x < 0 || x >= width) continue;
-          for (let channel = 0; channel < channels; channel++) {
-            const value = image.values[(y * width + x) * channels + channel];
-            if (value === 0) continue; // saves time: after ReLU, about half of the values are 0
-            const weights = ((i * kw + j) * channels + channel) * kernels;
-            for (let k = 0; k < kernels; k++) sums[k] += value * kernel.values[weights + k];
-          }
-        }
-      }
-    }
-  }
+  const output = zeros([rows, columns, count]);
+  const window = [kernel.values, kh, kw, count, bias?.values ?? new Float32Array(count)];
+  kernels.conv2d(image.values, ...image.shape, ...window, stride, top, left, rows, columns, false, output.values);
   return output;
 };
 
@@ -55,38 +39,8 @@ export const pool2d = (maps, kind, { size = 2, stride = size, padding = "valid" 
   const [rows, top] = places(height, size, stride, padding);
   const [columns, left] = places(width, size, stride, padding);
   const output = zeros([rows, columns, channels]);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      for (let channel = 0; channel < channels; channel++) {
-        let [largest, sum, count] = [-Infinity, 0, 0]; // all of them ignore the padding
-        for (let i = 0; i < size; i++) {
-          for (let j = 0; j < size; j++) {
-            const [y, x] = [row * stride + i - top, column * stride + j - left];
-            if (y < 0 || y >= height || x < 0 || x >= width) continue;
-            const value = maps.values[(y * width + x) * channels + channel];
-            largest = Math.max(largest, value);
-            sum += value;
-            count++;
-          }
-        }
-        output.values[(row * columns + column) * channels + channel] = kind === "max" ? largest : sum / count;
-      }
-    }
-  }
-  return output;
-};
-
-/** Multiply a vector by a matrix [inputs, units] and add a bias, as Dense does. */
-export const dense = (input, kernel, bias) => {
-  const [inputs, units] = kernel.shape;
-  const output = { shape: [units], values: Float32Array.from(bias.values) };
-  for (let i = 0; i < inputs; i++) {
-    const value = input.values[i];
-    if (value === 0) continue;
-    for (let unit = 0; unit < units; unit++) {
-      output.values[unit] += value * kernel.values[i * units + unit];
-    }
-  }
+  const pool = kind === "max" ? kernels.maxPool : meanPool;
+  pool(maps.values, ...maps.shape, size, stride, top, left, rows, columns, output.values);
   return output;
 };
 
@@ -101,29 +55,21 @@ export const softmax = (logits) => {
   return powers.map((power) => power / sum);
 };
 
-const KINDS = {
-  Conv2D: ({ weights: [kernel, bias], strides: [stride], padding }, maps) =>
-    conv2d(maps, kernel, bias, { stride, padding }),
-  MaxPooling2D: ({ pool_size: [size], strides: [stride], padding }, maps) =>
-    pool2d(maps, "max", { size, stride, padding }),
-  Dropout: (_, input) => input, // inactive at prediction
-  Flatten: (_, { values }) => ({ shape: [values.length], values }),
-  Dense: ({ weights: [kernel, bias] }, input) => dense(input, kernel, bias),
-};
-const ACTIVATIONS = { linear: (output) => output, relu };
-
-/** Return the output of each layer for an image; the last output is the logits. A layer is { kind,
- *  activation, weights, … }, as in Keras. Throws a RangeError if kind or activation is unknown. */
-export const forward = (layers, image) => {
-  let output = image;
-  return layers.map((layer) => {
-    checkLayer(layer);
-    return (output = ACTIVATIONS[layer.activation ?? "linear"](KINDS[layer.kind](layer, output)));
-  });
-};
-
-/** Throw a RangeError if a layer's kind or activation is unknown. */
-export const checkLayer = ({ kind, activation = "linear" }) => {
-  if (KINDS[kind] && ACTIVATIONS[activation]) return;
-  throw new RangeError(`layer ${kind} with activation ${activation} is not supported`);
+/** Pool like `maxPool` in kernels.js, with the mean of each block. It ignores the padding. */
+const meanPool = (maps, height, width, channels, size, stride, top, left, rows, columns, out) => {
+  for (let row = 0, cell = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      for (let channel = 0; channel < channels; channel++, cell++) {
+        let [sum, count] = [0, 0];
+        for (let y = row * stride - top, i = 0; i < size; i++) {
+          for (let x = column * stride - left, j = 0; j < size; j++) {
+            if (y + i < 0 || y + i >= height || x + j < 0 || x + j >= width) continue;
+            sum += maps[((y + i) * width + x + j) * channels + channel];
+            count++;
+          }
+        }
+        out[cell] = sum / count;
+      }
+    }
+  }
 };

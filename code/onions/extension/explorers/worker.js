@@ -1,28 +1,23 @@
 // Computes forward passes outside the page's thread, whose policy forbids WebAssembly.
 
-import { forward } from "./layers.js";
-import { openCore } from "./wasm.js";
+import { openBackend } from "./backend.js";
+import { openModel } from "./model.js";
 
-let network; // a promise of { backend, compute }
+let network; // a promise of { name, forward }
 
-/** Open the layers, with WebAssembly unless `backend` is "js" or the browser can't. */
-const open = async (layers, backend) => {
-  const inJavaScript = { backend: "js", compute: (image) => forward(layers, image) };
-  if (backend === "js") return inJavaScript;
-  try {
-    return { backend: "wasm", compute: await openCore(layers) };
-  } catch (error) {
-    if (backend === "wasm" || error instanceof RangeError) throw error;
-    return inJavaScript;
-  }
+/** Open the layers. The first image gives the shape of the network's input. */
+const open = async (layers, name) => {
+  const backend = await openBackend(name);
+  let model;
+  const forward = ({ shape, values }) => (model ??= openModel(backend, layers, shape)).forward(values);
+  return { name: backend.name, forward };
 };
 
 onmessage = async ({ data: { number, layers, backend, image } }) => {
   try {
     if (layers) network = open(layers, backend);
-    const opened = await network;
-    const result = layers ? opened.backend : opened.compute(image);
-    postMessage({ number, result });
+    const { name, forward } = await network;
+    postMessage({ number, result: layers ? name : forward(image) });
   } catch (error) {
     postMessage({ number, problem: `${error}` });
   }
