@@ -1,8 +1,9 @@
-"""Time a forward pass of the network on the page *inspection*, in a real browser.
+"""Time the explorers in a real browser: frames while they follow a pointer, and forward passes.
 
-That page's explorer runs the network whenever a reader moves a grey square over an image, so a pass
-must fit into a frame of the screen, 16 ms. Requires an executed and rendered book, and Chromium.
-README.md in this folder keeps the last numbers.
+An explorer follows a pointer smoothly if a frame takes no longer than one without a pointer, 1/60
+of a second. A forward pass is timed with its messages to and from the worker, in WebAssembly and in
+JavaScript. Requires an executed and rendered book, and Chromium. README.md in this folder keeps the
+last numbers.
 
     .venv/bin/python benchmarks/explorers.py
 """
@@ -10,48 +11,95 @@ README.md in this folder keeps the last numbers.
 import argparse
 import sys
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 from measure import table
 from onions.site.browser import launch_chromium
 from onions.site.serve import serve_folder
+from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[1]
-WARM_UP = 10  # passes that do not count, since the browser still compiles the code
-TIMES = """async ([modules, data, runs]) => {
-  const { forward } = await import(modules + "prediction.js");
+PAGES = {"forward": "training", "convolution": "convolution", "pooling": "pooling"}
+WARM_UP = 10  # frames and passes that do not count, since the browser still compiles the code
+# The seconds of each frame; in each, the pointer moves to another value, or it does not move.
+FRAMES = """async ([name, count, moves]) => {
+  const canvas = document.querySelector(`onion-${name} .explorer-large canvas`);
+  canvas.scrollIntoView({ block: "center" });
+  const box = canvas.getBoundingClientRect();
+  const frame = () => new Promise(requestAnimationFrame);
+  const times = [];
+  let before = await frame();
+  for (let i = 0; i < count; i++) {
+    if (moves) {
+      const share = (i * 0.381966) % 1;
+      const clientX = box.left + share * box.width;
+      const clientY = box.top + ((share * 7) % 1) * box.height;
+      canvas.dispatchEvent(new PointerEvent("pointermove", { clientX, clientY, bubbles: true }));
+    }
+    const now = await frame();
+    times.push((now - before) / 1000);
+    before = now;
+  }
+  return times;
+}"""
+PASSES = """async ([modules, data, backend, count]) => {
+  const { openNetwork } = await import(modules + "compute.js");
   const { load, normalised, part } = await import(modules + "shared.js");
   const { layers, images } = await load(data);
-  return Array.from({ length: runs }, (_, run) => {
-    const image = normalised(part(images, run % images.shape[0]));
+  const network = await openNetwork(layers, backend);
+  const times = [];
+  for (let i = 0; i < count; i++) {
+    const image = normalised(part(images, i % images.shape[0]));
     const start = performance.now();
-    forward(layers, image);
-    return performance.now() - start;
-  });
+    await network.forward(image);
+    times.push((performance.now() - start) / 1000);
+  }
+  return times;
 }"""
 
 
 def main() -> None:
-    """Measure and print the table."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__.partition("\n")[0],
-        epilog="Example: .venv/bin/python benchmarks/explorers.py --runs 50",
+        epilog="Example: .venv/bin/python benchmarks/explorers.py --count 50",
     )
     site = ROOT / "_build" / "html"
     parser.add_argument("--site", type=Path, default=site, help="the built site (_build/html)")
-    parser.add_argument("--runs", type=int, default=50, help="forward passes that count (50)")
+    parser.add_argument("--count", type=int, default=200, help="frames and passes that count (200)")
     options = parser.parse_args()
-    data = "_exports/inspection/prediction.json"
-    if not (options.site / data).exists():
-        sys.exit(f"{options.site / data} is missing. Run `make book`, or name a site with --site.")
+    if not (options.site / "training.html").exists():
+        sys.exit(f"{options.site} has no pages. Run `make book`, or name a site with --site.")
     with launch_chromium() as browser, serve_folder(options.site) as address:
-        tab = browser.new_page()
-        tab.goto(f"{address}404.html")
-        arguments = [f"{address}_static/explorers/", f"{address}{data}", options.runs + WARM_UP]
-        times = tab.evaluate(TIMES, arguments)[WARM_UP:]
-    heads = ["explorer", "median ms", "slowest ms", "passes"]
-    row = ["prediction", f"{median(times):.1f}", f"{max(times):.1f}", str(options.runs)]
-    print(table(heads, [row]))
+        tab = browser.new_page(viewport={"width": 1280, "height": 900})
+        rows = [_frames(tab, address, name, page, options.count) for name, page in PAGES.items()]
+        passes = _passes(tab, address, options.count)
+    print(table(["explorer", "median frame", "95 % of frames within"], rows))
+    print()
+    print(table(["forward pass", "ms", "JavaScript / WebAssembly"], [passes]))
+
+
+def _frames(tab: Page, address: str, name: str, page: str, count: int) -> list[str]:
+    """Return a row: the times of frames with a pointer, as multiples of those without."""
+    tab.goto(f"{address}{page}.html")
+    tab.locator(f"onion-{name}").scroll_into_view_if_needed()
+    tab.locator(f"onion-{name}.ready").wait_for()
+    still, moving = (
+        tab.evaluate(FRAMES, [name, count + WARM_UP, moves])[WARM_UP:] for moves in (False, True)
+    )
+    frame = median(still)
+    share = quantiles(moving, n=20)[-1] / frame
+    return [name, f"{median(moving) / frame:.2f}", f"{share:.2f}"]
+
+
+def _passes(tab: Page, address: str, count: int) -> list[str]:
+    """Return a row: the median time of a pass in WebAssembly, and the ratio of the backends."""
+    modules, data = f"{address}_static/explorers/", f"{address}_exports/training/network.json"
+    fast, slow = (
+        median(tab.evaluate(PASSES, [modules, data, backend, count + WARM_UP])[WARM_UP:])
+        for backend in ("wasm", "js")
+    )
+    return ["the lesson's network", f"{1000 * fast:.2f}", f"{slow / fast:.1f}"]
 
 
 if __name__ == "__main__":

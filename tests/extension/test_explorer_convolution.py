@@ -11,7 +11,7 @@ from onions.book.project import Project
 from PIL import Image
 from playwright.sync_api import Page, expect
 from support.browsing import record_requests
-from support.explorers import RunScript, decimals, numbers, open_explorer, reserved_height, unpack
+from support.explorers import RunScript, decimals, numbers, open_explorer, unpack
 
 COMPUTE = """async ({ shape, pixels, depth, weights, bias, row, column, options }) => {
   const { conv2d } = await import("./layers.js");
@@ -193,17 +193,6 @@ def test_figure_is_shown_without_javascript(site_url: str, scriptless_tab: Page)
     explorer.scroll_into_view_if_needed()
     expect(explorer.get_by_role("img", name="face blurred")).to_be_visible()
     assert explorer.get_by_role("combobox").count() == 0
-
-
-@pytest.mark.site
-@pytest.mark.parametrize("width", [390, 1280])
-def test_height_is_reserved(site_url: str, tab: Page, width: int) -> None:
-    tab.set_viewport_size({"width": width, "height": 800})
-    height = "element => element.offsetHeight"
-    reserved = reserved_height(tab, site_url, "convolution", "convolution")
-    loaded = open_explorer(tab, site_url, "convolution", "convolution").evaluate(height)
-    assert loaded == reserved
-    assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth")
 
 
 def exported(book: Project) -> dict[str, Any]:

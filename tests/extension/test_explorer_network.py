@@ -257,17 +257,3 @@ def test_figure_is_shown_without_javascript_and_in_print(
     expect(explorer.locator("img").first).to_be_visible()
     assert explorer.get_by_role("button").count() == 0
     context.close()
-
-
-def test_height_is_reserved(chromium: Browser, site_url: str) -> None:
-    for width in (390, 1280):
-        context = chromium.new_context(viewport={"width": width, "height": 900})
-        tab = context.new_page()
-        tab.goto(f"{site_url}pooling.html")
-        explorer = tab.locator("onion-network")
-        height = explorer.evaluate("element => element.offsetHeight")
-        explorer.scroll_into_view_if_needed()
-        expect(explorer).to_have_class(re.compile("ready"))
-        loaded = explorer.evaluate("element => element.offsetHeight")
-        assert loaded == height, width
-        context.close()

@@ -17,11 +17,29 @@ from onions.store.entries import measures
 from playwright.sync_api import Page, expect
 from pypdf import PdfReader
 from support.browsing import record_messages, record_requests
-from support.explorers import EXPLORERS, RunScript, decimals, numbers, open_explorer, unpack
+from support.explorers import (
+    EXPLORERS,
+    RunScript,
+    decimals,
+    numbers,
+    open_explorer,
+    reserved_height,
+    unpack,
+)
 from support.pages import entry
 from support.projects import ROOT, Small, address, run_onions
 from support.runs import store_runs
 
+PAGES = {  # a page with each explorer
+    "convolution": "convolution",
+    "dropout": "dropout",
+    "forward": "training",
+    "network": "pooling",
+    "pooling": "pooling",
+    "prediction": "inspection",
+    "replay": "dropout",
+    "train": "training",
+}
 MAX_WEIGHT = 30 * 1024  # bytes of an explorer's module and all its imports, gzipped
 
 EXPORT = """```{code-cell} python
@@ -86,6 +104,10 @@ INCOMPLETE = [
     (
         page(options=":title: Look\n:export: numbers index:numbers", cells=EXPORT),
         ":export: values: exported twice. Rename it in one export.",
+    ),
+    (
+        page(options=":title: Look\n:training: none"),
+        ":training: none: no cell of this page records such a training",
     ),
     (page(content="Words.", cells=""), "needs a figure for readers without JavaScript"),
     (page(content="", cells=""), "Content block expected"),
@@ -168,6 +190,19 @@ def test_figures_are_shown_without_javascript(
             expect(explorer.locator("figure img")).to_be_visible()
             assert explorer.locator(".explorer-panel").count() == 0
             assert not explorer.locator("figcaption").inner_text().startswith("Fig.")
+
+
+@pytest.mark.site
+@pytest.mark.parametrize("width", [390, 640, 1280])
+def test_height_is_reserved(site_url: str, tab: Page, width: int) -> None:
+    """Nothing moves when an explorer loads, also at 1280 pixels and 200 % zoom, which are 640."""
+    tab.set_viewport_size({"width": width, "height": 900})
+    for name, page in PAGES.items():
+        reserved = reserved_height(tab, site_url, name, page)
+        explorer = open_explorer(tab, site_url, name, page)
+        height = explorer.evaluate("element => element.offsetHeight")
+        assert abs(height - reserved) <= 1, (name, height / 16)  # rounded to whole pixels
+        assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth"), name
 
 
 @pytest.mark.site
@@ -319,7 +354,8 @@ def test_dropout_silences_and_scales(run_script: RunScript) -> None:
     values = [1.0, 2.0, 0.5] * 2000
     result = run_script(
         """async (values) => {
-          const { dropout, randomFrom } = await import("./dropout.js");
+          const { dropout } = await import("./dropout.js");
+          const { randomFrom } = await import("./random.js");
           return dropout(values, 0.2, randomFrom(1));
         }""",
         values,

@@ -2,7 +2,7 @@
 
 import { conv2d, places, relu, zeros } from "./layers.js";
 import { holder, largePicture } from "./mosaic.js";
-import { announcer, choice, define, extent, make, normalised, oneMap, ownImage, part, slider, tick, tiles } from "./shared.js";
+import { announcer, choice, define, extent, imageChoice, make, normalised, oneMap, part, slider, tick, tiles } from "./shared.js";
 import { products } from "./sums.js";
 import { COLOURS, decimal, productTable } from "./tables.js";
 
@@ -36,11 +36,11 @@ export const margins = (side, { stride, padding }) => {
 define("convolution", (panel, { images, labels, layers }) => {
   const [kernels, biases] = layers[0].weights;
   const learnedKernels = Array.from({ length: kernels.shape[3] }, (_, i) => learnedKernel(kernels, i));
-  const pictures = labels.map((_, i) => normalised(part(images, i)));
   const options = { stride: 1, padding: "valid" };
-  const state = { image: 0, kernel: 0, cut: false, row: 14, column: 14 };
+  const state = { picture: normalised(part(images, 0)), kernel: 0, cut: false, row: 14, column: 14 };
   const typed = [...Object.values(BY_HAND)[0]];
   let image, kernel, bias, output;
+  let range; // the lowest and highest output with any padding and stride: the scale of greys does not depend on them
 
   const counts = holder();
   const choose = (row, column, how) => {
@@ -64,10 +64,11 @@ define("convolution", (panel, { images, labels, layers }) => {
   const recompute = () => {
     const learned = state.kernel - HANDMADE.length; // index of a learned kernel if 0 or more
     const handmade = learned < 0;
-    image = handmade ? grey(pictures[state.image]) : pictures[state.image];
+    image = handmade ? grey(state.picture) : state.picture;
     kernel = handmade ? ownKernel(typed) : learnedKernels[learned];
     bias = handmade ? null : { shape: [1], values: biases.values.subarray(learned, learned + 1) };
     output = conv2d(image, kernel, bias, options);
+    range = extent(conv2d(image, kernel, bias, { padding: "same" }).values);
     grid.style.visibility = handmade ? "" : "hidden"; // keeps its place
     kernelTiles.show([...Object.values(BY_HAND), typed].map(ownKernel).concat(learnedKernels).map(tinted));
     input.show([padded(image, options)], [0, 1]);
@@ -79,8 +80,8 @@ define("convolution", (panel, { images, labels, layers }) => {
   const show = () => {
     const { row, column } = state;
     const shown = state.cut ? relu(output) : output;
-    const [low, high] = extent(shown.values);
-    const largest = Math.max(-low, high, 1); // 1 is the brightest pixel
+    const largest = Math.max(-range[0], range[1], 1); // 1 is the brightest pixel
+    const low = state.cut ? 0 : range[0];
     map.show([shown], [low < 0 ? -largest : 0, largest]);
     map.mark({ top: row, left: column, height: 1, width: 1, map: 0 });
     map.caption.textContent =
@@ -105,13 +106,7 @@ define("convolution", (panel, { images, labels, layers }) => {
     settings[name] = value;
     recompute();
   };
-  const chooser = choice("Image", labels.map((label, i) => [i, `${i + 1}: ${label}`]), set(state, "image"));
-  const upload = ownImage((tensor) => {
-    if (!pictures[labels.length]) chooser.control.append(new Option("your own", labels.length));
-    pictures[labels.length] = tensor;
-    chooser.control.value = state.image = labels.length;
-    recompute();
-  });
+  const chooser = imageChoice(images, labels, set(state, "picture"));
 
   const cells = typed.map((weight, i) => {
     const name = `Kernel, row ${Math.floor(i / SIDE) + 1}, column ${(i % SIDE) + 1}`;
@@ -134,6 +129,9 @@ define("convolution", (panel, { images, labels, layers }) => {
     state.kernel = number;
     recompute();
   });
+  [["by hand", 0], ["learned", HANDMADE.length]].forEach(([name, first]) =>
+    kernelTiles.querySelectorAll("label")[first].before(make("span", { className: "explorer-group" }, name)),
+  );
   fill();
   panel.append(
     make("p", {}, "Point at the image or at the output, or tap it: the frames show which pixels make which value. A click holds them; a click on them lets go."),
@@ -151,7 +149,7 @@ define("convolution", (panel, { images, labels, layers }) => {
         choice("Padding", [["valid", "valid (none)"], ["same", "same (zeros)"]], set(options, "padding")),
         slider("Stride", { min: 1, max: 3, value: 1 }, set(options, "stride")),
         tick("Cut off below zero (ReLU)", false, set(state, "cut")),
-        upload,
+        chooser.upload,
       ),
       grid,
     ),

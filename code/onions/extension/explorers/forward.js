@@ -5,7 +5,7 @@ import { openNetwork } from "./compute.js";
 import { explain } from "./explain.js";
 import { softmax } from "./layers.js";
 import { GAP, holder, largePicture, mosaic } from "./mosaic.js";
-import { announcer, button, choice, colour, define, extent, make, normalised, oneMap, ownImage, part, tick } from "./shared.js";
+import { announcer, button, colour, define, extent, imageChoice, make, normalised, oneMap, part, tick } from "./shared.js";
 import { blockOf, centred, grid, products, receptiveFields, stageNames, stagesOf, total, weightsOf } from "./sums.js";
 import { blockTable, COLOURS, decimal, productTable } from "./tables.js";
 
@@ -14,14 +14,14 @@ const COLUMNS = 4; // maps in a row of the overview, and neurons in a row of the
 
 define("forward", async (panel, { layers, images, labels, classes }, { lit = "", small }) => {
   const network = await openNetwork(layers);
-  let image = normalised(part(images, 0));
+  let [image, label] = [normalised(part(images, 0)), labels[0]]; // one's own image has no label
   let stages = stagesOf(layers, image, await network.forward(image));
   const last = stages.length - 1;
   const names = stageNames(stages);
   let ranges; // [black, white] of each stage's maps
-  // The chosen cell of each stage; `channel` is the input map whose products are shown, null for
-  // the one with the largest sum.
-  const cells = stages.map(({ output: { shape } }) => ({ row: shape[0] >> 1, column: shape[1] >> 1, map: 0 }));
+  // The chosen cell of each stage, at first its largest value or, in the image, its middle. `channel`
+  // is the input map whose products are shown, null for the one with the largest sum.
+  const cells = stages.map(({ output }, i) => (i ? cellOfLargest(output) : { row: 16, column: 16, map: 0 }));
   const dim = stages.map(({ kind }) => lit && !lit.split(" ").includes(kind));
   const state = { stage: Math.max(dim.indexOf(false), 1), channel: null, paint: false };
 
@@ -88,8 +88,8 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
   const tables = make("div", { className: "explorer-row explorer-tables" });
   const status = announcer();
 
-  const setImage = async (newImage) => {
-    image = newImage;
+  const setImage = async (newImage, number) => {
+    [image, label] = [newImage, labels[number]];
     const outputs = await network.forward(newImage);
     if (image === newImage) showImage(stagesOf(layers, newImage, outputs)); // else there is a newer one
   };
@@ -103,7 +103,7 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     const certainties = softmax(stages[last].output.values);
     const answer = certainties.indexOf(Math.max(...certainties));
     answers.show(certainties);
-    verdict.textContent = verdictOn(labels[chooser.control.value], classes[answer], certainties[answer]);
+    verdict.textContent = verdictOn(label, classes[answer], certainties[answer]);
     show();
   };
 
@@ -164,24 +164,14 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     const caption = make("figcaption", {}, names[i], make("br"), shape);
     return make("figure", { className: dim[i] ? "dim" : "" }, canvas, caption);
   };
-  let uploaded; // the reader's own image
-  const pictures = labels.map((label, i) => [i, `${i + 1}: ${label}`]);
-  const chooser = choice("Image", pictures, (value) =>
-    setImage(value === "own" ? uploaded : normalised(part(images, Number(value)))),
-  );
-  const showOwn = (image) => {
-    if (!uploaded) chooser.control.append(make("option", { value: "own" }, "your own"));
-    uploaded = image;
-    chooser.control.value = "own";
-    setImage(image);
-  };
+  const chooser = imageChoice(images, labels, setImage);
   const brush = colour("Colour", "#ff7800");
   const painting = tick("Paint on the enlarged image", false, (on) => {
     state.paint = on;
     if (on) choose(0, {}, "key");
   });
   const paint = () => {
-    if (state.paint && state.stage === 0) showOwn(painted(image, cells[0], brush.control.value));
+    if (state.paint && state.stage === 0) chooser.setOwn(painted(image, cells[0], brush.control.value));
   };
   panel.append(
     make("p", {}, "Point at a value, or tap it, to see what it is made of. A click holds it; a click on it lets go."),
@@ -192,11 +182,18 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
   const whole = [
     make("div", { className: "explorer-row explorer-large" }, before.figure, after.figure),
     make("div", { className: "forward-sum" }, tables, parts),
-    make("div", {}, painting, brush, ownImage(showOwn)),
+    make("div", {}, painting, brush, chooser.upload),
   ];
   if (small === undefined) panel.append(...whole);
   showImage(stages);
 });
+
+/** Return the cell of the largest value of a stage's output [rows, columns, maps]. */
+const cellOfLargest = ({ shape: [, columns, maps], values }) => {
+  const largest = values.indexOf(extent(values)[1]);
+  const place = Math.floor(largest / maps);
+  return { row: Math.floor(place / columns), column: place % columns, map: largest % maps };
+};
 
 /** Return the outline of a whole map of a stage's output, or of a neuron. */
 const wholeMap = ({ shape: [height, width] }, map) => ({ top: 0, left: 0, height, width, map });

@@ -75,6 +75,7 @@ export const verdict = (layers, rows) => {
 
 define("network", (panel) => {
   let rows = []; // the rows of the list, as `rowOf` returns them
+  const past = []; // the networks so far as JSON; the last one is shown
   const list = make("ol", { className: "network-layers", role: "list" });
   const status = announcer();
   const text = make("code");
@@ -89,6 +90,10 @@ define("network", (panel) => {
       row.show({ ...lines[index], before, index, share, count: rows.length });
     });
     offerPositions(layers, Math.min(after.control.value, rows.length));
+    const json = JSON.stringify(layers);
+    start.control.value = Object.keys(NETWORKS).find((name) => JSON.stringify(NETWORKS[name]) === json) ?? OWN;
+    if (json !== past.at(-1)) past.push(json);
+    undo.disabled = past.length < 2;
     text.textContent = code(layers);
     status.say(verdict(layers, lines));
   };
@@ -98,18 +103,14 @@ define("network", (panel) => {
     after.control.replaceChildren(...names.map((text, value) => make("option", { value }, text)));
     after.control.value = position;
   };
-  const changed = () => {
-    start.control.value = OWN;
-    show();
-  };
   const arrange = (arranged) => {
     rows = arranged;
     list.replaceChildren(input, ...rows.map((row) => row.element)); // loses the focus
-    changed();
+    show();
   };
 
   const actions = {
-    changed,
+    changed: show,
     remove: (row) => {
       const index = rows.indexOf(row);
       arrange(rows.filter((other) => other !== row));
@@ -124,12 +125,9 @@ define("network", (panel) => {
       (same.disabled ? opposite : same).focus();
     },
   };
-  const load = (name) => {
-    const layers = NETWORKS[name];
-    if (!layers) return;
+  const load = (layers) => {
     offerPositions(layers, layers.length);
     arrange(layers.map((layer) => rowOf({ ...layer }, actions)));
-    start.control.value = name;
   };
   const add = () => {
     const position = Number(after.control.value);
@@ -140,7 +138,12 @@ define("network", (panel) => {
     (row.open ?? row.remove).focus();
   };
 
-  const start = choice("Start from", [...Object.keys(NETWORKS), OWN], load);
+  const undo = button("Undo", () => {
+    past.pop();
+    load(JSON.parse(past.at(-1)));
+    if (undo.disabled) start.control.focus();
+  });
+  const start = choice("Start from", [...Object.keys(NETWORKS), OWN], (name) => name !== OWN && load(NETWORKS[name]));
   const kind = choice("New layer", Object.keys(KINDS), () => {});
   const after = choice("below", [], () => {});
   const input = make(
@@ -149,9 +152,9 @@ define("network", (panel) => {
     make("span", { className: "network-kind" }, make("b", {}, "Input")),
     make("span", { className: "network-shape" }, shapeText(INPUT)),
   );
-  const adding = make("div", { className: "network-add" }, kind, after, button("Add layer", add));
+  const adding = make("div", { className: "network-add" }, kind, after, button("Add layer", add), undo);
   panel.append(start, list, adding, status, codeBox(text));
-  load(START);
+  load(NETWORKS[START]);
 });
 
 /** Create a layer's row in the list: its kind and settings, shape, parameters, and buttons. */

@@ -3,7 +3,7 @@
 
 import { conv2d, pool2d, relu } from "./layers.js";
 import { holder, largePicture } from "./mosaic.js";
-import { announcer, choice, define, extent, make, normalised, oneMap, part, slider, tiles } from "./shared.js";
+import { announcer, choice, define, extent, imageChoice, make, normalised, oneMap, part, slider, tiles } from "./shared.js";
 import { decimal } from "./tables.js";
 
 const FARTHEST = 4; // pixels of the largest shift
@@ -28,7 +28,7 @@ export const columns = ({ shape: [height, width, channels], values }, from, to) 
 });
 
 define("pooling", (panel, { images, labels, kernel, bias }) => {
-  const state = { image: 0, map: 0, kind: "max", size: 2, stride: 2, shift: 1, row: 4, column: 4 };
+  const state = { image: normalised(part(images, 0)), map: 0, kind: "max", size: 2, stride: 2, shift: 1, row: 4, column: 4 };
   let maps, pooled; // each [without the shift, with the shift]
 
   const counts = holder();
@@ -59,7 +59,7 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
   const changed = make("p");
 
   const recompute = () => {
-    const image = normalised(part(images, state.image));
+    const { image } = state;
     const width = image.shape[1] - FARTHEST;
     maps = [0, state.shift].map((left) => relu(conv2d(columns(image, left, left + width), kernel, bias)));
     pooled = maps.map((before) => pool2d(before, state.kind, { size: state.size, stride: state.stride }));
@@ -99,7 +99,7 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
   };
 
   const set = (name) => (value) => {
-    state[name] = typeof state[name] === "number" ? Number(value) : value;
+    state[name] = value;
     recompute();
   };
   const mapTiles = tiles("Feature map", Array.from({ length: kernel.shape[3] }, (_, i) => `${i + 1}`), (map) => {
@@ -113,7 +113,7 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
     status,
     changed,
     mapTiles,
-    choice("Image", labels.map((label, i) => [i, `${i + 1}: ${label}`]), set("image")),
+    imageChoice(images, labels, set("image")),
     slider("Shift the image by", { min: 0, max: FARTHEST, value: state.shift, format: pixels }, set("shift")),
     choice("Kind", [["max", "largest (max)"], ["mean", "mean"]], set("kind")),
     slider("Size", { min: 2, max: 4, value: 2, format: (n) => `${n} × ${n}` }, set("size")),

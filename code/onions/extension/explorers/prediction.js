@@ -4,20 +4,7 @@
 import { openNetwork } from "./compute.js";
 import { softmax, zeros } from "./layers.js";
 import { holder, largePicture } from "./mosaic.js";
-import {
-  announcer,
-  button,
-  choice,
-  define,
-  draw,
-  extent,
-  make,
-  normalised,
-  oneMap,
-  ownImage,
-  part,
-  slider,
-} from "./shared.js";
+import { announcer, button, choice, define, draw, extent, imageChoice, make, normalised, oneMap, part, slider } from "./shared.js";
 
 const GREY = 0.5; // the value of the square's pixels
 const STEP = 2; // pixels between the positions of the square that `tryAll` tries
@@ -38,7 +25,6 @@ define("prediction", async (panel, { layers, images, labels, classes }) => {
   const named = layers.flatMap(({ name }, number) => (name ? [[number, name]] : []));
   const state = { layer: named[0][0], size: 8, row: images.shape[1] / 2, column: images.shape[2] / 2 };
   let image; // without a square
-  let uploaded; // the reader's own image
   let without; // the prediction for the image without a square
   let shown; // identifies the latest call of `show`, since predictions arrive later
   let trial; // identifies the latest trial of every place; undefined if there is none
@@ -129,17 +115,9 @@ define("prediction", async (panel, { layers, images, labels, classes }) => {
     status.say(`${status.textContent} Of ${side ** 2} places, ${name} loses most here. At ${changed}, the answer changes.`);
   };
 
-  const pictures = Array.from(labels.values, (label, i) => [i, `${i + 1}: ${classes[label]}`]);
-  const chooser = choice("Image", pictures, (value) => {
-    if (value === "own") return showImage(uploaded, "your own image");
-    return showImage(normalised(part(images, Number(value))), `true class: ${classes[labels.values[value]]}`);
-  });
-  const upload = ownImage((pixels) => {
-    if (!uploaded) chooser.control.append(make("option", { value: "own" }, "your own"));
-    uploaded = pixels;
-    chooser.control.value = "own";
-    chooser.control.onchange();
-  });
+  const names = Array.from(labels.values, (label) => classes[label]);
+  const captionOf = (number) => (number === undefined ? "your own image" : `true class: ${names[number]}`);
+  const chooser = imageChoice(images, names, (pixels, number) => showImage(pixels, captionOf(number)));
   panel.append(
     make("p", {}, "Point at the image, or tap it, to move the grey square. A click holds it; a click on it lets go."),
     make("div", { className: "explorer-row explorer-large" }, picture.figure, places.figure),
@@ -154,7 +132,7 @@ define("prediction", async (panel, { layers, images, labels, classes }) => {
       }),
       button("Try every place", tryAll),
       chooser,
-      upload,
+      chooser.upload,
     ),
     make(
       "div",
@@ -171,7 +149,7 @@ define("prediction", async (panel, { layers, images, labels, classes }) => {
       ),
     ),
   );
-  await chooser.control.onchange();
+  await showImage(normalised(part(images, 0)), captionOf(0));
 });
 
 /** Create the table of answers. `show(prediction, without)` fills in both predictions, and sets the

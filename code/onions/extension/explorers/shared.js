@@ -196,9 +196,28 @@ export const oneMap = ({ shape: [height, width, maps], values }, number) => ({
   values: Float32Array.from({ length: height * width }, (_, pixel) => values[pixel * maps + number]),
 });
 
+/** Create a labelled select of images [count, height, width, 3] and, once there is one, the reader's
+ *  own. `onchange(image, number)` gets an image of numbers from 0 to 1, and its number, which is
+ *  undefined for the reader's own. `setOwn(image)` chooses that one; `upload` is a field for its file. */
+export const imageChoice = (images, names, onchange) => {
+  let own;
+  const options = names.map((name, i) => [i, `${i + 1}: ${name}`]);
+  const field = choice("Image", options, (value) => {
+    if (value === "own") onchange(own);
+    else onchange(normalised(part(images, Number(value))), Number(value));
+  });
+  const setOwn = (image) => {
+    if (!own) field.control.append(make("option", { value: "own" }, "your own"));
+    own = image;
+    field.control.value = "own";
+    onchange(own);
+  };
+  return Object.assign(field, { setOwn, upload: ownImage(setOwn) });
+};
+
 /** Create a file field for a reader's own image, which never leaves the browser. `onimage(tensor)`
  *  gets the central square, scaled to [side, side, 3], as numbers from 0 to 1. */
-export const ownImage = (onimage, side = 32) => {
+const ownImage = (onimage, side = 32) => {
   const control = make("input", { type: "file", accept: "image/*" });
   const field = labelled("Your own image (it stays in this browser)", control);
   const problem = make("span", { role: "alert" });

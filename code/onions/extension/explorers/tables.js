@@ -27,10 +27,8 @@ export const productTable = (title, list, columns = 3) => {
 
 /** Create the table of a block of 2 × 2 values, with the largest in bold. */
 export const blockTable = (block) => {
-  const largest = Math.max(...block);
-  const cells = block.map((value) => {
-    return make("td", {}, value === largest ? make("strong", {}, decimal(value)) : decimal(value));
-  });
+  const largest = block.indexOf(Math.max(...block)); // the first of them if several are equal
+  const cells = block.map((value, i) => make("td", {}, i === largest ? make("strong", {}, decimal(value)) : decimal(value)));
   const rows = [cells.slice(0, 2), cells.slice(2)].map((row) => make("tr", {}, ...row));
   const caption = make("caption", {}, "The block; its largest value in bold");
   return make("table", { className: "explorer-products" }, caption, make("tbody", {}, ...rows));
