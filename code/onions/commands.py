@@ -231,6 +231,8 @@ def prune(project: Project, days: int) -> int:
         deleted = _entries(old)
         for path in old:
             path.unlink()
+        for path in entries.unused_files(days):
+            path.unlink()
         print(f"Deleted {deleted}, kept {_entries(entries.entries())}.")
     return 0
 

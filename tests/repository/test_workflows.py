@@ -366,7 +366,7 @@ def test_downloads_match_the_uploads_of_earlier_jobs() -> None:
         *("release", "release", "propose"),
     ]
     # One artifact alone has build.json.
-    files = {matrix: "/*.ipynb", "reference-runs": "/reference_runs.json"}
+    files = {matrix: ["/*.ipynb", "/*.bin"], "reference-runs": ["/reference_runs.json"]}
     for job, step in downloads:
         inputs = step["with"]
         if job == "comment/comment":  # from another run
@@ -379,8 +379,8 @@ def test_downloads_match_the_uploads_of_earlier_jobs() -> None:
         ]
         assert len(matches) == (2 if "pattern" in inputs else 1), job
         for uploader, upload in matches:
-            path = inputs["path"] + files.get(upload["name"], "")
-            assert uploader in before(job) and upload["path"] == path, job
+            paths = [inputs["path"] + name for name in files.get(upload["name"], [""])]
+            assert uploader in before(job) and upload["path"].split() == paths, job
 
 
 def test_caches() -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import nbformat
 import pytest
+from onions.exports import MIME
 from onions.store.build import StoreError
-from onions.store.entries import Store
+from onions.store.entries import Store, exported_files
 from onions.store.fingerprint import fingerprint_of
 from support.disks import disk_full
 
@@ -106,6 +107,37 @@ def test_older_than_returns_old_and_damaged_entries(store: Store) -> None:
     cut.write_text("{")
     assert store.older_than(8) == [cut]  # damaged
     assert store.older_than(6) == sorted([cut, store.path(FINGERPRINT)])
+
+
+def with_file(name: str) -> nbformat.NotebookNode:
+    """A notebook that exports a file."""
+    exported = notebook()
+    values = {"sets": [{"file": name, "count": 1}]}
+    data = {MIME: {"name": "images", "values": values}}
+    exported.cells[0].outputs.append(nbformat.v4.new_output("display_data", data))
+    return exported
+
+
+def test_an_entry_without_its_exported_file_is_refused(store: Store) -> None:
+    store.write(FINGERPRINT, with_file("images.bin"), **FACTS)
+    with pytest.raises(StoreError, match=r"its file images\.bin is missing"):
+        store.read(FINGERPRINT)
+    (store.folder / "images.bin").write_bytes(b"images")
+    assert (entry := store.read(FINGERPRINT)) is not None
+    assert exported_files(entry) == {"images.bin"}
+
+
+def test_an_export_names_no_file_outside_the_store(store: Store) -> None:
+    for name in ("../secret.bin", "/etc/passwd", "a/b.bin", "x.ipynb"):
+        assert exported_files(with_file(name)) == set()
+
+
+def test_unused_files_are_old_and_without_an_entry(store: Store) -> None:
+    store.write(FINGERPRINT, with_file("used.bin"), **FACTS)
+    for name in ("used.bin", "unused.bin"):
+        (store.folder / name).write_bytes(b"images")
+    assert store.unused_files(1) == []
+    assert store.unused_files(0) == [store.folder / "unused.bin"]
 
 
 def test_latest_runs_has_the_newest_run_of_a_page(store: Store) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 PARTIAL_SUFFIX = ".part"  # marks a file that is still being written
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 to a temporary file, then rename it to `path`.
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write bytes, or text as UTF-8, to a temporary file, then rename it to `path`.
 
     A reader sees either the old content or the new. Raises OSError if the write fails; the old file
     is then unchanged.
@@ -17,8 +17,8 @@ def write_atomic(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with partial.open("wb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

@@ -17,6 +17,7 @@ import nbformat
 from nbformat import NotebookNode
 from rich.console import Console
 
+from onions import packed
 from onions.base.files import write_atomic
 from onions.book.project import Project
 from onions.exports import TAG
@@ -106,11 +107,12 @@ def run_page(
             # An empty cell is not run: a reference run's fingerprint omits the cells that export.
             for source in ["" if state.build.seed_offset and TAG in cell.tags else cell.source]
         ]
+        variables = gpu_environment(slot) | {packed.FOLDER: str(project.store)}
         path = _log_path(state, project)
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as log:
             result.facts = run_cells(
-                page, result.notebook, state.build, log, on_cell, gpu_environment(slot), kernels
+                page, result.notebook, state.build, log, on_cell, variables, kernels
             )
     except Exception as error:
         result.error = error

@@ -1,12 +1,13 @@
 """The store's entries: executed notebooks, one file each, named by their fingerprint.
 
 An entry holds only code cells, with their sources, outputs and execution counts. Its metadata holds
-the facts of the run, and a checksum of cells and facts. To merge two stores, copy their files into
-one folder.
+the facts of the run, and a checksum of cells and facts. Files that its exports refer to are beside
+it. To merge two stores, copy their files into one folder.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -19,11 +20,13 @@ from nbformat import NotebookNode
 from onions.base.files import write_atomic
 from onions.base.locks import folder_lock
 from onions.claims import KEY, Claim, Measure, Training, Value
+from onions.exports import MIME
 from onions.store.build import StoreError
 from onions.store.fingerprint import Components, fingerprint_of
 
 FORMAT = 4
 PAGES_FILE = "pages.json"
+FILE = re.compile(r"[\w-]+\.bin")  # a name of an exported file
 
 
 class Store:
@@ -76,6 +79,9 @@ class Store:
             raise StoreError(f"{path}: from another version of the store. Run `onions execute`.")
         if recorded[1:] != [fingerprint, checksum]:  # if equal, `write` has validated this notebook
             raise StoreError(_damaged(path, "its checksum is wrong"))
+        for name in exported_files(notebook):
+            if not (self.folder / name).exists():
+                raise StoreError(_damaged(path, f"its file {name} is missing"))
         return notebook
 
     def verify(self) -> Iterator[str]:
@@ -103,6 +109,16 @@ class Store:
         limit = (datetime.now(UTC) - timedelta(days=days)).isoformat()
         dates = {facts["path"]: str(facts["executed"]) for facts in self.facts()}
         return [path for path in self.entries() if dates.get(path, "") <= limit]
+
+    def unused_files(self, days: float) -> list[Path]:
+        """Return the exported files that no readable entry refers to, at least `days` days old."""
+        used: set[str] = set()
+        for facts in self.facts():
+            if (entry := self.read(facts["path"].stem)) is not None:
+                used |= exported_files(entry)
+        limit = datetime.now(UTC).timestamp() - timedelta(days=days).total_seconds()
+        files = [path for path in self.folder.glob("*.bin") if path.name not in used]
+        return sorted(path for path in files if path.stat().st_mtime <= limit)
 
     def latest_runs(
         self, seed_offset: int = 0, exclude: Collection[str] = ()
@@ -167,6 +183,29 @@ def _checksum(notebook: NotebookNode) -> str:
 
 def _damaged(path: Path, reason: object) -> str:
     return f"{path}: damaged ({str(reason).splitlines()[0][:200]}). Run `onions execute`."
+
+
+def exports(notebook: NotebookNode) -> dict[str, dict[str, Any]]:
+    """Return the values that an executed notebook exports, by export name; arrays are in base64."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", ()))
+    records = (output.get("data", {}).get(MIME) for output in outputs)
+    return {record["name"]: record["values"] for record in records if record}
+
+
+def exported_files(notebook: NotebookNode) -> set[str]:
+    """Return the names of the files beside a store's entry that its exports refer to."""
+    return set(_files(exports(notebook)))
+
+
+def _files(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("file"), str) and FILE.fullmatch(value["file"]):
+            yield value["file"]
+        for inner in value.values():
+            yield from _files(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _files(inner)
 
 
 def claims(notebook: NotebookNode) -> Iterator[tuple[int, Claim]]:

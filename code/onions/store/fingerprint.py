@@ -30,7 +30,7 @@ KERNEL_MODULE = "onions.kernel"
 # The packages that every kernel needs: it runs in ipykernel, and nbclient records its outputs.
 KERNEL_PACKAGES = {"ipykernel", "nbclient"}
 # Our modules that a page may import; all others belong to the build.
-PAGE_MODULES = ("claims", "diagrams", "exports", "figures", "images")
+PAGE_MODULES = ("claims", "diagrams", "exports", "figures", "images", "packed")
 
 # What a page's outputs depend on: for each kind, a hash or a version for each name. "exports" are
 # cells that export, "modules" our modules and the data files beside them, "packages" those that the

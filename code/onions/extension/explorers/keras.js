@@ -48,6 +48,32 @@ export const code = (layers) => {
   ].join("\n");
 };
 
+/** Return the Python code of a training in the browser. `layers` are as in Keras' configuration. */
+export const trainingCode = (layers, { images, epochs, seed, batch, rate }) => {
+  const built = layers.map(({ kind, kernel_size: kernel, pool_size: pool, strides, activation, ...settings }) => {
+    const size = (kernel ?? pool)?.[0];
+    return { kind, ...settings, size, stride: strides?.[0], activation: activation === "linear" ? "none" : activation };
+  });
+  return `${code(built).replace("import keras\n", DATA(images, seed)).replace("model.summary()", "")}model.compile(
+    optimizer=keras.optimizers.Adam(${rate}),
+    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    metrics=["accuracy"],
+)
+history = model.fit(
+    train_images, train_labels, batch_size=${batch}, epochs=${epochs},
+    validation_data=(val_images, val_labels), verbose=2,
+)`;
+};
+
+const DATA = (images, seed) => `import keras
+
+(all_images, all_labels), _ = keras.datasets.cifar10.load_data()
+all_images = all_images.astype("float32") / 255
+train_images, train_labels = all_images[:${images}], all_labels[:${images}]
+val_images, val_labels = all_images[5000:${5000 + images}], all_labels[5000:${5000 + images}]
+keras.utils.set_random_seed(${seed})
+`;
+
 // The arguments of a layer's constructor, as code.
 const ARGUMENTS = {
   Conv2D: ({ filters, size, padding, stride, activation }) =>

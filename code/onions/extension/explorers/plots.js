@@ -25,8 +25,9 @@ export const bars = (values, { top, name, silenced = [], marks = [] }) => {
 };
 
 /** Return a plot of curves from epoch 1 to `epochs`, faint after `epoch`. `lines` are
- *  { values, kind }; `kind` is a curve's CSS classes. `range` is the [lowest, highest] value shown. */
-export const curves = (lines, { epoch, epochs, range: [low, high], name }) => {
+ *  { values, kind }; `kind` is a curve's CSS classes. `range` is the [lowest, highest] value shown.
+ *  `band` is filled: the [lowest, …, highest] value of each epoch. */
+export const curves = (lines, { epoch, epochs, range: [low, high], name, band = [] }) => {
   const [width, height, left] = [320, 170, 34];
   const x = (number) => left + ((number - 1) / Math.max(epochs - 1, 1)) * (width - left - 8);
   const y = (value) => 8 + ((high - value) / (high - low || 1)) * (height - 32);
@@ -38,12 +39,16 @@ export const curves = (lines, { epoch, epochs, range: [low, high], name }) => {
   for (const number of new Set([1, epochs])) {
     plot.append(svg("text", { x: x(number), y: height - 6, "text-anchor": "middle" }, `${number}`));
   }
-  plot.append(svg("path", { d: `M${x(epoch)} 8V${height - 24}`, class: "mark" }));
+  const along = (values) => values.map((value, i) => `${x(i + 1)},${y(value)}`);
+  const edges = [...along(band.map((values) => values.at(-1))), ...along(band.map(([value]) => value)).reverse()];
+  if (band.length) plot.append(svg("polygon", { points: edges.join(" "), class: "band" }));
+  if (epoch) plot.append(svg("path", { d: `M${x(epoch)} 8V${height - 24}`, class: "mark" }));
   for (const { values, kind } of lines) {
-    const points = values.map((value, i) => `${x(i + 1)},${y(value)}`);
+    const points = along(values);
     plot.append(svg("polyline", { points: points.join(" "), class: `curve ${kind} later` }));
     plot.append(svg("polyline", { points: points.slice(0, epoch).join(" "), class: `curve ${kind}` }));
-    plot.append(svg("circle", { cx: x(epoch), cy: y(values[epoch - 1]), r: 3, class: kind }));
+    const last = Math.min(epoch ?? epochs, values.length);
+    if (last) plot.append(svg("circle", { cx: x(last), cy: y(values[last - 1]), r: 3, class: kind }));
   }
   return plot;
 };

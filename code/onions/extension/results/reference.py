@@ -171,7 +171,10 @@ class IsMyResultNormal(SphinxDirective):
                     "reference runs"
                 )
             others = runs.values(measure, other_images=True) if runs else []
-            rows.append(_strip_plot(spread, value, others) | {"label": label})
+            rows.append(
+                _strip_plot(spread, value, others)
+                | {"label": label, "measure": f"{page} {measure}"}
+            )
             spreads.append(spread)
         by_count = [limits(spreads, count) for count in range(1, len(rows) + 1)]
         return {

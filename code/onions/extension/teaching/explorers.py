@@ -17,9 +17,11 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from onions.exports import MIME
+from onions.base.files import link_or_copy
 from onions.extension.base.builder import connect_site
 from onions.extension.base.session import note_run_dependency, session
+from onions.extension.teaching.training import comparison_values
+from onions.store.entries import exported_files, exports
 
 EXPLORERS = Path(__file__).parents[1] / "explorers"
 NAMES = sorted(  # the other modules are helpers
@@ -28,6 +30,9 @@ NAMES = sorted(  # the other modules are helpers
     if f'\ndefine("{path.stem}"' in path.read_text("utf-8")
 )
 MODULE = re.compile(r'(?<="\./)(\w+\.(?:js|wasm))(?=")')  # in an import or a URL
+
+# The values of exports, by page and name.
+Collected = dict[tuple[str, str], dict[str, Any]]
 
 
 class explorer(nodes.General, nodes.Element):
@@ -44,7 +49,8 @@ class Explorer(SphinxDirective):
     ``:export:`` lists exports of this page's run or, as ``page:name``, of another page's run. The
     module gets all their values in one object. ``:lit:`` lists the kinds of layers that the page is
     about. ``:button:`` is the text of a button: only when a reader presses it, a small form of the
-    explorer loads. The content is a figure with the same message, which replaces the explorer
+    explorer loads. ``:training:`` names a training of the page, with which the explorer compares a
+    reader's own. The content is a figure with the same message, which replaces the explorer
     without JavaScript, on paper and in an EPUB.
     """
 
@@ -55,6 +61,7 @@ class Explorer(SphinxDirective):
         "export": directives.unchanged_required,
         "lit": directives.unchanged_required,
         "button": directives.unchanged_required,
+        "training": directives.unchanged_required,
     }
 
     def run(self) -> list[nodes.Node]:
@@ -65,21 +72,32 @@ class Explorer(SphinxDirective):
         if "title" not in self.options:
             raise self.error(f"the explorer {name} has no :title:. Say what to do with it.")
         self.assert_has_content()
-        exports = self.options.get("export", "").split()
-        pages = [export.partition(":")[0] for export in exports if ":" in export]
+        wanted = self.options.get("export", "").split()
+        pages = [export.partition(":")[0] for export in wanted if ":" in export]
         if pages:
             note_run_dependency(self.env, *pages)
         try:
-            collect_exports(self.env.docname, exports)
-        except LookupError as missing:
-            raise self.error(f"{missing.args[0]}") from None
-        node = explorer(name=name, **self.options | {"export": exports})
+            values = self._comparison_values(collect_exports(self.env.docname, wanted))
+        except (LookupError, ValueError) as error:
+            raise self.error(f"{error.args[0]}") from None
+        node = explorer(name=name, values=values, **self.options | {"export": wanted})
         self.state.nested_parse(self.content, self.content_offset, node)
         for figure in list(node.findall(nodes.figure)):
             figure.replace_self(still("", *figure.children, **figure.attributes))
         if not node.next_node(nodes.image):
             raise self.error(f"the explorer {name} needs a figure for readers without JavaScript.")
         return [node]
+
+    def _comparison_values(self, collected: Collected) -> dict[str, Any]:
+        """Return what the explorer compares a reader's training with, if `:training:` names one."""
+        if "training" not in self.options:
+            return {}
+        self.env.note_dependency(str(session().reference.path))
+        measures: dict[str, str] = next(
+            (v["measures"] for v in collected.values() if "measures" in v), {}
+        )
+        page = session().project.page(self.env.docname)
+        return comparison_values(page, self.options["training"], measures)
 
 
 def setup(app: Sphinx) -> None:
@@ -89,20 +107,21 @@ def setup(app: Sphinx) -> None:
     connect_site(app, "builder-inited", _copy_modules)
 
 
-def collect_exports(docname: str, exports: list[str]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return the values of `exports`, for an explorer on the page `docname`, by page and name.
+def collect_exports(docname: str, wanted: list[str]) -> Collected:
+    """Return the values of the exports `wanted`, for an explorer on `docname`, by page and name.
 
-    Each of `exports` is the name of an export of that page, or ``page:name``. Raises LookupError
+    Each of `wanted` is the name of an export of that page, or ``page:name``. Raises LookupError
     if a page or an export does not exist, or if two exports have a value of the same name.
     """
     page_names = {page.name for page in session().project.pages()}
-    collected: dict[tuple[str, str], dict[str, Any]] = {}
+    collected: Collected = {}
     names: set[str] = set()
-    for export in exports:
+    for export in wanted:
         page, _, name = export.rpartition(":")
         if page and page not in page_names:
             raise LookupError(f":export: {export}: there is no page {page}")
-        if (values := page_exports(page or docname).get(name)) is None:
+        entry = session().entry(session().project.page(page or docname))
+        if (values := exports(entry).get(name)) is None:
             raise LookupError(
                 f"no cell of {page or 'this page'} exports {name}. Call onions.exports.export("
                 f"{name!r}, …) in a cell with the tags remove-cell, build-only and export."
@@ -112,14 +131,6 @@ def collect_exports(docname: str, exports: list[str]) -> dict[tuple[str, str], d
         names |= values.keys()
         collected[page or docname, name] = values
     return collected
-
-
-def page_exports(docname: str) -> dict[str, dict[str, Any]]:
-    """Return the values that a page's run exported, by export name; arrays are in base64."""
-    page = session().project.page(docname)
-    outputs = (output for cell in session().entry(page).cells for output in cell.outputs)
-    records = (output.get("data", {}).get(MIME) for output in outputs)
-    return {record["name"]: record["values"] for record in records if record}
 
 
 def _copy_modules(app: Sphinx) -> None:
@@ -141,7 +152,7 @@ def _open(translator: Any, node: explorer) -> None:
     root = "../" * builder.current_docname.count("/")
     attributes = {"data-module": f"{root}_static/explorers/{node['name']}.js?v={_version()}"}
     if node["export"]:
-        addresses = _write_exports(builder, node["export"])
+        addresses = _write_exports(builder, node["export"], node["values"])
         attributes["data-exports"] = " ".join(f"{root}{address}" for address in addresses)
     if "lit" in node:
         attributes["data-lit"] = node["lit"]
@@ -159,13 +170,25 @@ def _close(translator: Any, node: explorer) -> None:
     translator.body.append(f"</div></onion-{node['name']}>\n")
 
 
-def _write_exports(builder: Any, exports: list[str]) -> list[str]:
+def _write_exports(builder: Any, wanted: list[str], compared: dict[str, Any]) -> list[str]:
     """Write each export to a file of the site that all its explorers share.
 
+    Copy the files that the exports refer to. `compared` gets a file, too, if it is not empty.
     Return the files' paths with versions.
     """
     addresses = []
-    for (page, name), values in collect_exports(builder.current_docname, exports).items():
+    page = builder.current_docname
+    collected = collect_exports(page, wanted)
+    if compared:
+        slug = re.sub(r"\W+", "-", compared["network"])
+        collected[page, f"{slug}-compared"] = compared
+    for source, _ in collected:
+        for file in exported_files(session().entry(session().project.page(source))):
+            target = Path(builder.outdir, "_exports", file)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                link_or_copy(session().store.folder / file, target)
+    for (page, name), values in collected.items():
         text = json.dumps(values, separators=(",", ":"))
         path = Path(builder.outdir, "_exports", page, f"{name}.json")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,73 @@
+// The reader's runs, kept in this browser.
+
+import { button, make } from "./shared.js";
+
+const KEY = "onions-runs"; // of the local storage: all runs of the site
+// The columns: a run's property, its heading, and its decimals.
+const COLUMNS = [
+  ["images", "images", 0],
+  ["epochs", "epochs", 0],
+  ["seed", "seed", 0],
+  ["accuracy", "training accuracy", 3],
+  ["val_accuracy", "validation accuracy", 3],
+  ["val_loss", "validation loss", 3],
+  ["test_accuracy", "test accuracy", 3],
+  ["seconds", "seconds", 0],
+];
+
+/** Create the table of a network's runs. `network` names it. `add(run)` adds a run, an object with the
+ *  properties of the columns; `update(run)` shows a change of the latest. */
+export const runsTable = (network) => {
+  let runs = read().filter((run) => run.network === network);
+  const body = make("tbody");
+  const show = () => {
+    const cells = (run) => COLUMNS.map(([name, , decimals]) => make("td", {}, run[name]?.toFixed(decimals) ?? "–"));
+    body.replaceChildren(...runs.map((run) => make("tr", {}, ...cells(run))));
+    box.hidden = !runs.length;
+  };
+  const save = () => write([...read().filter((run) => run.network !== network), ...runs]);
+  const add = (run) => {
+    runs.push(Object.fromEntries([["network", network], ...COLUMNS.map(([name]) => [name, run[name]])]));
+    save();
+    show();
+  };
+  const update = (run) => {
+    runs.pop();
+    add(run);
+  };
+  const download = () => {
+    const lines = [["network", ...COLUMNS.map(([name]) => name)], ...runs.map((run) => [network, ...COLUMNS.map(([name]) => run[name] ?? "")])];
+    const text = lines.map((line) => line.map((cell) => (/[",]/.test(cell) ? `"${cell}"` : cell)).join(",")).join("\n");
+    const url = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/csv" }));
+    make("a", { href: url, download: "runs.csv" }).click();
+    URL.revokeObjectURL(url);
+  };
+  const forget = () => {
+    runs = [];
+    save();
+    show();
+  };
+  const head = make("tr", {}, ...COLUMNS.map(([, heading]) => make("th", { scope: "col" }, heading)));
+  const caption = make("caption", {}, "Your runs. They stay in this browser.");
+  const table = make("table", { className: "explorer-table" }, caption, make("thead", {}, head), body);
+  const scroll = make("div", { className: "explorer-scroll", tabIndex: 0, role: "group", "aria-label": "Your runs" }, table);
+  const box = make("div", {}, scroll, make("p", { className: "explorer-buttons" }, button("Download as CSV", download), button("Delete these runs", forget)));
+  show();
+  return Object.assign(box, { add, update });
+};
+
+const read = () => {
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? [];
+  } catch {
+    return []; // no storage, or damaged
+  }
+};
+
+const write = (runs) => {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(runs));
+  } catch {
+    // No storage: the runs stay on this page.
+  }
+};

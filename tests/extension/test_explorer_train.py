@@ -1,0 +1,173 @@
+"""The train explorer: a training in the browser, from a press of a button to the page's claims."""
+
+import csv
+import json
+import re
+from typing import Any
+
+import pytest
+from onions.book.comparisons import parse_comparison
+from onions.book.project import Project
+from onions.extension.teaching.training import TERM
+from playwright.sync_api import Locator, Page, expect
+from support.browsing import axe_violations, record_requests
+from support.explorers import RunScript, open_explorer
+
+FINISHED = re.compile(r"^Finished in \d+ seconds?\. Validation accuracy (0\.\d+)\.")
+MINUTE = 60_000  # milliseconds
+
+
+@pytest.fixture
+def explorer(site_url: str, tab: Page) -> Locator:
+    return open_explorer(tab, site_url, "train", "training")
+
+
+def train(explorer: Locator, images: int, epochs: int, seed: int) -> float:
+    """Train, and return the validation accuracy."""
+    explorer.get_by_label("Images").select_option(str(images))
+    explorer.get_by_label("Epochs").fill(str(epochs))
+    explorer.get_by_label("Seed").fill(str(seed))
+    explorer.get_by_role("button", name="Train").click()
+    status = explorer.get_by_role("status")
+    expect(status).to_have_text(FINISHED, timeout=2 * MINUTE)
+    match = FINISHED.match(status.inner_text())
+    assert match
+    return float(match[1])
+
+
+def compared(book: Project) -> dict[str, Any]:
+    path = book.build / "html/_exports/training/two-convolutions-pooling-compared.json"
+    values: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return values
+
+
+@pytest.mark.site
+def test_accuracy_is_that_of_the_reference_runs(book: Project, explorer: Locator) -> None:
+    """After two epochs of all images, in the band where 99 of 100 runs are expected."""
+    low, _, high = compared(book)["bands"]["val_accuracy"][1]
+    assert low < train(explorer, 5000, 2, seed=1) < high
+
+
+@pytest.mark.slow
+@pytest.mark.site
+@pytest.mark.parametrize("seed", range(1, 7))
+def test_whole_trainings_are_like_the_reference_runs(
+    book: Project, explorer: Locator, seed: int
+) -> None:
+    low, _, high = compared(book)["bands"]["val_accuracy"][9]
+    assert low < train(explorer, 5000, 10, seed) < high
+
+
+@pytest.mark.site
+def test_nothing_is_loaded_or_trained_before_a_press(site_url: str, tab: Page) -> None:
+    requests = record_requests(tab)
+    explorer = open_explorer(tab, site_url, "train", "training")
+    tab.wait_for_timeout(500)
+    assert not [url for url in requests if url.endswith(".bin")]
+    text = explorer.locator(".train-estimate").inner_text()
+    estimate = re.match(
+        r"Training loads (\d+\.\d) MB of drawings, once, and then takes about ", text
+    )
+    assert estimate and float(estimate[1]) > 10
+    explorer.get_by_label("Images").select_option("1000")
+    text = explorer.locator(".train-estimate").inner_text()
+    assert float(re.findall(r"\d+\.\d", text)[0]) == pytest.approx(float(estimate[1]) / 5, abs=0.1)
+    assert axe_violations(tab, "onion-train") == []
+
+
+@pytest.mark.site
+def test_run_is_kept_and_its_test_set_opened_once(
+    explorer: Locator, tab: Page, site_url: str
+) -> None:
+    requests = record_requests(tab)
+    accuracy = train(explorer, 1000, 2, seed=7)
+    assert len([url for url in requests if ".bin" in url]) == 4  # 500 images in each
+    assert all(url.startswith(site_url) for url in requests)
+    opening = explorer.get_by_role("button", name="Open the test set")
+    opening.click()
+    expect(explorer.get_by_role("status")).to_contain_text("On 1000 test images, your network has")
+    expect(opening).to_be_disabled()
+    assert len([url for url in requests if "-test-" in url]) == 2
+    assert axe_violations(tab, "onion-train") == []
+    again = open_explorer(tab, site_url, "train", "training")
+    with tab.expect_download() as download:
+        again.get_by_role("button", name="Download as CSV").click()
+    rows = list(csv.DictReader(download.value.path().read_text("utf-8").splitlines()))
+    assert len(rows) == 1
+    assert rows[0]["network"] == "training: two convolutions, pooling"
+    assert [rows[0][name] for name in ("images", "epochs", "seed")] == ["1000", "2", "7"]
+    assert float(rows[0]["val_accuracy"]) == pytest.approx(accuracy, abs=1e-3)
+    assert 0 < float(rows[0]["test_accuracy"]) < 1
+    again.get_by_role("button", name="Delete these runs").click()
+    assert tab.evaluate("localStorage.getItem('onions-runs')") == "[]"
+
+
+@pytest.mark.site
+def test_same_seed_gives_the_same_result_after_a_pause(explorer: Locator) -> None:
+    first = train(explorer, 1000, 1, seed=3)
+    assert train(explorer, 1000, 2, seed=3) != first
+    explorer.get_by_label("Epochs").fill("1")
+    explorer.get_by_label("Seed").fill("3")
+    explorer.get_by_role("button", name="Train").click()
+    explorer.get_by_role("button", name="Pause").click()
+    left = explorer.locator(".train-left")
+    explorer.page.wait_for_timeout(300)
+    shown = left.inner_text()
+    explorer.page.wait_for_timeout(300)
+    assert left.inner_text() == shown
+    explorer.get_by_role("button", name="Go on").click()
+    expect(explorer.get_by_role("status")).to_have_text(FINISHED, timeout=MINUTE)
+    assert f"{first:.3f}" in explorer.get_by_role("status").inner_text()
+
+
+@pytest.mark.site
+def test_stopped_training_keeps_its_whole_epochs(explorer: Locator) -> None:
+    explorer.get_by_label("Images").select_option("1000")
+    explorer.get_by_label("Epochs").fill("20")
+    explorer.get_by_role("button", name="Train").click()
+    expect(explorer.get_by_role("status")).to_contain_text("Epoch 1 of 20", timeout=MINUTE)
+    explorer.get_by_role("button", name="Stop").click()
+    expect(explorer.get_by_role("status")).to_have_text(FINISHED, timeout=MINUTE)
+    epochs = explorer.locator("tbody tr").last.locator("td").nth(1).inner_text()
+    assert 1 <= int(epochs) < 20
+
+
+@pytest.mark.site
+def test_missing_images_are_reported(explorer: Locator, tab: Page) -> None:
+    tab.context.route("**/*.bin", lambda route: route.fulfill(status=404))
+    explorer.get_by_role("button", name="Train").click()
+    status = explorer.get_by_role("status")
+    expect(status).to_contain_text("HTTP 404. Press Train to try again", timeout=MINUTE)
+    expect(explorer.get_by_role("button", name="Train")).to_be_enabled()
+
+
+def test_claims_are_checked_like_those_of_the_page(book: Project, run_script: RunScript) -> None:
+    """With each claim's outcome, and with the opposite one."""
+    values = compared(book)
+    measures = {"loss": "loss[2]", "first_loss": "loss[1]", "late_fall": "loss[1] - loss[2]"}
+    history = {"loss": [2.0, 0.5]}
+    expected = {"loss": 0.5, "first_loss": 2.0, "late_fall": 1.5, "chance": 0.1}
+    claims = [
+        {**parse_comparison(text)._asdict(), "others": []}
+        for text in ("loss < first_loss", "loss > first_loss", "late_fall > 2 * chance")
+    ]
+    script = """async ([training, history]) => {
+      const { checkClaims } = await import("./checks.js");
+      return checkClaims(training, history);
+    }"""
+    training = {"claims": claims, "measures": measures, "constants": {"chance": 0.1}}
+    checked = run_script(script, [training, history])
+    for claim, result in zip(claims, checked, strict=True):
+        comparison = parse_comparison(
+            f"{claim['left']} {claim['relation']} {claim['factor']} * {claim['right']}"
+        )
+        assert result["holds"] == comparison.holds(expected)
+        assert result["sides"] == list(comparison.sides(expected))
+    assert len(values["claims"]) >= 5
+    exported = json.loads((book.build / "html/_exports/training/training.json").read_text("utf-8"))
+    for formula in exported["measures"].values():
+        assert (
+            " - ".join(f"{metric}[{epoch}]" for metric, epoch in TERM.findall(formula)) == formula
+        )
+    known = exported["measures"].keys() | values["constants"].keys()
+    assert {c[side] for c in values["claims"] for side in ("left", "right")} <= known

@@ -1,0 +1,214 @@
+"""Training in the browser, in WebAssembly and in JavaScript, compared with Keras."""
+
+import json
+import subprocess
+import sys
+from base64 import b64encode
+from typing import Any
+
+import numpy as np
+import pytest
+from onions.images import sketches
+from onions.packed import pack
+from support.explorers import RunScript
+
+# For each network: its layers with their weights, a batch, the gradients of its loss, and the
+# losses of 20 steps of Adam on other batches with the weights after them. The others are the
+# lesson's; `odd` has odd sides, strides, both paddings, and numbers of maps that 4 does not divide.
+KERAS = """
+import json, sys
+import keras, numpy as np, tensorflow as tf
+from onions.exports import layers_of
+layers = keras.layers
+conv = lambda count, **options: layers.Conv2D(count, 3, activation="relu", **options)
+pool = layers.MaxPooling2D
+end = lambda: [layers.Flatten(), layers.Dense(32, "relu"), layers.Dense(10)]
+networks = {
+    "odd": ((17, 14, 3), [
+        pool(2),
+        conv(6, padding="same", strides=2), pool(3, strides=2, padding="same"),
+        layers.Conv2D(5, (2, 3), padding="same"), layers.Dropout(0.0), pool(2, padding="same"),
+        layers.Dense(7, "relu"), layers.Flatten(), layers.Dense(10),
+    ]),
+    "dense": ((32, 32, 3), [layers.Flatten(), layers.Dense(100, "relu"), layers.Dense(10)]),
+    "small": ((32, 32, 3), [conv(32), pool(2), conv(32), pool(2), *end()]),
+    "deep": ((32, 32, 3), [conv(32), pool(2), conv(32), pool(2), conv(32), *end()]),
+}
+random = np.random.default_rng(1)
+plain = lambda arrays: [{"shape": a.shape, "values": a.ravel().tolist()} for a in arrays]
+results = {}
+for name, (shape, stack) in networks.items():
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input(shape), *stack])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    exported = [layer | {"weights": None} for layer in layers_of(model)]
+    for layer, real in zip(exported, model.layers, strict=True):
+        if real.get_weights():
+            real.set_weights([w + random.normal(0, 0.02, w.shape) for w in real.get_weights()])
+            layer["weights"] = plain(real.get_weights())
+    bytes_ = random.integers(0, 256, (21, 8, *shape)).astype("uint8")
+    labels = random.integers(0, 10, (21, 8))
+    images = (bytes_ / 255).astype("float32")
+    with tf.GradientTape() as tape:
+        value = loss(labels[0], model(images[0], training=True))
+    gradients = [gradient.numpy() for gradient in tape.gradient(value, model.trainable_variables)]
+    losses = [float(model.train_on_batch(images[i], labels[i])) for i in range(1, 21)]
+    results[name] = {
+        "shape": shape, "layers": exported, "labels": labels.tolist(),
+        "images": bytes_.reshape(21, 8, -1).tolist(),
+        "gradients": plain(gradients), "losses": losses,
+        "weights": plain(np.asarray(v) for v in model.trainable_variables),
+    }
+json.dump(results, open(sys.argv[1], "w"))
+"""
+TRAIN = """async ({ shape, layers, images, labels, backend }) => {
+  const { openBackend } = await import("./backend.js");
+  const { openModel } = await import("./model.js");
+  const open = async () => openModel(await openBackend(backend), layers, shape, Math.random);
+  const plain = (tensors) =>
+    tensors.flat().map(({ shape, values }) => ({ shape, values: Array.from(values) }));
+  const learn = (model, batch) =>
+    images[batch].map((image, i) => {
+      const values = image.map((value) => value / 255);
+      return model.learn(values, labels[batch][i], 1 / images[batch].length).loss;
+    });
+  const once = await open();
+  learn(once, 0);
+  const model = await open();
+  const losses = images.slice(1).map((_, i) => {
+    const all = learn(model, i + 1);
+    model.update(0.001);
+    return all.reduce((a, b) => a + b) / all.length;
+  });
+  return { gradients: plain(once.gradients()), losses, weights: plain(model.weights()) };
+}"""
+NETWORKS = ["odd", "dense", "small", "deep"]
+
+
+@pytest.fixture(scope="module")
+def by_keras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    path = tmp_path_factory.mktemp("keras") / "results.json"
+    subprocess.run([sys.executable, "-c", KERAS, str(path)], check=True, timeout=300)
+    results: dict[str, Any] = json.loads(path.read_text())
+    assert list(results) == NETWORKS
+    return results
+
+
+@pytest.mark.parametrize("backend", ["wasm", "js"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradients_and_twenty_steps_equal_keras(
+    run_script: RunScript, by_keras: dict[str, Any], name: str, backend: str
+) -> None:
+    """Weights can't agree as closely as losses.
+
+    Where a gradient is close to zero, Adam divides a rounding error by its own size.
+    """
+    expected = by_keras[name]
+    given = {key: expected[key] for key in ("shape", "layers", "images", "labels")}
+    trained = run_script(TRAIN, {**given, "backend": backend})
+    assert len(trained["gradients"]) == len(expected["gradients"]) > 3
+    for mine, theirs in zip(trained["gradients"], expected["gradients"], strict=True):
+        assert mine["shape"] == theirs["shape"]
+        assert np.ptp(theirs["values"]) > 1e-3  # otherwise the bound means nothing
+        assert np.allclose(mine["values"], theirs["values"], rtol=0, atol=2e-6)
+    assert len(trained["losses"]) == 20
+    assert np.allclose(trained["losses"], expected["losses"], rtol=0, atol=1e-4)
+    for mine, theirs in zip(trained["weights"], expected["weights"], strict=True):
+        assert np.abs(np.subtract(mine["values"], theirs["values"])).mean() < 1e-5
+
+
+UNPACK = """async (files) => {
+  const { loadImages } = await import("./images.js");
+  const reports = [];
+  const loaded = loadImages(files, ({ bytes }) => reports.push(bytes));
+  return loaded.then(
+    ({ images, labels }) => ({ images: images.map((image) => Array.from(image)), labels, reports }),
+    (error) => ({ problem: error.message }),
+  );
+}"""
+# Trains twice with each backend, and once with another seed, on images of ten levels of grey.
+TRAIN_IN_WORKER = """async ({ file, layers }) => {
+  const { startWorker } = await import("./compute.js");
+  const steps = { epochs: 5, batch: 32, rate: 0.003, scale: 1 / 255 };
+  const settings = { layers, shape: [32, 32, 3], ...steps };
+  const results = [];
+  for (const [backend, seed] of [["wasm", 1], ["wasm", 1], ["js", 1], ["wasm", 2]]) {
+    const { ask, close } = startWorker(new URL("./trainer.js", location));
+    for (const set of ["train", "validation"]) {
+      await ask({ task: "load", set, files: [file] }, () => {});
+    }
+    const epochs = [];
+    const report = (progress) => progress.values && epochs.push(progress);
+    await ask({ task: "train", ...settings, backend, seed }, report);
+    const { accuracy } = await ask({ task: "evaluate", set: "train", scale: steps.scale });
+    const plain = epochs.map(({ values, confusion }) => ({ values, confusion }));
+    results.push({ epochs: plain, accuracy });
+    close();
+  }
+  return results;
+}"""
+
+
+def data_url(content: bytes) -> str:
+    return f"data:application/octet-stream;base64,{b64encode(content).decode()}"
+
+
+def test_packed_images_arrive_pixel_by_pixel(run_script: RunScript) -> None:
+    """Random pixels, extreme ones, and drawings."""
+    random = np.random.default_rng(1)
+    noise = random.integers(0, 256, (4, 32, 32, 3), "uint8")
+    extremes = random.choice(np.array([0, 255], "uint8"), (4, 32, 32, 3))
+    drawings = np.stack([sketches.draw(name, "1") for name in ("cat", "ship")])
+    images = np.concatenate([noise, extremes, drawings])
+    labels = np.arange(10, dtype="uint8")[:, np.newaxis]
+    parts = [slice(0, 3), slice(3, 10)]
+    contents = [pack(images[part], labels[part]) for part in parts]
+    files = [
+        {"url": data_url(content), "count": len(images[part])}
+        for content, part in zip(contents, parts, strict=True)
+    ]
+    loaded = run_script(UNPACK, files)
+    assert loaded["labels"] == labels.ravel().tolist()
+    assert np.array_equal(np.reshape(loaded["images"], images.shape), images)
+    assert loaded["reports"][-1] == sum(map(len, contents))
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed"])
+def test_damaged_packed_images_are_rejected(run_script: RunScript, damage: str) -> None:
+    content = pack(np.zeros((2, 32, 32, 3), "uint8"), np.zeros((2, 1), "uint8"))
+    middle = len(content) // 2
+    changed = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    url = data_url(content[:middle] if damage == "cut" else changed)
+    loaded = run_script(UNPACK, [{"url": url, "count": 2}])
+    assert loaded["problem"]
+
+
+def test_training_depends_on_its_seed_only(run_script: RunScript) -> None:
+    levels = np.arange(200) % 10
+    noise = np.random.default_rng(1).integers(0, 20, (200, 32, 32, 3))
+    images = (noise + 23 * levels[:, np.newaxis, np.newaxis, np.newaxis]).astype("uint8")
+    content = pack(images, levels.astype("uint8")[:, np.newaxis])
+    conv = {"kind": "Conv2D", "filters": 5, "kernel_size": [3, 3], "activation": "relu"}
+    layers = [
+        conv | {"strides": [2, 2], "padding": "same"},
+        {"kind": "Dropout", "rate": 0.1},
+        {"kind": "Flatten"},
+        {"kind": "Dense", "units": 10, "activation": "linear"},
+    ]
+    file = {"url": data_url(content), "count": 200}
+    first, again, in_javascript, other = run_script(
+        TRAIN_IN_WORKER, {"file": file, "layers": layers}
+    )
+    assert first == again
+    assert first != other
+    for mine, theirs in zip(first["epochs"], in_javascript["epochs"], strict=True):
+        assert mine["values"] == pytest.approx(theirs["values"], abs=0.02)
+    losses = [epoch["values"]["loss"] for epoch in first["epochs"]]
+    assert losses == sorted(losses, reverse=True) and losses[-1] < losses[0]
+    for epoch in first["epochs"]:
+        confusion = np.array(epoch["confusion"])
+        assert confusion.sum(axis=1).tolist() == [20] * 10
+        assert epoch["values"]["val_accuracy"] == pytest.approx(np.trace(confusion) / 200)
+    # Evaluated after the training, the set is the one that validated it.
+    assert first["accuracy"] == first["epochs"][-1]["values"]["val_accuracy"] > 0.2
