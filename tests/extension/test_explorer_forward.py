@@ -136,7 +136,7 @@ def test_a_value_opens_its_sum(explorer: Locator) -> None:
     assert sum(sums) == pytest.approx(total, abs=0.17)  # 33 rounded numbers
     chosen = explorer.locator("input:checked")
     assert chosen.count() == 1
-    largest = max(sums, key=abs)
+    largest = max(sums)
     assert f"sum {largest:.2f}".replace("-", "−") in explorer.locator("caption").inner_text()
     parts.nth(4).focus()
     parts.nth(4).press("ArrowRight")
@@ -165,6 +165,36 @@ def test_pooling_shows_its_block_and_the_logits_their_neurons(explorer: Locator)
     expect(status).to_contain_text("Dense layer, neuron 2 of 32: ")
     explorer.locator(".explorer-large canvas").first.click(position={"x": 5, "y": 5})
     expect(status).to_contain_text(re.compile("Second pooling, map .* row 1, column 1: "))
+
+
+@pytest.mark.site
+def test_a_wrong_answer_is_compared_with_the_true_class(explorer: Locator) -> None:
+    """The parts show by how much each neuron puts the answer ahead of the true class."""
+    verdict = explorer.locator(".forward-verdict")
+    for number in range(8):
+        explorer.get_by_label("Image", exact=True).select_option(str(number))
+        expect(verdict).to_contain_text(re.compile("right|wrong"))
+        if "wrong" in verdict.inner_text():
+            break
+    match = re.match(
+        r"The network answers (\w+), .*: wrong, it is an? (\w+)\.", verdict.inner_text()
+    )
+    assert match
+    answers = explorer.get_by_role("group", name="How certain").get_by_role("button")
+    answers.filter(has_text=match[1]).click()
+    legend = explorer.locator(".forward-parts legend")
+    expect(legend).to_contain_text(f"each puts {match[1]} ahead of {match[2]}.")
+    labels = [
+        part.get_attribute("aria-label") or "" for part in explorer.get_by_role("radio").all()
+    ]
+    parts = [float(label.split(": ")[1].replace("−", "-")) for label in labels]
+    status, sums = explorer.get_by_role("status"), []
+    for name in (match[1], match[2]):
+        answers.filter(has_text=name).click()
+        expect(status).to_contain_text(f"Logit of {name}: ")
+        sums.append(decimals(status)[0])
+    assert sum(parts) == pytest.approx(sums[0] - sums[1], abs=0.18)  # 34 rounded numbers
+    expect(legend).not_to_contain_text("ahead of")
 
 
 @pytest.mark.site

@@ -141,6 +141,42 @@ def test_missing_images_are_reported(explorer: Locator, tab: Page) -> None:
     expect(explorer.get_by_role("button", name="Train")).to_be_enabled()
 
 
+@pytest.mark.site
+def test_workbench_trains_what_one_builds(site_url: str, tab: Page) -> None:
+    workbench = open_explorer(tab, site_url, "workbench", "workbench")
+    button = workbench.get_by_role("button", name="Train", exact=True)
+    estimate = workbench.locator(".train-estimate")
+    workbench.get_by_role("button", name="Remove 5. Flatten").click()
+    expect(estimate).to_have_text("This network can't be trained. Mend it first.")
+    expect(button).to_be_disabled()
+    workbench.get_by_role("button", name="Undo").click()
+    expect(estimate).to_contain_text("and then takes about")
+    workbench.get_by_label("Start from").select_option("with dropout")
+    workbench.get_by_label("Images").select_option("1000")
+    workbench.get_by_label("Epochs").fill("1")
+    workbench.get_by_label("Learning rate").select_option("0.01")
+    workbench.get_by_label("Training labels").select_option("half of them random")
+    workbench.get_by_text("The same training in Keras").click()
+    code = workbench.get_by_role("region", name="Keras code")
+    expect(code).to_contain_text("keras.layers.Dropout(0.2)")
+    expect(code).to_contain_text("train_labels[:500] = ")
+    button.click()
+    expect(workbench.get_by_text(FINISHED)).to_be_visible(timeout=MINUTE)
+    cells = workbench.locator("table:has(caption) tbody td").all_inner_texts()
+    assert cells[0] == "1000" and cells[3:5] == ["36138", "0.0100"]
+    assert axe_violations(tab, "onion-workbench") == []
+
+
+def test_layers_are_translated_to_keras_and_back(run_script: RunScript) -> None:
+    script = """async () => {
+      const { code, fromKeras, NETWORKS, toKeras } = await import("./keras.js");
+      const translated = (layers) => fromKeras(toKeras(layers));
+      return Object.values(NETWORKS).map((layers) => [code(layers), code(translated(layers))]);
+    }"""
+    for before, after in run_script(script):
+        assert before == after
+
+
 def test_claims_are_checked_like_those_of_the_page(book: Project, run_script: RunScript) -> None:
     """With each claim's outcome, and with the opposite one."""
     values = compared(book)

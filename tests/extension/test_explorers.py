@@ -39,6 +39,7 @@ PAGES = {  # a page with each explorer
     "prediction": "inspection",
     "replay": "dropout",
     "train": "training",
+    "workbench": "workbench",
 }
 MAX_WEIGHT = 30 * 1024  # bytes of an explorer's module and all its imports, gzipped
 

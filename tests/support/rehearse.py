@@ -389,14 +389,15 @@ class Machine:
         self, *, name: str, path: str, include_hidden_files: bool = False, retention_days: int = 0
     ) -> None:
         """Keep a folder or files as an artifact; its name must be new in this run."""
-        source, target = self.work / path, self.github.folder / self.run.commit / name
+        target = self.github.folder / self.run.commit / name
         target.mkdir(parents=True)
-        if not source.is_dir():  # the path of a file, or a pattern
-            for file in source.parent.glob(source.name):
-                shutil.copy(file, target)
-        else:
-            hidden = None if include_hidden_files else shutil.ignore_patterns(".*")
-            shutil.copytree(source, target, ignore=hidden, dirs_exist_ok=True)
+        for source in (self.work / line for line in path.split()):
+            if not source.is_dir():  # the path of a file, or a pattern
+                for file in source.parent.glob(source.name):
+                    shutil.copy(file, target)
+            else:
+                hidden = None if include_hidden_files else shutil.ignore_patterns(".*")
+                shutil.copytree(source, target, ignore=hidden, dirs_exist_ok=True)
         self.run.artifacts[name] = target
 
     def download(

@@ -35,8 +35,9 @@ EXPLORERS = 160 * KIB  # a page's explorers, fetched when a reader scrolls near 
 # JavaScript and the logo. The search has two more scripts.
 REQUESTS = 4
 SEARCH_REQUESTS = REQUESTS + 2
-EXPLORER_REQUESTS = 16  # three explorers: their modules, the shared modules, and the exports
-WORKER = "/worker.js"  # it ends in another record; it and what it loads are 6 KiB
+EXPLORER_REQUESTS = 20  # explorers: their modules, the shared modules, and the exports
+# Workers' modules end in another record; each and what it loads are 14 KiB.
+WORKER = re.compile(r"/(worker|trainer)\.js")
 WIDTHS = (390, 1280)
 FIGURES, EXPLORER = re.compile("/_images/"), re.compile("/(_exports|explorers)/")
 PAGES = [page.name for page in Project(ROOT).pages()] + ["search", "404"]
@@ -199,7 +200,7 @@ def record_sizes(tab: Page, recorded: Visit) -> dict[str, str]:
 
     def begin(event: dict[str, Any]) -> None:
         url = event["request"]["url"]
-        if not url.startswith("data:") and WORKER not in url:
+        if not url.startswith("data:") and not WORKER.search(url):
             waiting[event["requestId"]] = url
 
     def end(event: dict[str, Any]) -> None:

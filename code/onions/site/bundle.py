@@ -212,9 +212,13 @@ def _print_pdf(book: Document, page: Path, target: Path) -> None:
 
 
 def _zip_site(site: Path, target: Path) -> None:
-    """Zip the site without its store, in a folder named after the book."""
+    """Zip the site in a folder named after the book.
+
+    Its store and the images for training in a browser stay out: without a server, no explorer runs.
+    """
     files = (path.relative_to(site) for path in site.rglob("*") if path.is_file())
+    kept = (path for path in files if path.parts[0] != SITE_STORE and path.suffix != ".bin")
     with ZipFile(target, "w") as archive:
-        for path in sorted(path for path in files if path.parts[0] != SITE_STORE):
+        for path in sorted(kept):
             member = ZipInfo(f"{NAME}/{path.as_posix()}", ZIP_TIME)
             archive.writestr(member, (site / path).read_bytes(), ZIP_DEFLATED)

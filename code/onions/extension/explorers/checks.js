@@ -28,8 +28,10 @@ export const claimList = (claims) => {
   const show = (results) => {
     box.hidden = false;
     const items = results.map(({ holds, sides }, i) => {
-      const { words, held, left, right, others } = claims[i];
-      const texts = [left, right].map((name, j) => `${others.includes(name) ? "this book's " : ""}${sides[j].toFixed(3)}`);
+      const { words, held, left, factor, right, others } = claims[i];
+      const origin = (name) => (others.includes(name) ? "this book's " : "");
+      const times = factor === 1 ? "" : `${factor} × `;
+      const texts = [`${origin(left)}${sides[0].toFixed(3)}`, `${times}${origin(right)}${(sides[1] / factor).toFixed(3)}`];
       const mark = make("strong", {}, holds ? "✓ held" : "✗ did not hold");
       const item = make("li", {}, mark, ` ${words} (${texts.join(" against ")}) `, make("span", {}, held));
       item.dataset.holds = holds;

@@ -42,7 +42,7 @@ define("convolution", (panel, { images, labels, layers }) => {
   let image, kernel, bias, output;
   let range; // the lowest and highest output with any padding and stride: the scale of greys does not depend on them
 
-  const counts = holder();
+  const counts = holder(panel);
   const choose = (row, column, how) => {
     if (!counts(how, row === state.row && column === state.column)) return;
     state.row = Math.max(0, Math.min(row, output.shape[0] - 1));
@@ -134,11 +134,9 @@ define("convolution", (panel, { images, labels, layers }) => {
   );
   fill();
   panel.append(
-    make("p", {}, "Point at the image or at the output, or tap it: the frames show which pixels make which value. A click holds them; a click on them lets go."),
+    make("p", {}, "Point at the image or at the output, or tap it: the frames show which pixels make which value. Click to hold them, and click there again to let go."),
     make("div", { className: "explorer-row explorer-large" }, input.figure, map.figure),
     status,
-    tables,
-    kernelTiles,
     make(
       "div",
       { className: "explorer-row" },
@@ -153,6 +151,8 @@ define("convolution", (panel, { images, labels, layers }) => {
       ),
       grid,
     ),
+    kernelTiles,
+    tables,
   );
   recompute();
 });

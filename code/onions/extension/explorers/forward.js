@@ -20,13 +20,13 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
   const names = stageNames(stages);
   let ranges; // [black, white] of each stage's maps
   // The chosen cell of each stage, at first its largest value or, in the image, its middle. `channel`
-  // is the input map whose products are shown, null for the one with the largest sum.
+  // is the input map whose products are shown, null for the one that adds most.
   const cells = stages.map(({ output }, i) => (i ? cellOfLargest(output) : { row: 16, column: 16, map: 0 }));
   const dim = stages.map(({ kind }) => lit && !lit.split(" ").includes(kind));
   const state = { stage: Math.max(dim.indexOf(false), 1), channel: null, paint: false };
 
   let shownChannel = 0; // the input map that is shown enlarged
-  const counts = holder();
+  const counts = holder(panel);
   /** Choose a cell by pointing (`how` is undefined), a "drag", a "click" or a "key". */
   const choose = (stage, cell, how) => {
     const chosen = cells[stage];
@@ -117,9 +117,13 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     const input = stages[state.stage - 1]?.output; // the image has none
     const sums = kernel ? products(input, kernel, cell, stages[state.stage]) : [];
     const totals = sums.map(total);
-    const largest = totals.reduce((best, value, i) => (Math.abs(value) > Math.abs(totals[best]) ? i : best), 0);
-    const channel = kind === "MaxPooling2D" ? cell.map : (state.channel ?? largest) % (sums.length || 1);
-    parts.show(sums.length > COLOURS.length ? totals : [], channel, input?.shape[0] === 1 ? "neuron" : "map");
+    const wrong = rivalOf(state.stage, cell); // the true class, if this is the answer in its place
+    const rival = wrong < 0 ? null : products(input, kernel, { ...cell, map: wrong }, stages[state.stage]).map(total);
+    const compared = totals.map((value, i) => value - (rival?.[i] ?? 0));
+    const channel = kind === "MaxPooling2D" ? cell.map : (state.channel ?? compared.indexOf(Math.max(...compared))) % (sums.length || 1);
+    const each = `one for each ${input?.shape[0] === 1 ? "neuron" : "map"}`;
+    const ahead = rival ? ` Here: by how much each puts ${classes[cell.map]} ahead of ${classes[wrong]}.` : "";
+    parts.show(sums.length > COLOURS.length ? compared : [], channel, `${each}.${ahead}`);
     showEnlarged(state.stage, cell, channel, fields[state.stage - 1] && { ...fields[state.stage - 1], map: 0 });
     shownChannel = channel;
     if (kind === "Dense") fields[state.stage - 1] = wholeMap(input, channel);
@@ -127,6 +131,13 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     const pools = kind === "MaxPooling2D";
     tables.replaceChildren(...(pools ? [blockTable(blockOf(stages, state.stage, cell))] : tablesOf(sums, channel, kernel)));
     status.say(explain({ stages, names, classes }, state.stage, cell, totals, fields[0]));
+  };
+
+  /** Return the number of the true class if a cell is the network's answer and wrong, else -1. */
+  const rivalOf = (stage, { map }) => {
+    const { values } = stages[last].output;
+    const answered = stage === last && map === values.indexOf(Math.max(...values));
+    return answered && label !== classes[map] ? classes.indexOf(label) : -1;
   };
 
   /** Show what the cell is computed from, and the map or the weights that it belongs to. */
@@ -174,7 +185,7 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     if (state.paint && state.stage === 0) chooser.setOwn(painted(image, cells[0], brush.control.value));
   };
   panel.append(
-    make("p", {}, "Point at a value, or tap it, to see what it is made of. A click holds it; a click on it lets go."),
+    make("p", {}, "Point at a value, or tap it, to see what it is made of. Click to hold it, and click there again to let go."),
     make("div", { className: "explorer-row" }, chooser, verdict),
     make("div", { className: "forward-stages" }, ...overview.map(captioned), answers),
     status,
@@ -255,13 +266,13 @@ const answerButtons = (classes, onpoint) => {
 const partChooser = (onchange) => {
   const legend = make("legend");
   const chooser = make("fieldset", { className: "forward-parts" }, legend);
-  const show = (totals, channel, input) => {
+  const show = (totals, channel, text) => {
     chooser.hidden = !totals.length;
     if (chooser.children.length - 1 !== totals.length) {
       const radio = (i) => make("input", { type: "radio", name: "forward-part", onchange: () => onchange(i) });
       chooser.replaceChildren(legend, ...totals.map((_, i) => make("label", {}, radio(i), make("span"))));
     }
-    legend.textContent = `The sum has ${totals.length} parts, one for each ${input}. Choose one to see its products.`;
+    legend.textContent = `The sum has ${totals.length} parts, ${text} Choose one to see its products.`;
     const largest = Math.max(...totals.map(Math.abs), 1e-9);
     totals.forEach((value, i) => {
       const label = chooser.children[i + 1];

@@ -48,31 +48,49 @@ export const code = (layers) => {
   ].join("\n");
 };
 
-/** Return the Python code of a training in the browser. `layers` are as in Keras' configuration. */
-export const trainingCode = (layers, { images, epochs, seed, batch, rate }) => {
-  const built = layers.map(({ kind, kernel_size: kernel, pool_size: pool, strides, activation, ...settings }) => {
+/** Return layers with Keras' names of settings, as the browser trains them (see model.js). */
+export const toKeras = (layers) =>
+  layers.map(({ kind, size, stride = size, padding = "valid", activation, ...settings }) => {
+    const square = (side) => [side, side];
+    const window = { Conv2D: { kernel_size: square(size) }, MaxPooling2D: { pool_size: square(size) } }[kind];
+    const sliding = window && { ...window, strides: square(stride), padding };
+    return { kind, ...settings, ...sliding, ...(activation && { activation: activation === "none" ? "linear" : activation }) };
+  });
+
+/** Return layers with Keras' names of settings as layers of this module. */
+export const fromKeras = (layers) =>
+  layers.map(({ kind, kernel_size: kernel, pool_size: pool, strides, activation, ...settings }) => {
     const size = (kernel ?? pool)?.[0];
     return { kind, ...settings, size, stride: strides?.[0], activation: activation === "linear" ? "none" : activation };
   });
-  return `${code(built).replace("import keras\n", DATA(images, seed)).replace("model.summary()", "")}model.compile(
-    optimizer=keras.optimizers.Adam(${rate}),
-    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    metrics=["accuracy"],
-)
-history = model.fit(
-    train_images, train_labels, batch_size=${batch}, epochs=${epochs},
-    validation_data=(val_images, val_labels), verbose=2,
-)`;
+
+/** Return the Python code of a run in the browser. */
+export const trainingCode = (layers, { images, epochs, seed, batch, rate, scale, noise = 0, drawings }) => {
+  const lines = code(layers).split("\n");
+  const wrong = Math.round(noise * images);
+  return [
+    "import keras",
+    ...(wrong ? ["import numpy as np"] : []),
+    "",
+    ...(drawings ? ["# These are photographs. The browser trains on drawings, so expect other results."] : []),
+    "(all_images, all_labels), _ = keras.datasets.cifar10.load_data()",
+    `all_images = all_images.astype("float32")${scale === 1 ? "" : " / 255"}`,
+    `train_images, train_labels = all_images[:${images}], all_labels[:${images}]`,
+    `val_images, val_labels = all_images[5000:${5000 + images}], all_labels[5000:${5000 + images}]`,
+    ...(wrong ? [`train_labels[:${wrong}] = np.random.default_rng(${seed}).integers(0, 10, (${wrong}, 1))`] : []),
+    `keras.utils.set_random_seed(${seed})`,
+    ...lines.slice(1, -1),
+    "model.compile(",
+    `    optimizer=keras.optimizers.Adam(${rate}),`,
+    "    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),",
+    '    metrics=["accuracy"],',
+    ")",
+    "history = model.fit(",
+    `    train_images, train_labels, batch_size=${batch}, epochs=${epochs},`,
+    "    validation_data=(val_images, val_labels), verbose=2,",
+    ")",
+  ].join("\n");
 };
-
-const DATA = (images, seed) => `import keras
-
-(all_images, all_labels), _ = keras.datasets.cifar10.load_data()
-all_images = all_images.astype("float32") / 255
-train_images, train_labels = all_images[:${images}], all_labels[:${images}]
-val_images, val_labels = all_images[5000:${5000 + images}], all_labels[5000:${5000 + images}]
-keras.utils.set_random_seed(${seed})
-`;
 
 // The arguments of a layer's constructor, as code.
 const ARGUMENTS = {

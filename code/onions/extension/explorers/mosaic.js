@@ -9,13 +9,15 @@ const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowR
 const STROKES = [["white", 5], ["rgb(200 70 0)", 2.5]]; // colours and widths; the first is a halo
 
 /** Return a function that says whether a choice counts. A click or a key holds it: then pointing counts
- *  no more, until a click on the same value (`again`) lets go. A drag counts, and holds nothing. */
-export const holder = () => {
+ *  no more, until a click on the same value (`again`) lets go. A drag counts, and holds nothing. The panel
+ *  shows by its class that a choice is held. */
+export const holder = (panel) => {
   let held = false;
   return (how, again) => {
     if (held && !how) return false;
     if (how === "click") held = !(held && again);
     if (how === "key") held = true;
+    panel.classList.toggle("held", held);
     return true;
   };
 };

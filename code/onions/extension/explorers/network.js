@@ -1,7 +1,7 @@
 // <onion-network>: builds a network from layers; shows its shapes, parameters, errors and code.
 
 import { code, INPUT, KINDS, layer, NETWORKS, summary } from "./keras.js";
-import { announcer, button, choice, define, make } from "./shared.js";
+import { announcer, button, choice, codeBox, define, make } from "./shared.js";
 
 const CLASSES = 10;
 const START = "with pooling";
@@ -73,7 +73,11 @@ export const verdict = (layers, rows) => {
   return `Total: ${counted(total, "parameter")}. ${output}`;
 };
 
-define("network", (panel) => {
+define("network", (panel) => panel.append(...builder(() => {})));
+
+/** Create the parts of a builder of networks. `onchange(layers, rows)` is called with each network and its
+ *  `summary`. */
+export const builder = (onchange) => {
   let rows = []; // the rows of the list, as `rowOf` returns them
   const past = []; // the networks so far as JSON; the last one is shown
   const list = make("ol", { className: "network-layers", role: "list" });
@@ -96,6 +100,7 @@ define("network", (panel) => {
     undo.disabled = past.length < 2;
     text.textContent = code(layers);
     status.say(verdict(layers, lines));
+    onchange(layers, lines);
   };
   /** List the input and the layers as positions for a new layer, and select one. */
   const offerPositions = (layers, position) => {
@@ -153,9 +158,9 @@ define("network", (panel) => {
     make("span", { className: "network-shape" }, shapeText(INPUT)),
   );
   const adding = make("div", { className: "network-add" }, kind, after, button("Add layer", add), undo);
-  panel.append(start, list, adding, status, codeBox(text));
   load(NETWORKS[START]);
-});
+  return [start, list, adding, status, codeBox(text, "Code of this network")];
+};
 
 /** Create a layer's row in the list: its kind and settings, shape, parameters, and buttons. */
 const rowOf = (layer, { changed, move, remove }) => {
@@ -230,22 +235,4 @@ const numberField = (label, value, onchange) => {
   const control = make("input", { type: "number", ...WHOLE, value, required: true });
   control.oninput = () => control.validity.valid && onchange(control.valueAsNumber);
   return make("label", { className: "explorer-field" }, label, control);
-};
-
-/** Create the box for the code, with a button that copies it. */
-const codeBox = (text) => {
-  const name = { role: "region", "aria-label": "Code of this network" };
-  const box = make("pre", { ...name, tabIndex: 0 }, text); // focusable, so the keyboard can scroll it
-  const result = make("span", { role: "status" });
-  const copy = button("Copy the code", async () => {
-    try {
-      await navigator.clipboard.writeText(text.textContent);
-      result.textContent = " Copied.";
-    } catch {
-      getSelection().selectAllChildren(text);
-      result.textContent = " The code is selected: copy it with Ctrl+C or ⌘C.";
-    }
-  });
-  copy.onblur = () => (result.textContent = "");
-  return make("div", { className: "network-code" }, make("p", {}, copy, result), box);
 };

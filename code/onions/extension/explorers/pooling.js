@@ -31,7 +31,7 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
   const state = { image: normalised(part(images, 0)), map: 0, kind: "max", size: 2, stride: 2, shift: 1, row: 4, column: 4 };
   let maps, pooled; // each [without the shift, with the shift]
 
-  const counts = holder();
+  const counts = holder(panel);
   const choose = (row, column, how) => {
     if (!counts(how, row === state.row && column === state.column)) return;
     const [height, width] = pooled[0].shape;
@@ -107,8 +107,9 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
     show();
   });
   const pixels = (count) => (count === 1 ? "1 pixel" : `${count} pixels`);
+  const strideSlider = slider("Stride", { min: 1, max: 4, value: 2 }, set("stride"));
   panel.append(
-    make("p", {}, "Point at a picture, or tap it: the block and the value that it becomes are framed in all four. A click holds them; a click on them lets go."),
+    make("p", {}, "Point at a picture, or tap it: the block and the value that it becomes are framed in all four. Click to hold them, and click there again to let go."),
     make("div", { className: "explorer-row explorer-large" }, ...Object.values(pictures).map(({ figure }) => figure)),
     status,
     changed,
@@ -116,8 +117,11 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
     imageChoice(images, labels, set("image")),
     slider("Shift the image by", { min: 0, max: FARTHEST, value: state.shift, format: pixels }, set("shift")),
     choice("Kind", [["max", "largest (max)"], ["mean", "mean"]], set("kind")),
-    slider("Size", { min: 2, max: 4, value: 2, format: (n) => `${n} × ${n}` }, set("size")),
-    slider("Stride", { min: 1, max: 4, value: 2 }, set("stride")),
+    slider("Size", { min: 2, max: 4, value: 2, format: (n) => `${n} × ${n}` }, (size) => {
+      state.size = size;
+      strideSlider.set(size); // as in Keras, unless a reader sets it
+    }),
+    strideSlider,
   );
   recompute();
 });

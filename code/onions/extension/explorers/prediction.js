@@ -36,7 +36,7 @@ define("prediction", async (panel, { layers, images, labels, classes }) => {
   };
   const withCertainty = ({ shares }, number) => `${classes[number]} ${shares[number].toFixed(2)}`;
 
-  const counts = holder();
+  const counts = holder(panel);
   const move = (row, column, how) => {
     if (!counts(how, row === state.row && column === state.column)) return undefined;
     const [height, width] = image.shape;
@@ -119,7 +119,7 @@ define("prediction", async (panel, { layers, images, labels, classes }) => {
   const captionOf = (number) => (number === undefined ? "your own image" : `true class: ${names[number]}`);
   const chooser = imageChoice(images, names, (pixels, number) => showImage(pixels, captionOf(number)));
   panel.append(
-    make("p", {}, "Point at the image, or tap it, to move the grey square. A click holds it; a click on it lets go."),
+    make("p", {}, "Point at the image, or tap it, to move the grey square. Click to hold it, and click there again to let go."),
     make("div", { className: "explorer-row explorer-large" }, picture.figure, places.figure),
     status,
     make(

@@ -8,6 +8,8 @@ const COLUMNS = [
   ["images", "images", 0],
   ["epochs", "epochs", 0],
   ["seed", "seed", 0],
+  ["parameters", "parameters", 0],
+  ["rate", "learning rate", 4],
   ["accuracy", "training accuracy", 3],
   ["val_accuracy", "validation accuracy", 3],
   ["val_loss", "validation loss", 3],
@@ -19,9 +21,11 @@ const COLUMNS = [
  *  properties of the columns; `update(run)` shows a change of the latest. */
 export const runsTable = (network) => {
   let runs = read().filter((run) => run.network === network);
-  const body = make("tbody");
+  const [head, body] = [make("tr"), make("tbody")];
   const show = () => {
-    const cells = (run) => COLUMNS.map(([name, , decimals]) => make("td", {}, run[name]?.toFixed(decimals) ?? "–"));
+    const columns = COLUMNS.filter(([name]) => runs.some((run) => run[name] !== undefined));
+    const cells = (run) => columns.map(([name, , decimals]) => make("td", {}, run[name]?.toFixed(decimals) ?? "–"));
+    head.replaceChildren(...columns.map(([, heading]) => make("th", { scope: "col" }, heading)));
     body.replaceChildren(...runs.map((run) => make("tr", {}, ...cells(run))));
     box.hidden = !runs.length;
   };
@@ -47,7 +51,6 @@ export const runsTable = (network) => {
     save();
     show();
   };
-  const head = make("tr", {}, ...COLUMNS.map(([, heading]) => make("th", { scope: "col" }, heading)));
   const caption = make("caption", {}, "Your runs. They stay in this browser.");
   const table = make("table", { className: "explorer-table" }, caption, make("thead", {}, head), body);
   const scroll = make("div", { className: "explorer-scroll", tabIndex: 0, role: "group", "aria-label": "Your runs" }, table);

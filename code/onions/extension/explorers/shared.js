@@ -167,6 +167,24 @@ export const announcer = () => {
   return Object.assign(status, { say: (text) => (status.textContent = text) });
 };
 
+/** Create a box for code, an element, with a button that copies it. `label` is what screen readers say. */
+export const codeBox = (text, label) => {
+  const name = { role: "region", "aria-label": label };
+  const box = make("pre", { ...name, tabIndex: 0 }, text); // focusable, so the keyboard can scroll it
+  const result = make("span", { role: "status" });
+  const copy = button("Copy the code", async () => {
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      result.textContent = " Copied.";
+    } catch {
+      getSelection().selectAllChildren(text);
+      result.textContent = " The code is selected: copy it with Ctrl+C or ⌘C.";
+    }
+  });
+  copy.onblur = () => (result.textContent = "");
+  return make("div", { className: "network-code" }, make("p", {}, copy, result), box);
+};
+
 /** Draw an image [height, width, 3] of numbers from 0 to 1, or a map [height, width, 1] in greys. A
  *  map is black at `range[0]` and white at `range[1]`; the default range is its extent. */
 export const draw = (canvas, { shape: [height, width, channels], values }, range) => {

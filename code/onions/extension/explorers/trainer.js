@@ -5,6 +5,7 @@ import { loadImages, SIZE } from "./images.js";
 import { openModel } from "./model.js";
 import { randomFrom, shuffled } from "./random.js";
 
+const CLASSES = 10;
 const TURN = 50; // milliseconds of work between two looks at messages
 const sets = {}; // the loaded images by set: { images, labels }
 let model; // the trained network
@@ -47,12 +48,15 @@ const TASKS = {
   /** Train on the set "train", and evaluate on "validation" after each epoch. Report { epoch, done, count }
    *  while an epoch runs, in images, and { epoch, values, confusion, kernels } at its end. `values` are
    *  those of Keras' history, `kernels` the weights of the first layer that has any. `rate` is the
-   *  learning rate, `scale` the factor from bytes to inputs. */
-  train: async ({ layers, shape, epochs, batch, rate, scale, seed, backend }, report) => {
+   *  learning rate, `scale` the factor from bytes to inputs, `noise` the share of the training images
+   *  that get a random label. */
+  train: async ({ layers, shape, epochs, batch, rate, scale, noise = 0, seed, backend }, report) => {
     stopped = false;
     const random = randomFrom(seed);
     model = openModel(await openBackend(backend), layers, shape, random);
-    const { images, labels } = sets.train;
+    const { images } = sets.train;
+    const wrong = Math.round(noise * images.length);
+    const labels = sets.train.labels.map((label, i) => (i < wrong ? Math.floor(random() * CLASSES) : label));
     const scaled = scaler(scale);
     for (let epoch = 1; epoch <= epochs; epoch++) {
       const order = shuffled(labels.length, random);

@@ -1,0 +1,253 @@
+// Training in the reader's browser: controls, progress, curves, and what comes of it.
+
+import { startWorker } from "./compute.js";
+import { curves } from "./plots.js";
+import { runsTable } from "./runs.js";
+import { announcer, button, choice, codeBox, make, slider } from "./shared.js";
+import { confusionTable, kernelPicture } from "./trained.js";
+
+const SITE = new URL("../../", import.meta.url);
+const SHAPE = [32, 32, 3]; // of an image
+const FEW = 1000; // images of the small choice
+const METRICS = ["accuracy", "loss"];
+
+/** Fill a panel with a training. `name` is under what its runs are kept, `legend` says what the blue
+ *  curves are: `built` or, without it, the reader's previous run. `network()` returns the layers as in
+ *  Keras' configuration, or null if they can't train; `settings()` returns { batch, rate, scale }, where
+ *  `scale` turns bytes into inputs. `fields` are more controls. `code(run)` returns the run in Python.
+ *  `onfinish(run, history)` returns a sentence about a finished run; `onstart()` precedes one. Resolves
+ *  to `refresh`, to be called when network or settings have changed. */
+export const trainingPanel = async (panel, options) => {
+  const { name, legend, network, settings, classes, sets, drawings, epochs: usual } = options;
+  const { built, bands = {}, fields = [], code, onstart = () => {}, onfinish = () => "" } = options;
+  const worker = startWorker(new URL("./trainer.js", import.meta.url));
+  const most = count(sets.train);
+  const state = { images: prefersLess() ? FEW : most, epochs: usual, seed: randomSeed() };
+  let speed = null; // of the network, as a trial measured it
+  let history = {}; // of the reader's run: a list for each metric, as in Keras
+  let before = built ?? {};
+  let run = null; // the reader's latest run, while it trains and afterwards
+
+  const filesOf = (set) => sets[set].slice(0, Math.ceil(Math.min(state.images, count(sets[set])) / sets[set][0].count));
+  const megabytes = (files) => (files.reduce((sum, file) => sum + file.bytes, 0) / 1e6).toFixed(1);
+
+  const plots = METRICS.map(() => make("div"));
+  const showCurves = () =>
+    METRICS.forEach((metric, i) => {
+      const lines = [[before, "run-0"], [history, "run-1"]].flatMap(([values, kind]) => [
+        { values: values[metric] ?? [], kind },
+        { values: values[`val_${metric}`] ?? [], kind: `${kind} validation` },
+      ]);
+      const band = bands[`val_${metric}`] ?? [];
+      const all = [...lines.flatMap(({ values }) => values), ...band.flat()].filter(Number.isFinite);
+      const range = metric === "accuracy" ? [0, 1] : [0, Math.max(...all, 1)];
+      const epochs = Math.max(usual, state.epochs, ...lines.map(({ values }) => values.length));
+      const last = history[`val_${metric}`]?.at(-1);
+      const text = `The ${metric} by epoch. ${last === undefined ? "You have not trained yet." : `Yours ends at ${last.toFixed(2)} in validation.`}`;
+      plots[i].replaceChildren(curves(lines, { epochs, range, name: text, band }));
+    });
+
+  const kernels = kernelPicture();
+  const confusion = confusionTable(classes);
+  const runs = runsTable(name);
+  const status = announcer();
+  const bar = make("progress", { max: 1, value: 0, "aria-label": "Progress" });
+  const left = make("span", { className: "train-left", "aria-hidden": true });
+  const estimate = make("p", { className: "train-estimate" });
+  const python = make("code"); // of the same run
+
+  const show = () => {
+    showCurves();
+    python.textContent = code({ ...state, ...settings(), drawings });
+    const files = [...filesOf("train"), ...filesOf("validation")];
+    const images = `${megabytes(files)} MB of ${drawings ? "drawings" : "photographs"}`;
+    if (!network()) estimate.textContent = "This network can't be trained. Mend it first.";
+    else if (!speed) estimate.textContent = `Training loads ${images}, once.`;
+    else {
+      const seconds = count(filesOf("train")) * speed.learn + count(filesOf("validation")) * speed.evaluate;
+      const slow = speed.backend === "js" ? " It has no fast WebAssembly, so others need less." : "";
+      estimate.textContent = `Training loads ${images}, once, and then takes about ${duration(state.epochs * seconds)} in this browser.${slow}`;
+    }
+    buttons.show(phase, Boolean(network()));
+  };
+  let trials = 0;
+  const measure = async () => {
+    const [number, layers] = [(trials += 1), network()];
+    speed = null;
+    const measured = layers && (await worker.ask({ task: "trial", layers, shape: SHAPE }));
+    if (number !== trials) return; // there is a newer one
+    speed = measured;
+    show();
+  };
+
+  const load = async (set, text) => {
+    const files = filesOf(set);
+    const total = megabytes(files);
+    status.say(`Loading the ${text} images.`);
+    const request = { task: "load", set, files: files.map(({ file, count }) => ({ url: new URL(`_exports/${file}`, SITE).href, count })) };
+    await worker.ask(request, ({ bytes }) => {
+      bar.value = bytes / 1e6 / total;
+      left.textContent = `${(bytes / 1e6).toFixed(1)} of ${total} MB`;
+    });
+  };
+  const report = ({ epoch, done, count, values, ...pictures }) => {
+    if (!values) {
+      bar.value = (epoch - 1 + (0.9 * done) / count) / run.epochs;
+      const elapsed = (performance.now() - run.started) / 1000 - run.paused;
+      left.textContent = `epoch ${epoch}, ${done} of ${count} images; about ${duration(elapsed / bar.value - elapsed)} left`;
+      return;
+    }
+    for (const [metric, value] of Object.entries(values)) (history[metric] ??= []).push(value);
+    showCurves();
+    results.hidden = false;
+    kernels.show(pictures.kernels);
+    confusion.show(pictures.confusion);
+    const [accuracy, validation] = [values.accuracy, values.val_accuracy].map((value) => value.toFixed(2));
+    status.say(`Epoch ${epoch} of ${run.epochs}: accuracy ${accuracy} in training, ${validation} in validation.`);
+  };
+
+  let phase = "ready";
+  const enter = (next) => {
+    phase = next;
+    controls.disabled = next === "running";
+    [bar.value, left.textContent] = [0, ""];
+    show();
+  };
+  const train = async () => {
+    if (!built && history.val_loss) before = history;
+    [history, run] = [{}, { ...state, ...settings(), paused: 0 }];
+    onstart();
+    enter("running");
+    try {
+      await load("train", "training");
+      await load("validation", "validation");
+      status.say("Training.");
+      run.started = performance.now();
+      await worker.ask({ task: "train", layers: network(), shape: SHAPE, ...run }, report);
+      finish();
+    } catch (error) {
+      status.say(`The training stopped: ${error.message}. Press Train to try again; what has loaded is kept.`);
+      run = null;
+    }
+    enter(run ? "finished" : "ready");
+  };
+  const finish = () => {
+    run.seconds = (performance.now() - run.started) / 1000 - run.paused;
+    run.epochs = history.val_loss?.length ?? 0;
+    if (!run.epochs) {
+      run = null;
+      return status.say("Stopped before the end of the first epoch.");
+    }
+    for (const [metric, values] of Object.entries(history)) run[metric] = values.at(-1);
+    runs.add(run);
+    seed.value = state.seed = randomSeed(); // the next run differs, unless a reader wants this one again
+    status.say(`Finished in ${duration(run.seconds)}. Validation accuracy ${run.val_accuracy.toFixed(3)}. ${onfinish(run, history)}`);
+  };
+  const test = async () => {
+    await load("test", "test");
+    const { accuracy } = await worker.ask({ task: "evaluate", set: "test", scale: run.scale });
+    run.test_accuracy = accuracy;
+    runs.update(run);
+    status.say(`On ${count(filesOf("test"))} test images, your network has an accuracy of ${accuracy.toFixed(3)}. Don't use it to choose between networks.`);
+    [bar.value, left.textContent] = [0, ""];
+  };
+  const pause = () => {
+    run.since = performance.now();
+    worker.ask({ task: "pause" });
+  };
+  const resume = () => {
+    run.paused += (performance.now() - run.since) / 1000;
+    worker.ask({ task: "resume" });
+  };
+  const buttons = trainButtons({ train, pause, resume, stop: () => worker.ask({ task: "stop" }), test });
+
+  const set = (name) => (value) => {
+    state[name] = Number(value);
+    show();
+  };
+  const amounts = [...new Set([most, FEW])].map((images) => [images, `${images} to train, ${images} to validate`]);
+  const amount = choice("Images", amounts, set("images"));
+  amount.control.value = state.images;
+  const seed = make("input", { type: "number", min: 0, max: 99999, value: state.seed, required: true });
+  seed.oninput = () => seed.validity.valid && set("seed")(seed.value);
+  const controls = make(
+    "fieldset",
+    { className: "train-controls" },
+    make("legend", {}, "What to train with"),
+    amount,
+    slider("Epochs", { min: 1, max: 2 * usual, value: usual }, set("epochs")),
+    make("label", { className: "explorer-field" }, "Seed (new after each run)", seed),
+    ...fields,
+  );
+  const captioned = (content, text, className = "explorer-wide") =>
+    make("figure", { className }, content, make("figcaption", {}, text));
+  const grey = Object.keys(bands).length ? ". Grey: where 99 of 100 validation curves are expected" : "";
+  const results = make(
+    "div",
+    { className: "explorer-row", hidden: true },
+    captioned(kernels.canvas, "the kernels of your first layer", "train-kernels"),
+    captioned(confusion, "your validation images: a row for each class, a column for each answer"),
+  );
+  panel.append(
+    make("div", { className: "explorer-row" }, ...plots.map((plot, i) => captioned(plot, `${METRICS[i]} by epoch${grey}`))),
+    make("p", {}, `Solid: training; dashed: validation. Blue: ${legend}; orange: yours.`),
+    controls,
+    estimate,
+    buttons,
+    make("p", { className: "train-progress" }, bar, left),
+    status,
+    results,
+    runs,
+    make("details", {}, make("summary", {}, "The same training in Keras"), codeBox(python, "Keras code")),
+  );
+  await measure();
+  return {
+    refresh: () => {
+      show();
+      if (phase !== "running") measure();
+    },
+    results,
+  };
+};
+
+/** Return the number of images in files. */
+const count = (files) => files.reduce((sum, file) => sum + file.count, 0);
+
+const randomSeed = () => 1 + Math.floor(Math.random() * 9999);
+
+/** Return whether less should be loaded and computed at first: on a phone, or if the reader saves data. */
+const prefersLess = () => navigator.connection?.saveData || matchMedia("(hover: none) and (max-width: 46em)").matches;
+
+const duration = (seconds) => {
+  const whole = Math.max(1, Math.round(seconds));
+  return whole < 100 ? `${whole} second${whole === 1 ? "" : "s"}` : `${Math.round(whole / 60)} minutes`;
+};
+
+/** Create the buttons of a training. `show(phase, trainable)` enables those that make sense in a phase:
+ *  "ready", "running" or "finished". */
+const trainButtons = ({ train, pause, resume, stop, test }) => {
+  let paused = false;
+  const start = button("Train", train);
+  const hold = button("Pause", () => {
+    paused = !paused;
+    hold.textContent = paused ? "Go on" : "Pause";
+    (paused ? pause : resume)();
+  });
+  const end = button("Stop", () => {
+    if (paused) hold.click();
+    stop();
+  });
+  let opened = false; // once for each network
+  const open = button("Open the test set", () => {
+    open.disabled = opened = true;
+    test();
+  });
+  const row = make("p", { className: "explorer-buttons" }, start, hold, end, open);
+  const show = (phase, trainable) => {
+    start.disabled = phase === "running" || !trainable;
+    hold.disabled = end.disabled = phase !== "running";
+    if (phase === "running") opened = false;
+    open.disabled = phase !== "finished" || opened;
+  };
+  return Object.assign(row, { show });
+};
