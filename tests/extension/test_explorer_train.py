@@ -81,6 +81,8 @@ def test_run_is_kept_and_its_test_set_opened_once(
 ) -> None:
     requests = record_requests(tab)
     accuracy = train(explorer, 1000, 2, seed=7)
+    code = explorer.locator("details pre").text_content() or ""
+    assert "set_random_seed(7)" in code and "epochs=2," in code and "all_labels[:1000]" in code
     assert len([url for url in requests if ".bin" in url]) == 4  # 500 images in each
     assert all(url.startswith(site_url) for url in requests)
     opening = explorer.get_by_role("button", name="Open the test set")

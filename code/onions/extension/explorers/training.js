@@ -54,11 +54,12 @@ export const trainingPanel = async (panel, options) => {
   const bar = make("progress", { max: 1, value: 0, "aria-label": "Progress" });
   const left = make("span", { className: "train-left", "aria-hidden": true });
   const estimate = make("p", { className: "train-estimate" });
-  const python = make("code"); // of the same run
+  const python = make("code"); // of the latest run or, before it, of the next
+  const codeOf = (settings) => code({ ...settings, drawings });
 
   const show = () => {
     showCurves();
-    python.textContent = code({ ...state, ...settings(), drawings });
+    python.textContent = run?.code ?? codeOf({ ...state, ...settings() });
     const files = [...filesOf("train"), ...filesOf("validation")];
     const images = `${megabytes(files)} MB of ${drawings ? "drawings" : "photographs"}`;
     if (!network()) estimate.textContent = "This network can't be trained. Mend it first.";
@@ -116,6 +117,7 @@ export const trainingPanel = async (panel, options) => {
   const train = async () => {
     if (!built && history.val_loss) before = history;
     [history, run] = [{}, { ...state, ...settings(), paused: 0 }];
+    run.code = codeOf(run);
     onstart();
     enter("running");
     try {
