@@ -167,6 +167,11 @@ def test_workbench_trains_what_one_builds(site_url: str, tab: Page) -> None:
     cells = workbench.locator("table:has(caption) tbody td").all_inner_texts()
     assert cells[0] == "1000" and cells[3:5] == ["36138", "0.0100"]
     assert axe_violations(tab, "onion-workbench") == []
+    expect(workbench.get_by_text("the kernels of your first layer")).to_be_visible()
+    workbench.get_by_label("Start from").select_option("dense layers only")
+    button.click()
+    expect(workbench.locator("table:has(caption) tbody tr")).to_have_count(2, timeout=MINUTE)
+    expect(workbench.get_by_text("the kernels of your first layer")).to_be_hidden()
 
 
 def test_layers_are_translated_to_keras_and_back(run_script: RunScript) -> None:

@@ -369,7 +369,7 @@ def test_print_has_no_overflow_no_repeated_id_and_no_dead_link(
     tab.close()
 
 
-def test_zip_is_the_site_without_its_store(bundled: Project) -> None:
+def test_zip_is_the_site_without_its_store_and_images_to_train_with(bundled: Project) -> None:
     site = bundled.build / "html"
     with zipfile.ZipFile(bundled.build / "bundle" / f"{NAME}.zip") as archive:
         names = archive.namelist()
@@ -377,7 +377,8 @@ def test_zip_is_the_site_without_its_store(bundled: Project) -> None:
         assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
         files = {name: archive.read(name) for name in names}
     expected = {f"{NAME}/{name}": data for name, data in tree(site).items()}
-    assert files == {k: v for k, v in expected.items() if not k.startswith(f"{NAME}/store/")}
+    left_out = re.compile(rf"{NAME}/store/|.*\.bin$")
+    assert files == {name: data for name, data in expected.items() if not left_out.match(name)}
     assert f"{NAME}/index.html" in files and len(files) < len(expected)
 
 

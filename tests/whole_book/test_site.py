@@ -96,14 +96,14 @@ def test_every_page_is_valid_html(book: Project, tmp_path: Path) -> None:
 def test_solution_opens_and_closes_by_keyboard(book: Project, phone_tab: Page, name: str) -> None:
     phone_tab.goto(address(book, name))
     solution = phone_tab.locator("details.solution").first
-    code = solution.locator("pre").first
-    assert not code.is_visible()
+    content = solution.locator(":is(pre, p):not(.admonition-title)").first
+    assert not content.is_visible()
     summary = solution.locator("> summary")
     summary.focus()
     phone_tab.keyboard.press("Enter")
-    assert code.is_visible()
+    assert content.is_visible()
     phone_tab.keyboard.press("Space")
-    assert not code.is_visible()
+    assert not content.is_visible()
     assert summary.inner_text().startswith("Solution to Exercise")
     assert solution.locator("summary a, summary button").count() == 0
 

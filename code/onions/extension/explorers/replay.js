@@ -2,26 +2,9 @@
 
 import { announcer, button, choice, define, make, part, slider } from "./shared.js";
 import { curves as plot } from "./plots.js";
+import { tiles } from "./trained.js";
 
 const METRICS = { accuracy: "accuracy", loss: "loss" };
-const TILES_PER_ROW = 8;
-
-/** Return kernels [kernels, height, width, 3] of bytes as an ImageData of tiles, one pixel apart. */
-export const tiles = ({ shape: [count, height, width], values }) => {
-  const rows = Math.ceil(count / TILES_PER_ROW);
-  const image = new ImageData(TILES_PER_ROW * (width + 1) - 1, rows * (height + 1) - 1);
-  for (let kernel = 0; kernel < count; kernel++) {
-    for (let pixel = 0; pixel < height * width; pixel++) {
-      const y = Math.floor(kernel / TILES_PER_ROW) * (height + 1) + Math.floor(pixel / width);
-      const x = (kernel % TILES_PER_ROW) * (width + 1) + (pixel % width);
-      for (let colour = 0; colour < 3; colour++) {
-        image.data[(y * image.width + x) * 4 + colour] = values[(kernel * height * width + pixel) * 3 + colour];
-      }
-      image.data[(y * image.width + x) * 4 + 3] = 255;
-    }
-  }
-  return image;
-};
 
 define("replay", (panel, { names, curves, kernels, classes, by_class: byClass }) => {
   const epochs = curves[0].accuracy.length;

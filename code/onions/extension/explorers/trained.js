@@ -4,6 +4,23 @@ import { extent, make } from "./shared.js";
 
 const COLUMNS = 8; // kernels in a row
 
+/** Return kernels [kernels, height, width, 3] of bytes as an ImageData of tiles, one pixel apart. */
+export const tiles = ({ shape: [count, height, width], values }) => {
+  const rows = Math.ceil(count / COLUMNS);
+  const image = new ImageData(COLUMNS * (width + 1) - 1, rows * (height + 1) - 1);
+  for (let kernel = 0; kernel < count; kernel++) {
+    for (let pixel = 0; pixel < height * width; pixel++) {
+      const y = Math.floor(kernel / COLUMNS) * (height + 1) + Math.floor(pixel / width);
+      const x = (kernel % COLUMNS) * (width + 1) + (pixel % width);
+      for (let colour = 0; colour < 3; colour++) {
+        image.data[(y * image.width + x) * 4 + colour] = values[(kernel * height * width + pixel) * 3 + colour];
+      }
+      image.data[(y * image.width + x) * 4 + 3] = 255;
+    }
+  }
+  return image;
+};
+
 /** Create a canvas for kernels. `show(kernels)` draws weights [height, width, channels, kernels] as tiles:
  *  of colours if there are 3 channels, otherwise of greys for the first channel. Grey is zero. */
 export const kernelPicture = () => {
@@ -11,20 +28,12 @@ export const kernelPicture = () => {
   canvas.setAttribute("aria-label", "The kernels of the first layer");
   const show = ({ shape: [height, width, channels, count], values }) => {
     const largest = Math.max(...extent(values).map(Math.abs)) || 1;
-    const rows = Math.ceil(count / COLUMNS);
-    const image = new ImageData(COLUMNS * (width + 1) - 1, rows * (height + 1) - 1);
-    for (let kernel = 0; kernel < count; kernel++) {
-      for (let place = 0; place < height * width; place++) {
-        const y = Math.floor(kernel / COLUMNS) * (height + 1) + Math.floor(place / width);
-        const x = (kernel % COLUMNS) * (width + 1) + (place % width);
-        for (let colour = 0; colour < 3; colour++) {
-          const channel = channels === 3 ? colour : 0;
-          const weight = values[(place * channels + channel) * count + kernel];
-          image.data[(y * image.width + x) * 4 + colour] = 127.5 + (127.5 * weight) / largest;
-        }
-        image.data[(y * image.width + x) * 4 + 3] = 255;
-      }
-    }
+    const bytes = Uint8ClampedArray.from({ length: count * height * width * 3 }, (_, i) => {
+      const [kernel, place, colour] = [Math.floor(i / (3 * height * width)), Math.floor(i / 3) % (height * width), i % 3];
+      const weight = values[(place * channels + (channels === 3 ? colour : 0)) * count + kernel];
+      return 127.5 + (127.5 * weight) / largest;
+    });
+    const image = tiles({ shape: [count, height, width], values: bytes });
     Object.assign(canvas, { width: image.width, height: image.height });
     canvas.getContext("2d").putImageData(image, 0, 0);
   };

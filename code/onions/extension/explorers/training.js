@@ -101,7 +101,8 @@ export const trainingPanel = async (panel, options) => {
     for (const [metric, value] of Object.entries(values)) (history[metric] ??= []).push(value);
     showCurves();
     results.hidden = false;
-    kernels.show(pictures.kernels);
+    kernelsFigure.hidden = pictures.kernels.shape.length !== 4; // a dense layer has none
+    if (!kernelsFigure.hidden) kernels.show(pictures.kernels);
     confusion.show(pictures.confusion);
     const [accuracy, validation] = [values.accuracy, values.val_accuracy].map((value) => value.toFixed(2));
     status.say(`Epoch ${epoch} of ${run.epochs}: accuracy ${accuracy} in training, ${validation} in validation.`);
@@ -184,10 +185,11 @@ export const trainingPanel = async (panel, options) => {
   const captioned = (content, text, className = "explorer-wide") =>
     make("figure", { className }, content, make("figcaption", {}, text));
   const grey = Object.keys(bands).length ? ". Grey: where 99 of 100 validation curves are expected" : "";
+  const kernelsFigure = captioned(kernels.canvas, "the kernels of your first layer", "train-kernels");
   const results = make(
     "div",
     { className: "explorer-row", hidden: true },
-    captioned(kernels.canvas, "the kernels of your first layer", "train-kernels"),
+    kernelsFigure,
     captioned(confusion, "your validation images: a row for each class, a column for each answer"),
   );
   panel.append(
