@@ -48,6 +48,22 @@ def test_accuracy_is_that_of_the_reference_runs(book: Project, explorer: Locator
     assert low < train(explorer, 5000, 2, seed=1) < high
 
 
+@pytest.mark.site
+def test_drawings_are_not_compared_with_photographs(
+    book: Project, site_url: str, tab: Page
+) -> None:
+    """As on a site with CIFAR-10 that publishes none of its photographs."""
+    values = compared(book) | {"same_images": False, "curves": None}
+    values["claims"] = [claim for claim in values["claims"] if not claim["others"]]
+    assert len(values["claims"]) >= 4
+    tab.route("**/*-compared.json*", lambda route: route.fulfill(json=values))
+    explorer = open_explorer(tab, site_url, "train", "training")
+    expect(explorer.get_by_text("so you train on drawings of the same classes")).to_be_visible()
+    expect(explorer.get_by_text("Blue: your run before")).to_be_visible()
+    assert explorer.locator("polyline[points='']").count() == explorer.locator("polyline").count()
+    assert explorer.locator("polygon").count() == 2  # the bands
+
+
 @pytest.mark.slow
 @pytest.mark.site
 @pytest.mark.parametrize("seed", range(1, 7))

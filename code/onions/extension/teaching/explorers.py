@@ -93,11 +93,13 @@ class Explorer(SphinxDirective):
         if "training" not in self.options:
             return {}
         self.env.note_dependency(str(session().reference.path))
-        measures: dict[str, str] = next(
-            (v["measures"] for v in collected.values() if "measures" in v), {}
+        exported = {name: value for values in collected.values() for name, value in values.items()}
+        return comparison_values(
+            session().project.page(self.env.docname),
+            self.options["training"],
+            exported.get("measures", {}),
+            drawings=exported.get("drawings", False),
         )
-        page = session().project.page(self.env.docname)
-        return comparison_values(page, self.options["training"], measures)
 
 
 def setup(app: Sphinx) -> None:

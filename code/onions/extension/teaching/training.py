@@ -9,21 +9,27 @@ from onions.book.reference import PageRuns
 from onions.book.spread import FEWEST_VALUES, prediction_band
 from onions.claims import Value
 from onions.extension.base.session import session
+from onions.images.sources import resolve_source
 from onions.store.entries import measure_values, trainings
 
 TERM = re.compile(r"(\w+)\[(\d+)\]")
 ROUNDING = 1e-4  # of the curves of a training's record
 
 
-def comparison_values(page: Page, network: str, measures: dict[str, str]) -> dict[str, Any]:
+def comparison_values(
+    page: Page, network: str, measures: dict[str, str], *, drawings: bool
+) -> dict[str, Any]:
     """Return the values with which the explorer `train` compares a reader's run of `network`.
 
     `measures` maps measures of the page to formulas of the training's history, such as ``loss[5] -
     loss[10]``: the loss after epoch 5 minus that after epoch 10. The values are this build's
     `curves`, the `bands` of the reference runs, the page's `claims` about these measures, and
-    `constants`, this build's values of other measures in these claims. Raises LookupError if the
+    `constants`, this build's values of other measures in these claims. If readers train on the
+    stand-in's `drawings` and this build did not, there are no curves, the reference runs are those
+    with the stand-in, and the claims are about the reader's run alone. Raises LookupError if the
     page has no such training, and ValueError if a formula does not give the page's own measure.
     """
+    same_images = not drawings or session().build.source.name == "sketches"
     entry = session().entry(page)
     curves = {training["name"]: training["curves"] for _, training in trainings(entry)}
     if network not in curves:
@@ -32,12 +38,15 @@ def comparison_values(page: Page, network: str, measures: dict[str, str]) -> dic
     if session().build.profile == "full" and page.name not in session().pending:
         _check_formulas(measures, curves[network], values)
     runs = session().reference_runs(page.name)
-    claims = _claims(page, measures, runs)
+    if not same_images:
+        runs = session().reference.runs(resolve_source("sketches"), page.name)
+    claims = [c for c in _claims(page, measures, runs) if same_images or not c["others"]]
     names = {name for claim in claims for name in (claim["left"], claim["right"])}
     return {
         "page": page.name,
         "network": network,
-        "curves": curves[network],
+        "same_images": same_images,
+        "curves": curves[network] if same_images else None,
         "bands": _bands(network, runs, [*curves[network]]) if runs else {},
         "claims": claims,
         "constants": {name: values.get(name) for name in sorted(names - measures.keys())},
