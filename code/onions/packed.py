@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from onions.base.files import write_atomic
 from onions.images.sources import Source, resolve_source
-from onions.kernel import load_images
+from onions.kernel import CACHE, load_images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,9 +41,14 @@ def pack_images(*, photographs: bool) -> dict[str, Any]:
     if not folder:
         return {"sets": {}, "drawings": True}
     source = Source(**json.loads(os.environ["ONIONS_SOURCE"]))
-    if not photographs and source.name != "sketches":
+    drawings = source.name == "sketches" or not photographs
+    if drawings:
+        from onions.images import sketches  # an import statement, so the page depends on it
+
         source = resolve_source("sketches")
-    splits = load_images(source)
+        splits = sketches.load_data(CACHE / source.identity[:16])
+    else:
+        splits = load_images(source)
     sets = {}
     for name, (split, first, last) in SETS.items():
         images, labels = splits[split]
@@ -55,7 +60,7 @@ def pack_images(*, photographs: bool) -> dict[str, Any]:
             )
             for start in range(first, last, IMAGES)
         ]
-    return {"sets": sets, "drawings": source.name == "sketches"}
+    return {"sets": sets, "drawings": drawings}
 
 
 def _write(path: Path, images: "np.ndarray", labels: "np.ndarray") -> dict[str, Any]:
