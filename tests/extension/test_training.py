@@ -134,7 +134,7 @@ TRAIN_IN_WORKER = """async ({ file, layers }) => {
   const settings = { layers, shape: [32, 32, 3], ...steps };
   const results = [];
   for (const [backend, seed] of [["wasm", 1], ["wasm", 1], ["js", 1], ["wasm", 2]]) {
-    const { ask, close } = startWorker(new URL("./trainer.js", location));
+    const ask = startWorker(new URL("./trainer.js", location));
     for (const set of ["train", "validation"]) {
       await ask({ task: "load", set, files: [file] }, () => {});
     }
@@ -144,7 +144,6 @@ TRAIN_IN_WORKER = """async ({ file, layers }) => {
     const { accuracy } = await ask({ task: "evaluate", set: "train", scale: steps.scale });
     const plain = epochs.map(({ values, confusion }) => ({ values, confusion }));
     results.push({ epochs: plain, accuracy });
-    close();
   }
   return results;
 }"""

@@ -1,7 +1,7 @@
 // Work in a worker, so that the page stays responsive.
 
-/** Start a worker. Return { ask, close }. `ask(request, report)` resolves to the worker's result; `report`
- *  gets what the worker reports until then. It rejects with an Error if the worker fails or is closed. */
+/** Start a worker. Return the function `ask(request, report)`, which resolves to the worker's result;
+ *  `report` gets what the worker reports until then. It rejects with an Error if the worker fails. */
 export const startWorker = (url) => {
   const worker = new Worker(url, { type: "module" });
   const waiting = new Map(); // by number: what settles a request
@@ -23,17 +23,13 @@ export const startWorker = (url) => {
       waiting.set((last += 1), { resolve, reject, report });
       worker.postMessage({ number: last, ...request });
     });
-  const close = () => {
-    worker.terminate();
-    fail("stopped");
-  };
-  return { ask, close };
+  return ask;
 };
 
 /** Open layers (see model.js). `backend` is "wasm", "js", or undefined for the best that the browser has.
  *  Resolve to { backend, forward }; `forward(image)` resolves to the output of each layer. Rejects with
  *  an Error if the worker does not start, `forward` if a layer is unknown. */
 export const openNetwork = async (layers, backend) => {
-  const { ask } = startWorker(new URL("./worker.js", import.meta.url));
+  const ask = startWorker(new URL("./worker.js", import.meta.url));
   return { backend: await ask({ layers, backend }), forward: (image) => ask({ image }) };
 };

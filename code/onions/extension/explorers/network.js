@@ -73,7 +73,11 @@ export const verdict = (layers, rows) => {
   return `Total: ${counted(total, "parameter")}. ${output}`;
 };
 
-define("network", (panel) => panel.append(...builder(() => {})));
+define("network", (panel) => {
+  const text = make("code");
+  const parts = builder((layers) => (text.textContent = code(layers)));
+  panel.append(...parts, codeBox(text, "Code of this network"));
+});
 
 /** Create the parts of a builder of networks. `onchange(layers, rows)` is called with each network and its
  *  `summary`. */
@@ -82,7 +86,6 @@ export const builder = (onchange) => {
   const past = []; // the networks so far as JSON; the last one is shown
   const list = make("ol", { className: "network-layers", role: "list" });
   const status = announcer();
-  const text = make("code");
 
   const show = () => {
     const layers = rows.map((row) => row.layer);
@@ -98,7 +101,6 @@ export const builder = (onchange) => {
     start.control.value = Object.keys(NETWORKS).find((name) => JSON.stringify(NETWORKS[name]) === json) ?? OWN;
     if (json !== past.at(-1)) past.push(json);
     undo.disabled = past.length < 2;
-    text.textContent = code(layers);
     status.say(verdict(layers, lines));
     onchange(layers, lines);
   };
@@ -159,7 +161,7 @@ export const builder = (onchange) => {
   );
   const adding = make("div", { className: "network-add" }, kind, after, button("Add layer", add), undo);
   load(NETWORKS[START]);
-  return [start, list, adding, status, codeBox(text, "Code of this network")];
+  return [start, list, adding, status];
 };
 
 /** Create a layer's row in the list: its kind and settings, shape, parameters, and buttons. */

@@ -33,7 +33,7 @@ define("train", async (panel, { layers: trained, classes, ...training }) => {
     sets,
     drawings,
     epochs,
-    built: curves ?? undefined,
+    built: curves,
     bands,
     code: (run) => trainingCode(fromKeras(layers), run),
     onstart: claims.hide,

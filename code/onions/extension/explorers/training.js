@@ -12,7 +12,7 @@ const FEW = 1000; // images of the small choice
 const METRICS = ["accuracy", "loss"];
 
 /** Fill a panel with a training. `name` is under what its runs are kept, `legend` says what the blue
- *  curves are: `built` or, without it, the reader's previous run. `network()` returns the layers as in
+ *  curves are: `built` or, if it is null, the reader's previous run. `network()` returns the layers as in
  *  Keras' configuration, or null if they can't train; `settings()` returns { batch, rate, scale }, where
  *  `scale` turns bytes into inputs. `fields` are more controls. `code(run)` returns the run in Python.
  *  `onfinish(run, history)` returns a sentence about a finished run; `onstart()` precedes one. Resolves
@@ -20,7 +20,7 @@ const METRICS = ["accuracy", "loss"];
 export const trainingPanel = async (panel, options) => {
   const { name, legend, network, settings, classes, sets, drawings, epochs: usual } = options;
   const { built, bands = {}, fields = [], code, onstart = () => {}, onfinish = () => "" } = options;
-  const worker = startWorker(new URL("./trainer.js", import.meta.url));
+  const ask = startWorker(new URL("./trainer.js", import.meta.url));
   const most = count(sets.train);
   const state = { images: prefersLess() ? FEW : most, epochs: usual, seed: randomSeed() };
   let speed = null; // of the network, as a trial measured it
@@ -75,7 +75,7 @@ export const trainingPanel = async (panel, options) => {
   const measure = async () => {
     const [number, layers] = [(trials += 1), network()];
     speed = null;
-    const measured = layers && (await worker.ask({ task: "trial", layers, shape: SHAPE }));
+    const measured = layers && (await ask({ task: "trial", layers, shape: SHAPE }));
     if (number !== trials) return; // there is a newer one
     speed = measured;
     show();
@@ -86,7 +86,7 @@ export const trainingPanel = async (panel, options) => {
     const total = megabytes(files);
     status.say(`Loading the ${text} images.`);
     const request = { task: "load", set, files: files.map(({ file, count }) => ({ url: new URL(`_exports/${file}`, SITE).href, count })) };
-    await worker.ask(request, ({ bytes }) => {
+    await ask(request, ({ bytes }) => {
       bar.value = bytes / 1e6 / total;
       left.textContent = `${(bytes / 1e6).toFixed(1)} of ${total} MB`;
     });
@@ -126,7 +126,7 @@ export const trainingPanel = async (panel, options) => {
       await load("validation", "validation");
       status.say("Training.");
       run.started = performance.now();
-      await worker.ask({ task: "train", layers: network(), shape: SHAPE, ...run }, report);
+      await ask({ task: "train", layers: network(), shape: SHAPE, ...run }, report);
       finish();
     } catch (error) {
       status.say(`The training stopped: ${error.message}. Press Train to try again; what has loaded is kept.`);
@@ -148,7 +148,7 @@ export const trainingPanel = async (panel, options) => {
   };
   const test = async () => {
     await load("test", "test");
-    const { accuracy } = await worker.ask({ task: "evaluate", set: "test", scale: run.scale });
+    const { accuracy } = await ask({ task: "evaluate", set: "test", scale: run.scale });
     run.test_accuracy = accuracy;
     runs.update(run);
     status.say(`On ${count(filesOf("test"))} test images, your network has an accuracy of ${accuracy.toFixed(3)}. Don't use it to choose between networks.`);
@@ -156,13 +156,13 @@ export const trainingPanel = async (panel, options) => {
   };
   const pause = () => {
     run.since = performance.now();
-    worker.ask({ task: "pause" });
+    ask({ task: "pause" });
   };
   const resume = () => {
     run.paused += (performance.now() - run.since) / 1000;
-    worker.ask({ task: "resume" });
+    ask({ task: "resume" });
   };
-  const buttons = trainButtons({ train, pause, resume, stop: () => worker.ask({ task: "stop" }), test });
+  const buttons = trainButtons({ train, pause, resume, stop: () => ask({ task: "stop" }), test });
 
   const set = (name) => (value) => {
     state[name] = Number(value);

@@ -32,7 +32,7 @@ define("workbench", async (panel, { classes, sets, drawings, epochs }) => {
     return chosen;
   };
   const place = make("div");
-  panel.append(...parts.slice(0, -1), place); // without the code, which the training shows
+  panel.append(...parts, place);
   training = await trainingPanel(place, {
     name: "workbench",
     legend: "your run before",
