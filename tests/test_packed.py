@@ -73,6 +73,26 @@ def test_files_that_exist_are_kept(store: Path, monkeypatch: pytest.MonkeyPatch)
     assert {path: path.stat().st_mtime_ns for path in store.iterdir()} == times
 
 
+def test_other_images_and_another_form_get_files_of_their_own(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new Pillow draws other images of the same stand-in; a new version packs them otherwise."""
+    monkeypatch.setenv("ONIONS_SOURCE", json.dumps(asdict(resolve_source("sketches"))))
+
+    def files() -> set[str]:
+        sets = packed.pack_images(photographs=False)["sets"]
+        return {part["file"] for parts in sets.values() for part in parts}
+
+    first = files()
+    monkeypatch.setattr(sketches, "load_data", lambda cache: (PHOTOGRAPHS, PHOTOGRAPHS))
+    second = files()
+    pack = packed.pack
+    monkeypatch.setattr(packed, "pack", lambda *arrays: pack(*arrays) + b"more")
+    third = files()
+    assert len(first | second | third) == 3 * 5
+    assert first | second | third == {path.name for path in store.iterdir()}
+
+
 def test_outside_a_build_nothing_is_written(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(packed.FOLDER)
     assert packed.pack_images(photographs=True) == {"sets": {}, "drawings": True}

@@ -85,22 +85,6 @@ def install() -> None:
         wrapt.register_post_import_hook(hook, name)
 
 
-def load_images(source: sources.Source, number: int = 0) -> Any:
-    """Return ``(train_images, train_labels), (test_images, test_labels)`` of a source.
-
-    Their shapes are those of `onions.images.sources.load_images`, which also says what is raised.
-    `number` chooses which images come first in the training set, like ``ONIONS_IMAGES``.
-    """
-    from numpy import roll  # imported here, so a page that loads no images loads no NumPy
-
-    if source.name == "sketches":
-        sketches = importlib.import_module(source.module)
-        return sketches.load_data(CACHE / source.identity[:16], sketches.SEED + number)
-    train, test = sources.load_images(source)
-    first = PAGE_IMAGES * number
-    return (tuple(roll(array, -first, axis=0) for array in train) if first else train), test
-
-
 def run_facts() -> dict[str, Any]:
     """Return facts about this run: its Python version (`python`) and its `device`.
 
@@ -119,7 +103,18 @@ def run_facts() -> dict[str, Any]:
 
 
 def _replace_load_data(cifar10: ModuleType, source: sources.Source) -> None:
-    load_data = functools.partial(load_images, source, int(os.environ.get("ONIONS_IMAGES") or 0))
+    images = int(os.environ.get("ONIONS_IMAGES") or 0)
+
+    def load_data() -> Any:
+        from numpy import roll  # imported here, so a page that loads no images loads no NumPy
+
+        if source.name == "sketches":
+            sketches = importlib.import_module(source.module)
+            return sketches.load_data(CACHE / source.identity[:16], sketches.SEED + images)
+        train, test = sources.load_images(source)
+        first = PAGE_IMAGES * images
+        return (tuple(roll(array, -first, axis=0) for array in train) if first else train), test
+
     cifar10.load_data = load_data  # type: ignore[attr-defined]
     if public := sys.modules.get("keras.datasets.cifar10"):
         public.load_data = load_data  # type: ignore[attr-defined]

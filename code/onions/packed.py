@@ -6,6 +6,7 @@ become differences from green, and each value its difference from a prediction b
 (Weinberger, Seroussi and Sapiro, The LOCO-I Lossless Image Compression Algorithm, 2000).
 """
 
+import hashlib
 import json
 import os
 import zlib
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from onions.base.files import write_atomic
-from onions.images.sources import Source, resolve_source
-from onions.kernel import CACHE, load_images
+from onions.images.sources import Source, load_images, resolve_source
+from onions.kernel import CACHE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,15 +34,16 @@ def pack_images(*, photographs: bool) -> dict[str, Any]:
     These are `sets`, a list of files for each set, and `drawings`, whether they are of the
     stand-in: its drawings replace the photographs of CIFAR-10 unless you publish these, with
     `photographs`. CIFAR-10 has no licence; its site asks to cite a report
-    (https://www.cs.toronto.edu/~kriz/cifar.html). Files that exist are kept. Outside a build,
-    nothing is written. Raises DataError if images can't be read, and OSError if a file can't be
-    written.
+    (https://www.cs.toronto.edu/~kriz/cifar.html). A file's name has a hash of its content, so a
+    file that exists is kept. Outside a build, nothing is written. Raises DataError if images can't
+    be read, and OSError if a file can't be written.
     """
     folder = os.environ.get(FOLDER)
     if not folder:
         return {"sets": {}, "drawings": True}
     source = Source(**json.loads(os.environ["ONIONS_SOURCE"]))
     drawings = source.name == "sketches" or not photographs
+    splits: Any
     if drawings:
         from onions.images import sketches  # an import statement, so the page depends on it
 
@@ -54,7 +56,8 @@ def pack_images(*, photographs: bool) -> dict[str, Any]:
         images, labels = splits[split]
         sets[name] = [
             _write(
-                Path(folder, f"{source.identity[:16]}-{name}-{start - first:04d}.bin"),
+                Path(folder),
+                f"images-{name}-{start - first:04d}",
                 images[start : start + IMAGES],
                 labels[start : start + IMAGES],
             )
@@ -63,10 +66,12 @@ def pack_images(*, photographs: bool) -> dict[str, Any]:
     return {"sets": sets, "drawings": drawings}
 
 
-def _write(path: Path, images: "np.ndarray", labels: "np.ndarray") -> dict[str, Any]:
+def _write(folder: Path, name: str, images: "np.ndarray", labels: "np.ndarray") -> dict[str, Any]:
+    content = pack(images, labels)
+    path = folder / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}.bin"
     if not path.exists():
-        write_atomic(path, pack(images, labels))
-    return {"file": path.name, "count": len(labels), "bytes": path.stat().st_size}
+        write_atomic(path, content)
+    return {"file": path.name, "count": len(labels), "bytes": len(content)}
 
 
 def pack(images: "np.ndarray", labels: "np.ndarray") -> bytes:
