@@ -165,6 +165,20 @@ def test_explorer_loads_exports_of_two_pages_and_follows_a_change(
         assert values == [{"values": [1, 2]}, {"more": json.loads(after)}]
 
 
+def test_files_of_an_export_are_copied_and_old_ones_deleted(small: Small) -> None:
+    cell = EXPORT.replace("values=[1, 2]", 'part={"file": "images-1.bin", "count": 1}')
+    root = small(index=page(options=":title: Look\n:export: numbers", cells=DRAWN + cell))
+    for name in ("images-1.bin", "images-2.bin"):
+        store_runs(root)
+        (root / "_build" / "store" / name).write_bytes(name.encode())
+        assert (done := run_onions(root, "render")).returncode == 0, done.stderr
+        folder = root / "_build" / "html" / "_exports"
+        assert [path.name for path in folder.glob("*.bin")] == [name]
+        assert (folder / name).read_bytes() == name.encode()
+        index = root / "book" / "index.md"
+        index.write_text(index.read_text("utf-8").replace("images-1", "images-2"), "utf-8")
+
+
 def test_module_and_imports_stay_within_the_size_limit() -> None:
     assert {"convolution", "dropout", "pooling", "replay"} <= set(NAMES)
     for name in NAMES:

@@ -107,6 +107,7 @@ def setup(app: Sphinx) -> None:
     app.add_directive("explorer", Explorer)
     app.add_node(explorer, html=(_open, _close))
     connect_site(app, "builder-inited", _copy_modules)
+    connect_site(app, "build-finished", _delete_old_files)
 
 
 def collect_exports(docname: str, wanted: list[str]) -> Collected:
@@ -197,6 +198,17 @@ def _write_exports(builder: Any, wanted: list[str], compared: dict[str, Any]) ->
         path.write_text(text, "utf-8")
         addresses.append(f"_exports/{page}/{name}.json?v={_hash(text.encode())}")
     return addresses
+
+
+def _delete_old_files(app: Sphinx, error: Exception | None) -> None:
+    """Delete files of earlier exports, which Sphinx would keep."""
+    folder = Path(app.outdir, "_exports")
+    if error:
+        return
+    texts = [path.read_text("utf-8") for path in folder.rglob("*.json")]
+    for path in folder.glob("*.bin"):
+        if not any(path.name in text for text in texts):
+            path.unlink()
 
 
 def _version() -> str:
