@@ -19,7 +19,7 @@ const round = Math.fround;
 export const openModel = (backend, layers, shape, random) => {
   let count = 0;
   build(layers, shape, (size) => ((count += size), null), null, random); // counts the numbers
-  const memory = backend.allocate(count);
+  const memory = backend.allocate(count + 3); // the core reads up to 3 numbers too many
   let used = 0;
   const reserve = (size) => memory.subarray(used, (used += size));
   const { input, steps } = build(layers, shape, reserve, backend.kernels, random);
@@ -109,7 +109,7 @@ const convolution = ({ kernels, reserve, tensor, random }, layer, input, [kh, kw
   const kernel = reserve(size); // [kh, kw, channels, kernels], for passes forward
   // Each holds kernels in the order [kernels, kh, kw, channels], and the biases after them.
   const [parameters, gradient, mean, square] = Array.from({ length: random ? 4 : 1 }, () => reserve(size + count));
-  const patches = random ? [reserve(patch + 3), reserve(patch + 3)] : [];
+  const terms = random ? [reserve((2 * rows * columns + 3) * count)] : []; // memory for conv2dGrad
   const image = [height, width, channels];
   const sides = [stride, top, left, rows, columns, activation === "relu"];
   const shape = layer.kind === "Dense" ? [channels, count] : [kh, kw, channels, count];
@@ -118,7 +118,7 @@ const convolution = ({ kernels, reserve, tensor, random }, layer, input, [kh, kw
     forward: () =>
       kernels.conv2d(input.values, ...image, kernel, kh, kw, count, parameters.subarray(size), ...sides, output.values),
     backward: () => {
-      const gradients = [output.gradient, gradient, gradient.subarray(size), input.gradient, ...patches];
+      const gradients = [output.gradient, gradient, gradient.subarray(size), input.gradient, ...terms];
       kernels.conv2dGrad(input.values, ...image, parameters, kh, kw, count, ...sides, output.values, ...gradients);
     },
     update: (...settings) => {

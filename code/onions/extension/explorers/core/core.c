@@ -24,26 +24,32 @@ INLINE window window_at(int y, int x, int kh, int kw, int height, int width, int
   };
 }
 
-// The sums of `count` * 4 kernels at a window. `count` is constant, so that the sums are registers.
-INLINE void sum_block(const float *image, int stride, const float *kernel, int length, int kernels,
-                      window at, const float *bias, float *out, const int count) {
-  vec sums[8];
-  for (int k = 0; k < count; k++) sums[k] = ((const vec *)bias)[k];
+// The sums of `count` * 4 kernels at `pixels` windows, which are `shift` values apart. Both numbers are
+// constant, so that the sums are registers: each weight that is read serves all pixels.
+INLINE void sum_block(const float *image, int row_size, int shift, const float *kernel, int length,
+                      int kernels, window at, const float *bias, float *out, const int pixels,
+                      const int count) {
+  vec sums[2][4];
+  for (int p = 0; p < pixels; p++)
+    for (int k = 0; k < count; k++) sums[p][k] = ((const vec *)bias)[k];
   for (int i = at.top; i < at.bottom; i++) {
-    const float *pixels = image + at.pixel + i * stride;
+    const float *values = image + at.pixel + i * row_size;
     const float *weights = kernel + (i * length + at.from) * kernels;
     for (int n = at.from; n < at.to; n++, weights += kernels)
-      for (int k = 0; k < count; k++) sums[k] += pixels[n] * ((const vec *)weights)[k];
+      for (int p = 0; p < pixels; p++)
+        for (int k = 0; k < count; k++)
+          sums[p][k] += values[n + p * shift] * ((const vec *)weights)[k];
   }
-  for (int k = 0; k < count; k++) ((vec *)out)[k] = sums[k];
+  for (int p = 0; p < pixels; p++)
+    for (int k = 0; k < count; k++) ((vec *)(out + p * kernels))[k] = sums[p][k];
 }
 
 // The sum of one kernel, for the last kernels where their number is no multiple of 4.
-static float sum_one(const float *image, int stride, const float *kernel, int length, int kernels,
+static float sum_one(const float *image, int row_size, const float *kernel, int length, int kernels,
                      window at, float sum) {
   for (int i = at.top; i < at.bottom; i++)
     for (int n = at.from; n < at.to; n++)
-      sum += image[at.pixel + i * stride + n] * kernel[(i * length + n) * kernels];
+      sum += image[at.pixel + i * row_size + n] * kernel[(i * length + n) * kernels];
   return sum;
 }
 
@@ -53,72 +59,29 @@ EXPORT("conv2d")
 conv2d(const float *image, int height, int width, int channels, const float *kernel, int kh, int kw,
        int kernels, const float *bias, int stride, int top, int left, int rows, int columns,
        int relu, float *out) {
-  const int row_size = width * channels, length = kw * channels;
+  const int row_size = width * channels, length = kw * channels, shift = stride * channels;
   for (int row = 0; row < rows; row++)
-    for (int column = 0; column < columns; column++, out += kernels) {
-      const window at = window_at(row * stride - top, column * stride - left, kh, kw, height, width,
-                                  channels);
+    for (int column = 0, pixels; column < columns; column += pixels, out += pixels * kernels) {
+      const int y = row * stride - top, x = column * stride - left;
+      window at = window_at(y, x, kh, kw, height, width, channels);
+      // Two windows side by side, unless the image's edge cuts one of them.
+      pixels = column + 1 < columns && x >= 0 && x + stride + kw <= width ? 2 : 1;
       int k = 0;
-      for (; k + 32 <= kernels; k += 32)
-        sum_block(image, row_size, kernel + k, length, kernels, at, bias + k, out + k, 8);
+      for (; pixels == 2 && k + 16 <= kernels; k += 16)
+        sum_block(image, row_size, shift, kernel + k, length, kernels, at, bias + k, out + k, 2, 4);
+      if (k < kernels) pixels = 1;
+      for (; k + 16 <= kernels; k += 16)
+        sum_block(image, row_size, shift, kernel + k, length, kernels, at, bias + k, out + k, 1, 4);
       for (; k + 4 <= kernels; k += 4)
-        sum_block(image, row_size, kernel + k, length, kernels, at, bias + k, out + k, 1);
+        sum_block(image, row_size, shift, kernel + k, length, kernels, at, bias + k, out + k, 1, 1);
       for (; k < kernels; k++)
         out[k] = sum_one(image, row_size, kernel + k, length, kernels, at, bias[k]);
       if (relu)
-        for (k = 0; k < kernels; k++) out[k] = out[k] > 0 ? out[k] : 0;
+        for (k = 0; k < pixels * kernels; k++) out[k] = out[k] > 0 ? out[k] : 0;
     }
 }
 
-// Copy a window's values to `patch`, with zeros for padding; or add `patch` to the window.
-static void read_patch(const float *image, int stride, window at, int kh, int length,
-                       float *patch) {
-  for (int n = 0; n < kh * length; n++) patch[n] = 0;
-  for (int i = at.top; i < at.bottom; i++)
-    for (int n = at.from; n < at.to; n++) patch[i * length + n] = image[at.pixel + i * stride + n];
-}
-static void add_patch(float *image, int stride, window at, int length, const float *patch) {
-  for (int i = at.top; i < at.bottom; i++)
-    for (int n = at.from; n < at.to; n++) image[at.pixel + i * stride + n] += patch[i * length + n];
-}
-
-// Add `factor` times `count` numbers to others, and up to 3 numbers more.
-INLINE void add_scaled(float *to, const float *from, float factor, int count) {
-  for (int n = 0; n < count; n += 4) *(vec *)(to + n) += *(const vec *)(from + n) * factor;
-}
-
-// The gradients of conv2d from `out_slope`, that of its output `out`. Here kernels and their
-// gradient have the order [kernels, kh, kw, channels], with the biases after them. A kernel whose
-// gradient is 0 at a place is skipped: most are, after ReLU and pooling. `image_slope` may be null.
-// `patch` and `patch_slope` are memory for a window each, and for 3 zeros after it: what `add_scaled`
-// adds too much to one kernel's gradient is then 0 for the next.
-EXPORT("conv2dGrad")
-conv2d_grad(const float *image, int height, int width, int channels, const float *kernel, int kh,
-            int kw, int kernels, int stride, int top, int left, int rows, int columns, int relu,
-            const float *out, const float *out_slope, float *kernel_slope, float *bias_slope,
-            float *image_slope, float *patch, float *patch_slope) {
-  const int row_size = width * channels, length = kw * channels, size = kh * length;
-  for (int row = 0; row < rows; row++)
-    for (int column = 0; column < columns; column++, out += kernels, out_slope += kernels) {
-      const window at = window_at(row * stride - top, column * stride - left, kh, kw, height, width,
-                                  channels);
-      int active = 0;
-      for (int k = 0; k < kernels; k++) {
-        const float slope = out_slope[k];
-        if (slope == 0 || (relu && out[k] <= 0)) continue;
-        if (!active++) {
-          read_patch(image, row_size, at, kh, length, patch);
-          for (int n = 0; n < size + 3; n++) patch_slope[n] = 0;
-        }
-        bias_slope[k] += slope;
-        add_scaled(kernel_slope + k * size, patch, slope, size);
-        if (image_slope) add_scaled(patch_slope, kernel + k * size, slope, size);
-      }
-      if (active && image_slope) add_patch(image_slope, row_size, at, length, patch_slope);
-    }
-}
-
-// Read or write 4 numbers or, at the end of a tensor, fewer.
+// Read or write `count` numbers, at most 4.
 INLINE vec load(const float *from, int count) {
   if (count == 4) return *(const vec *)from;
   vec values = {0, 0, 0, 0};
@@ -130,9 +93,102 @@ INLINE void store(float *to, vec values, int count) {
   else
     for (int n = 0; n < count; n++) to[n] = values[n];
 }
+
+// Stands for the numbers from `offset` on, multiplied by `factor`.
+typedef struct {
+  int offset;
+  float factor;
+} term;
+
+// Add the sum of `length` terms of `from` to `count` numbers, at most 4 * `vecs`, a constant. It reads up
+// to 3 numbers too many.
+INLINE void add_block(float *to, const float *from, const term *terms, int length, int count,
+                      const int vecs) {
+  vec sums[8] = {0};
+  for (int t = 0; t < length; t++)
+    for (int v = 0; v < vecs; v++)
+      sums[v] += ((const vec *)(from + terms[t].offset))[v] * terms[t].factor;
+  for (int v = 0; v < vecs; v++, to += 4, count -= 4)
+    if (count > 0) store(to, load(to, count > 4 ? 4 : count) + sums[v], count > 4 ? 4 : count);
+}
+static void add_terms(float *to, const float *from, const term *terms, int length, int count) {
+  int n = 0;
+  for (; n + 32 <= count; n += 32) add_block(to + n, from + n, terms, length, 32, 8);
+  for (; n + 8 < count; n += 12) add_block(to + n, from + n, terms, length, count - n, 3);
+  for (; n < count; n += 4) add_block(to + n, from + n, terms, length, count - n, 1);
+}
+
+// Return a bit for each of at most 32 kernels: whether the gradient of its output is not 0.
+INLINE unsigned active_kernels(const float *slope, const float *out, int relu, int kernels) {
+  const vec zero = {0, 0, 0, 0};
+  unsigned bits = 0;
+  int k = 0;
+  for (; k + 4 <= kernels; k += 4) {
+    mask active = *(const vec *)(slope + k) != zero;
+    if (relu) active &= *(const vec *)(out + k) > zero;
+    bits |= (unsigned)__builtin_wasm_bitmask_i32x4(active) << k;
+  }
+  for (; k < kernels; k++) bits |= (unsigned)(slope[k] != 0 && (!relu || out[k] > 0)) << k;
+  return bits;
+}
+
+// The gradients of conv2d from `slope`, that of its output `out`. Here kernels and their gradient have
+// the order [kernels, kh, kw, channels]. Where `slope` is 0, which after ReLU and pooling is common,
+// nothing is computed. `image_slope` may be null. `terms` is memory for rows * columns * kernels terms,
+// and for 2 * kernels more.
+EXPORT("conv2dGrad")
+conv2d_grad(const float *image, int height, int width, int channels, const float *kernel, int kh,
+            int kw, int kernels, int stride, int top, int left, int rows, int columns, int relu,
+            const float *out, const float *slope, float *kernel_slope, float *bias_slope,
+            float *image_slope, term *terms) {
+  const int row_size = width * channels, length = kw * channels, places = rows * columns;
+  term *here = terms + places * kernels;  // the kernels that are active at a place
+  int *counts = (int *)(here + kernels);  // for each kernel, the number of places where it is active
+  for (int k = 0; k < kernels; k++) counts[k] = 0;
+  for (int row = 0; row < rows; row++)
+    for (int column = 0; column < columns; column++, out += kernels, slope += kernels) {
+      const window at = window_at(row * stride - top, column * stride - left, kh, kw, height, width,
+                                  channels);
+      const int count = at.to - at.from, whole = count == length && at.bottom - at.top == kh;
+      int active = 0;
+      for (int first = 0; first < kernels; first += 32) {
+        const int most = kernels - first < 32 ? kernels - first : 32;
+        unsigned bits = active_kernels(slope + first, out + first, relu, most);
+        for (; bits; bits &= bits - 1) {
+          const int k = first + __builtin_ctz(bits);
+          bias_slope[k] += slope[k];
+          here[active++] = (term){k * kh * length, slope[k]};
+          if (whole) terms[k * places + counts[k]++] = (term){at.pixel, slope[k]};
+        }
+      }
+      for (int i = at.top; active && i < at.bottom; i++) {
+        const int pixel = at.pixel + i * row_size + at.from, weight = i * length + at.from;
+        if (image_slope) add_terms(image_slope + pixel, kernel + weight, here, active, count);
+        for (int n = 0; n < active && !whole; n++) { // at the padding
+          const term part = {pixel, here[n].factor};
+          add_terms(kernel_slope + here[n].offset + weight, image, &part, 1, count);
+        }
+      }
+    }
+  for (int k = 0; k < kernels; k++)
+    for (int i = 0; counts[k] && i < kh; i++)
+      add_terms(kernel_slope + (k * kh + i) * length, image + i * row_size, terms + k * places,
+                counts[k], length);
+}
+
 INLINE vec larger(vec a, vec b) {
   const mask first = a > b;
   return (vec)((first & (mask)a) | (~first & (mask)b));
+}
+
+// The largest value of a block of maps, for `count` maps side by side, a constant from 1 to 4.
+INLINE void pool_block(const float *maps, int width, int channels, window at, float *out,
+                       const int count) {
+  vec largest = {-__builtin_inff(), -__builtin_inff(), -__builtin_inff(), -__builtin_inff()};
+  for (int i = at.top; i < at.bottom; i++)
+    for (int j = at.from; j < at.to; j++)
+      largest = larger(largest, load(maps + (at.pixel + i * width + j) * channels, count));
+  store(out, largest, count);
 }
 
 // Write the largest value of each block of maps [height, width, channels], without padding, as
@@ -144,39 +200,38 @@ max_pool(const float *maps, int height, int width, int channels, int size, int s
     for (int column = 0; column < columns; column++, out += channels) {
       const window at =
           window_at(row * stride - top, column * stride - left, size, size, height, width, 1);
-      const float *block = maps + at.pixel * channels;
-      for (int c = 0; c < channels; c += 4) {
-        const int count = channels - c < 4 ? channels - c : 4;
-        vec largest = {-__builtin_inff(), -__builtin_inff(), -__builtin_inff(), -__builtin_inff()};
-        for (int i = at.top; i < at.bottom; i++)
-          for (int j = at.from; j < at.to; j++)
-            largest = larger(largest, load(block + (i * width + j) * channels + c, count));
-        store(out + c, largest, count);
-      }
+      int c = 0;
+      for (; c + 4 <= channels; c += 4) pool_block(maps + c, width, channels, at, out + c, 4);
+      for (; c < channels; c++) pool_block(maps + c, width, channels, at, out + c, 1);
     }
 }
 
-// The gradient of max_pool: that of each largest value goes to the first place that has it.
+// The gradient of pool_block: that of each largest value goes to the first place that has it.
+INLINE void pool_block_grad(const float *maps, int width, int channels, window at, const float *out,
+                            const float *out_slope, float *maps_slope, const int count) {
+  const vec largest = load(out, count);
+  mask unclaimed = (mask)load(out_slope, count);
+  for (int i = at.top; i < at.bottom; i++)
+    for (int j = at.from; j < at.to; j++) {
+      const int value = (at.pixel + i * width + j) * channels;
+      const mask here = load(maps + value, count) == largest;
+      store(maps_slope + value, load(maps_slope + value, count) + (vec)(unclaimed & here), count);
+      unclaimed &= ~here;
+    }
+}
 EXPORT("maxPoolGrad")
 max_pool_grad(const float *maps, int height, int width, int channels, int size, int stride, int top,
-              int left, int rows, int columns, const float *out, const float *out_slope, float *maps_slope) {
+              int left, int rows, int columns, const float *out, const float *out_slope,
+              float *maps_slope) {
   for (int row = 0; row < rows; row++)
     for (int column = 0; column < columns; column++, out += channels, out_slope += channels) {
       const window at =
           window_at(row * stride - top, column * stride - left, size, size, height, width, 1);
-      for (int c = 0; c < channels; c += 4) {
-        const int count = channels - c < 4 ? channels - c : 4;
-        const vec largest = load(out + c, count);
-        mask unclaimed = (mask)load(out_slope + c, count);
-        for (int i = at.top; i < at.bottom; i++)
-          for (int j = at.from; j < at.to; j++) {
-            const int value = (at.pixel + i * width + j) * channels + c;
-            const mask here = load(maps + value, count) == largest;
-            const vec slope = (vec)(unclaimed & here);
-            store(maps_slope + value, load(maps_slope + value, count) + slope, count);
-            unclaimed &= ~here;
-          }
-      }
+      int c = 0;
+      for (; c + 4 <= channels; c += 4)
+        pool_block_grad(maps + c, width, channels, at, out + c, out_slope + c, maps_slope + c, 4);
+      for (; c < channels; c++)
+        pool_block_grad(maps + c, width, channels, at, out + c, out_slope + c, maps_slope + c, 1);
     }
 }
 
