@@ -326,17 +326,19 @@ def doctor(project: Project, strict: bool) -> int:
 def gate(project: Project, data: str) -> int:
     """Decide whether the site may be published.
 
-    Every page must be fresh and must have been trained in full with the required data, and every
-    claim must have held. Otherwise, prints the reasons and exits with 1.
+    Every page must be fresh and must have been trained in full with the required data, every claim
+    must have held, and the site must not be too large. Otherwise, prints the reasons and exits
+    with 1.
     """
-    from onions.site.gate import obstacles
+    from onions.site.gate import obstacles, site_size
 
     lines = list(obstacles(project, data))
     for line in lines:
         print(line, file=sys.stderr)
     if lines:
         return stop("the site may not be published, for the reasons above.", 1)
-    print("The site may be published.")
+    size, files = site_size(project)
+    print(f"The site may be published. It has {size / 1e6:.1f} MB in {files} files.")
     return 0
 
 

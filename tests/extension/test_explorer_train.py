@@ -181,7 +181,7 @@ def test_workbench_trains_what_one_builds(site_url: str, tab: Page) -> None:
     button.click()
     expect(workbench.get_by_text(FINISHED)).to_be_visible(timeout=MINUTE)
     cells = workbench.locator("table:has(caption) tbody td").all_inner_texts()
-    assert cells[0] == "1000" and cells[3:5] == ["36138", "0.0100"]
+    assert cells[0] == "1000" and cells[3:6] == ["36138", "0.0100", "0.5"]
     assert axe_violations(tab, "onion-workbench") == []
     expect(workbench.get_by_text("the kernels of your first layer")).to_be_visible()
     workbench.get_by_label("Start from").select_option("dense layers only")
@@ -230,3 +230,91 @@ def test_claims_are_checked_like_those_of_the_page(book: Project, run_script: Ru
         )
     known = exported["measures"].keys() | values["constants"].keys()
     assert {c[side] for c in values["claims"] for side in ("left", "right")} <= known
+
+
+@pytest.mark.site
+def test_dropout_rate_is_changed_from_run_to_run(site_url: str, tab: Page) -> None:
+    explorer = open_explorer(tab, site_url, "train", "dropout")
+    train(explorer, 1000, 1, seed=1)
+    assert explorer.locator("circle.run-past").count() == 0
+    explorer.get_by_label("Dropout rate").select_option("0")
+    explorer.get_by_text("The same training in Keras").click()
+    train(explorer, 1000, 1, seed=1)
+    code = explorer.get_by_role("region", name="Keras code")
+    expect(code).to_contain_text("keras.layers.Dropout(0)")
+    assert explorer.locator("circle.run-past").count() == 4
+    table = explorer.locator("table:has(caption)")
+    rates = table.locator("th").all_inner_texts().index("dropout rate")
+    rows = [row.locator("td").all_inner_texts() for row in table.locator("tbody tr").all()]
+    assert [row[rates] for row in rows] == ["0.2", "0.0"]
+    assert rows[0][-4:-1] != rows[1][-4:-1]  # the results
+    assert axe_violations(tab, "onion-train") == []
+
+
+@pytest.mark.site
+def test_training_is_broken_in_each_way(site_url: str, tab: Page) -> None:
+    """On the page about curves: the run trains what its code says."""
+    explorer = open_explorer(tab, site_url, "train", "diagnosis")
+    explorer.get_by_text("The same training in Keras").click()
+    code = explorer.get_by_role("region", name="Keras code")
+    for label, value, line in (
+        ("Learning rate", "0.1", "keras.optimizers.Adam(0.1)"),
+        ("Inputs", "255", 'all_images.astype("float32")\n'),
+        ("Training labels", "1", "train_labels[:1000] = "),
+        ("Kernels in each layer", "4", "keras.layers.Conv2D(4, (3, 3)"),
+    ):
+        explorer.get_by_label("Images").select_option("1000")
+        assert line not in code.inner_text()
+        explorer.get_by_label(label).select_option(value)
+        assert line in code.inner_text()
+    accuracy = train(explorer, 1000, 1, seed=1)
+    assert accuracy < 0.2  # nothing can be learned
+
+
+@pytest.mark.site
+def test_series_trains_on_windows_that_the_browser_makes(site_url: str, tab: Page) -> None:
+    explorer = open_explorer(tab, site_url, "series", "time_series")
+    expect(explorer.locator(".train-estimate")).to_contain_text("Training takes about")
+    requests = record_requests(tab)
+    explorer.get_by_label("Windows").select_option("1000")
+    explorer.get_by_role("button", name="Train").click()
+    status = explorer.get_by_role("status")
+    expect(status).to_have_text(FINISHED, timeout=MINUTE)
+    match = FINISHED.match(status.inner_text())
+    assert match and float(match[1]) > 0.6
+    assert requests == []
+    assert explorer.get_by_role("button", name="Open the test set").count() == 0
+    assert axe_violations(tab, "onion-series") == []
+
+
+@pytest.mark.site
+def test_results_of_a_class_are_collected(book: Project, site_url: str, tab: Page) -> None:
+    lines = [
+        "two convolutions, pooling: 5000 images, 10 epochs, seed 7: accuracy 0.7500, loss 0.8000",
+        "Ana: two convolutions, pooling: 5000 images, 10 epochs, seed 8: accuracy 0.7200, loss 0.9",
+        "two convolutions, pooling: 1000 images, 10 epochs, seed 9: accuracy 0.4000, loss 1.5000",
+        "well done!",
+    ]
+    explorer = open_explorer(tab, site_url, "class", "reference/instructor")
+    status = explorer.get_by_role("status")
+    expect(status).to_have_text("No result yet.")
+    explorer.get_by_label("Results of your class").fill("\n".join([*lines, lines[0]]))
+    low, _, high = compared(book)["bands"]["val_accuracy"][9]
+    inside = sum(low <= accuracy <= high for accuracy in (0.75, 0.72))
+    expect(status).to_have_text(
+        "2 results, with validation accuracies from 0.720 to 0.750, and 0.735 in the middle. "
+        f"{inside} of them in the grey area. "
+        "2 lines are left out: no result of this network after 10 epochs of 5000 images."
+    )
+    assert explorer.locator("circle").count() == 4
+    assert axe_violations(tab, "onion-class") == []
+
+
+def test_a_result_survives_its_line(run_script: RunScript) -> None:
+    script = """async (run) => {
+      const { parseResults, resultLine } = await import("./results.js");
+      return parseResults(resultLine("with dropout", run), "with dropout", run.images, run.epochs);
+    }"""
+    run = {"images": 5000, "epochs": 10, "seed": 3, "val_accuracy": 0.71239, "val_loss": 0.8712}
+    result = {"accuracy": 0.7124, "loss": 0.8712}
+    assert run_script(script, run) == {"results": [result], "others": 0}

@@ -31,6 +31,7 @@ from support.projects import ROOT, Small, address, run_onions
 from support.runs import store_runs
 
 PAGES = {  # a page with each explorer
+    "class": "reference/instructor",
     "convolution": "convolution",
     "dropout": "dropout",
     "forward": "training",
@@ -38,9 +39,11 @@ PAGES = {  # a page with each explorer
     "pooling": "pooling",
     "prediction": "inspection",
     "replay": "dropout",
+    "series": "time_series",
     "train": "training",
     "workbench": "workbench",
 }
+CHANGING = [("train", "diagnosis"), ("train", "dropout")]  # with fields for what may change
 MAX_WEIGHT = 30 * 1024  # bytes of an explorer's module and all its imports, gzipped
 
 EXPORT = """```{code-cell} python
@@ -212,7 +215,7 @@ def test_figures_are_shown_without_javascript(
 def test_height_is_reserved(site_url: str, tab: Page, width: int) -> None:
     """Nothing moves when an explorer loads, also at 1280 pixels and 200 % zoom, which are 640."""
     tab.set_viewport_size({"width": width, "height": 900})
-    for name, page in PAGES.items():
+    for name, page in [*PAGES.items(), *CHANGING]:
         reserved = reserved_height(tab, site_url, name, page)
         explorer = open_explorer(tab, site_url, name, page)
         height = explorer.evaluate("element => element.offsetHeight")

@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onions.book.project import Project
 from onions.images import sketches
 from onions.packed import pack
 from support.explorers import RunScript
+from support.projects import ROOT
 
 # For each network: its layers with their weights, a batch, the gradients of its loss, and the
 # losses of 20 steps of Adam on other batches with the weights after them. The others are the
-# lesson's; `odd` has odd sides, strides, both paddings, and numbers of maps that 4 does not divide.
+# lesson's; `odd` has odd sides, strides, both paddings, and numbers of maps that 4 does not divide;
+# `series` is the network of time_series, for windows as images of one row.
 KERAS = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
@@ -31,6 +34,10 @@ networks = {
         layers.Dense(7, "relu"), layers.Flatten(), layers.Dense(10),
     ]),
     "dense": ((32, 32, 3), [layers.Flatten(), layers.Dense(100, "relu"), layers.Dense(10)]),
+    "series": ((1, 128, 3), [
+        layers.Conv2D(8, (1, 9), activation="relu"), layers.GlobalAveragePooling2D(),
+        layers.Dense(10),
+    ]),
     "small": ((32, 32, 3), [conv(32), pool(2), conv(32), pool(2), *end()]),
     "deep": ((32, 32, 3), [conv(32), pool(2), conv(32), pool(2), conv(32), *end()]),
 }
@@ -83,7 +90,7 @@ TRAIN = """async ({ shape, layers, images, labels, backend }) => {
   });
   return { gradients: plain(once.gradients()), losses, weights: plain(model.weights()) };
 }"""
-NETWORKS = ["odd", "dense", "small", "deep"]
+NETWORKS = ["odd", "dense", "series", "small", "deep"]
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +137,7 @@ UNPACK = """async (files) => {
 # Trains twice with each backend, and once with another seed, on images of ten levels of grey.
 TRAIN_IN_WORKER = """async ({ file, layers }) => {
   const { startWorker } = await import("./compute.js");
-  const steps = { epochs: 5, batch: 32, rate: 0.003, scale: 1 / 255 };
+  const steps = { epochs: 5, batch: 32, rate: 0.003, inputs: 1, noise: 0 };
   const settings = { layers, shape: [32, 32, 3], ...steps };
   const results = [];
   for (const [backend, seed] of [["wasm", 1], ["wasm", 1], ["js", 1], ["wasm", 2]]) {
@@ -141,7 +148,7 @@ TRAIN_IN_WORKER = """async ({ file, layers }) => {
     const epochs = [];
     const report = (progress) => progress.values && epochs.push(progress);
     await ask({ task: "train", ...settings, backend, seed }, report);
-    const { accuracy } = await ask({ task: "evaluate", set: "train", scale: steps.scale });
+    const { accuracy } = await ask({ task: "evaluate", set: "train", inputs: steps.inputs });
     const plain = epochs.map(({ values, confusion }) => ({ values, confusion }));
     results.push({ epochs: plain, accuracy });
   }
@@ -211,3 +218,28 @@ def test_training_depends_on_its_seed_only(run_script: RunScript) -> None:
         assert epoch["values"]["val_accuracy"] == pytest.approx(np.trace(confusion) / 200)
     # Evaluated after the training, the set is the one that validated it.
     assert first["accuracy"] == first["epochs"][-1]["values"]["val_accuracy"] > 0.2
+
+
+def test_windows_are_those_of_the_page(run_script: RunScript) -> None:
+    """The same shares of classes, and for each class the same mean power spectrum."""
+    script = """async (count) => {
+      const { makeWindows } = await import("./windows.js");
+      const { images, labels } = makeWindows(count, 1);
+      return { windows: images.map((window) => Array.from(window)), labels };
+    }"""
+    count = 3000
+    made = run_script(script, count)
+    [cell] = [c for c in Project(ROOT).page("time_series").cells if "def make_windows" in c.source]
+    names: dict[str, Any] = {"np": np}
+    exec(cell.source, names)  # noqa: S102 - code of our own page
+    theirs, their_labels = names["make_windows"](count, np.random.default_rng(1))
+    mine = np.reshape(made["windows"], theirs.shape)
+    my_labels = np.array(made["labels"])
+    for label in range(3):
+        share = (my_labels == label).mean()
+        assert share == pytest.approx(1 / 3, abs=0.04)
+        my_power, their_power = (
+            (np.abs(np.fft.rfft(windows, axis=1)) ** 2).mean(axis=(0, 2))
+            for windows in (mine[my_labels == label], theirs[their_labels[:, 0] == label])
+        )
+        assert my_power == pytest.approx(their_power, rel=0.25)

@@ -51,8 +51,23 @@ def site(built: Path, tmp_path: Path) -> Path:
 
 
 def test_the_gate_lets_a_correct_site_pass(site: Path) -> None:
+    html = site / "_build" / "html"
+    (html / "images.bin").write_bytes(bytes(2_000_000))
     done = run_onions(site, "gate", "--data", "sketches")
-    assert (done.returncode, done.stdout) == (0, "The site may be published.\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    files = [path for path in html.rglob("*") if path.is_file()]
+    megabytes = sum(path.stat().st_size for path in files) / 1e6
+    assert megabytes > 2
+    size = f"{megabytes:.1f} MB in {len(files)} files"
+    assert done.stdout == f"The site may be published. It has {size}.\n"
+
+
+def test_a_site_too_large_for_github_pages_closes_the_gate(site: Path) -> None:
+    with (site / "_build" / "html" / "images.bin").open("wb") as file:
+        file.truncate(10**9)  # takes no space on the disk
+    done = run_onions(site, "gate", "--data", "sketches")
+    assert done.returncode == 1
+    assert "MB; GitHub Pages allows 1,000 MB. Publish fewer images" in done.stderr
 
 
 def test_the_gate_requires_cifar10_by_default(site: Path) -> None:

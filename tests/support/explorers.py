@@ -15,9 +15,9 @@ RunScript = Callable[..., Any]
 
 
 def open_explorer(tab: Page, site_url: str, name: str, page: str) -> Locator:
-    """Open a page of the site, scroll to its explorer, and wait until the explorer is ready."""
+    """Open a page of the site, scroll to its first such explorer, and wait until it is ready."""
     tab.goto(f"{site_url}{page}.html")
-    explorer = tab.locator(f"onion-{name}")
+    explorer = tab.locator(f"onion-{name}").first
     explorer.scroll_into_view_if_needed()
     expect(explorer).to_have_class("explorer ready")
     return explorer
@@ -25,9 +25,9 @@ def open_explorer(tab: Page, site_url: str, name: str, page: str) -> Locator:
 
 def reserved_height(tab: Page, site_url: str, name: str, page: str) -> int:
     """Return the height that an explorer reserves on its page while it can't load."""
-    tab.route("**/_exports/**", lambda route: route.abort())
+    tab.route("**/explorers/**", lambda route: route.abort())
     tab.goto(f"{site_url}{page}.html")
-    height = int(tab.locator(f"onion-{name}").evaluate("element => element.offsetHeight"))
+    height = int(tab.locator(f"onion-{name}").first.evaluate("element => element.offsetHeight"))
     tab.unroute_all()
     return height
 

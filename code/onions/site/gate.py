@@ -12,6 +12,9 @@ from onions.store.entries import Store
 from onions.store.fingerprint import FingerprintCache
 from onions.store.page_claims import page_claims
 
+# Bytes of a published site (docs.github.com, "GitHub Pages limits")
+MAX_SIZE = 10**9
+
 
 def obstacles(project: Project, data: str) -> Iterator[str]:
     """Yield a message of one line for each obstacle to publishing the site in ``_build/html``.
@@ -27,12 +30,24 @@ def obstacles(project: Project, data: str) -> Iterator[str]:
         yield f"{folder.parent}: no site, or its build.json is damaged. Run `onions render`."
         return
     yield from _build_obstacles(build, data)
+    size, _ = site_size(project)
+    if size > MAX_SIZE:
+        yield (
+            f"The site has {size / 1e6:,.0f} MB; GitHub Pages allows {MAX_SIZE / 1e6:,.0f} MB. "
+            "Publish fewer images: see `pack_images` in book/training.md."
+        )
     fingerprints, store = FingerprintCache(project, build), Store(folder)
     for page in project.pages():
         for finding in RULES["lesson"](page):
             yield f"{page.path}:{finding.line}: {finding.message}. Run `onions check`."
         if fingerprint := fingerprints.get(page):
             yield from _page_obstacles(page, fingerprint, store)
+
+
+def site_size(project: Project) -> tuple[int, int]:
+    """Return the number of bytes and of files of the site in ``_build/html``."""
+    sizes = [path.stat().st_size for path in (project.build / "html").rglob("*") if path.is_file()]
+    return sum(sizes), len(sizes)
 
 
 def _build_obstacles(build: Build, data: str) -> Iterator[str]:

@@ -65,7 +65,7 @@ export const fromKeras = (layers) =>
   });
 
 /** Return the Python code of a run in the browser. */
-export const trainingCode = (layers, { images, epochs, seed, batch, rate, scale, noise = 0, drawings }) => {
+export const trainingCode = (layers, { images, epochs, seed, batch, rate, inputs, noise, drawings }) => {
   const lines = code(layers).split("\n");
   const wrong = Math.round(noise * images);
   return [
@@ -74,7 +74,7 @@ export const trainingCode = (layers, { images, epochs, seed, batch, rate, scale,
     "",
     ...(drawings ? ["# These are photographs. The browser trains on drawings, so expect other results."] : []),
     "(all_images, all_labels), _ = keras.datasets.cifar10.load_data()",
-    `all_images = all_images.astype("float32")${scale === 1 ? "" : " / 255"}`,
+    `all_images = all_images.astype("float32")${inputs === 255 ? "" : " / 255"}`,
     `train_images, train_labels = all_images[:${images}], all_labels[:${images}]`,
     `val_images, val_labels = all_images[5000:${5000 + images}], all_labels[5000:${5000 + images}]`,
     ...(wrong ? [`train_labels[:${wrong}] = np.random.default_rng(${seed}).integers(0, 10, (${wrong}, 1))`] : []),

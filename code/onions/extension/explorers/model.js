@@ -158,6 +158,19 @@ const STEPS = {
         input.gradient && kernels.maxPoolGrad(input.values, ...sides, output.values, output.gradient, input.gradient),
     };
   },
+  GlobalAveragePooling2D: ({ tensor }, layer, input) => {
+    const channels = input.shape.at(-1);
+    const share = channels / sizeOf(input.shape);
+    const output = tensor([channels]);
+    return {
+      output,
+      forward: () => {
+        output.values.fill(0);
+        input.values.forEach((value, i) => (output.values[i % channels] += value * share));
+      },
+      backward: () => input.gradient?.forEach((_, i) => (input.gradient[i] += output.gradient[i % channels] * share)),
+    };
+  },
   Flatten: (_, layer, { shape, values, gradient }) => {
     return { output: { shape: [sizeOf(shape)], values, gradient }, forward: () => {}, backward: () => {} };
   },

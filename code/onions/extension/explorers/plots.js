@@ -52,3 +52,29 @@ export const curves = (lines, { epoch, epochs, range: [low, high], name, band = 
   }
   return plot;
 };
+
+/** Return a plot of a dot for each of `values`, sorted; near values are stacked. `band` is filled: from its
+ *  first to its last number. `name` is the plot's label for screen readers. */
+export const dots = (values, { band, name }) => {
+  const [width, height, radius] = [320, 110, 4];
+  const all = [...values, ...band];
+  const [low, high] = all.length ? [Math.min(...all), Math.max(...all)] : [0, 1];
+  const x = (value) => 16 + ((value - low) / (high - low || 1)) * (width - 32);
+  const plot = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name, class: "explorer-plot" });
+  if (band.length) {
+    const [from, to] = [x(band[0]), x(band.at(-1))];
+    plot.append(svg("rect", { x: from, y: 4, width: to - from, height: height - 24, class: "band" }));
+  }
+  plot.append(svg("path", { d: `M0 ${height - 20}H${width}`, class: "axis" }));
+  for (const value of new Set([low, high])) {
+    plot.append(svg("text", { x: x(value), y: height - 6, "text-anchor": "middle" }, value.toFixed(2)));
+  }
+  const stacks = new Map(); // the number of dots in each column
+  for (const value of values) {
+    const column = Math.round(x(value) / (2 * radius));
+    const level = stacks.get(column) ?? 0;
+    stacks.set(column, level + 1);
+    plot.append(svg("circle", { cx: 2 * radius * column, cy: height - 20 - radius * (2 * level + 1), r: radius, class: "run-1" }));
+  }
+  return plot;
+};

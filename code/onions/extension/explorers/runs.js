@@ -3,13 +3,17 @@
 import { button, make } from "./shared.js";
 
 const KEY = "onions-runs"; // of the local storage: all runs of the site
-// The columns: a run's property, its heading, and its decimals.
+// The columns: a run's property, its heading, its decimals, and a value that is not worth a column.
 const COLUMNS = [
   ["images", "images", 0],
   ["epochs", "epochs", 0],
   ["seed", "seed", 0],
   ["parameters", "parameters", 0],
-  ["rate", "learning rate", 4],
+  ["rate", "learning rate", 4, 0.001],
+  ["inputs", "largest input", 0, 1],
+  ["noise", "random labels", 1, 0],
+  ["kernels", "kernels", 0],
+  ["dropout", "dropout rate", 1],
   ["accuracy", "training accuracy", 3],
   ["val_accuracy", "validation accuracy", 3],
   ["val_loss", "validation loss", 3],
@@ -23,7 +27,7 @@ export const runsTable = (network) => {
   let runs = read().filter((run) => run.network === network);
   const [head, body] = [make("tr"), make("tbody")];
   const show = () => {
-    const columns = COLUMNS.filter(([name]) => runs.some((run) => run[name] !== undefined));
+    const columns = COLUMNS.filter(([name, , , usual]) => runs.some((run) => run[name] !== undefined && run[name] !== usual));
     const cells = (run) => columns.map(([name, , decimals]) => make("td", {}, run[name]?.toFixed(decimals) ?? "–"));
     head.replaceChildren(...columns.map(([, heading]) => make("th", { scope: "col" }, heading)));
     body.replaceChildren(...runs.map((run) => make("tr", {}, ...cells(run))));

@@ -167,18 +167,19 @@ export const announcer = () => {
   return Object.assign(status, { say: (text) => (status.textContent = text) });
 };
 
-/** Create a box for code, an element, with a button that copies it. `label` is what screen readers say. */
-export const codeBox = (text, label) => {
+/** Create a box for code, an element, with a button that copies it. `label` is what screen readers say,
+ *  `noun` what the button copies. */
+export const codeBox = (text, label, noun = "code") => {
   const name = { role: "region", "aria-label": label };
   const box = make("pre", { ...name, tabIndex: 0 }, text); // focusable, so the keyboard can scroll it
   const result = make("span", { role: "status" });
-  const copy = button("Copy the code", async () => {
+  const copy = button(`Copy the ${noun}`, async () => {
     try {
       await navigator.clipboard.writeText(text.textContent);
       result.textContent = " Copied.";
     } catch {
       getSelection().selectAllChildren(text);
-      result.textContent = " The code is selected: copy it with Ctrl+C or ⌘C.";
+      result.textContent = ` The ${noun} is selected: copy it with Ctrl+C or ⌘C.`;
     }
   });
   copy.onblur = () => (result.textContent = "");

@@ -1,45 +1,55 @@
-// <onion-train>: trains the page's network in the reader's browser, on the page's images, and checks
-// what the page says in that run.
+// <onion-train>: trains a network of the page in the reader's browser, and checks what the page says in
+// that run. `data-network` names one of the lesson's networks instead of the exported one, and
+// `data-change` lists what a reader may change.
 
+import { changed, changeFields, settingsOf, USUAL } from "./changes.js";
 import { checkClaims, claimList, valueOf } from "./checks.js";
-import { fromKeras, trainingCode } from "./keras.js";
-import { define, make } from "./shared.js";
+import { fromKeras, NETWORKS, toKeras, trainingCode } from "./keras.js";
+import { resultLine } from "./results.js";
+import { codeBox, define, make } from "./shared.js";
 import { trainingPanel } from "./training.js";
-
-const SETTINGS = { batch: 32, rate: 0.001, scale: 1 / 255 }; // as on the page
 
 const DRAWINGS =
   "This site has no photographs to train with, so you train on drawings of the same classes. Your results " +
-  "differ from this page's; the grey area is that of runs with drawings.";
+  "differ from this page's";
 
-define("train", async (panel, { layers: trained, classes, ...training }) => {
-  const { page, network, epochs, sets, drawings, curves, bands, same_images: sameImages } = training;
-  const layers = trained.map(({ weights, ...settings }) => settings); // they start from random weights
-  const claims = claimList(training.claims);
+define("train", async (panel, { layers: trained, classes, ...training }, { network: name, change }) => {
+  const { page, network, sets, drawings, curves, bands, same_images: sameImages = true, claims = [] } = training;
+  const epochs = curves?.loss.length ?? training.epochs;
+  const exported = trained.map(({ weights, ...settings }) => settings); // they start from random weights
+  const layers = name ? toKeras(NETWORKS[name]) : exported;
+  const changes = change?.split(" ") ?? [];
+  const settings = settingsOf(changes, layers);
+  const checks = claimList(claims);
   const images = sets.train.reduce((sum, file) => sum + file.count, 0);
+  const line = make("code");
+  const result = make("div", { hidden: true }, make("p", {}, "Your result, if somebody collects those of your class:"), codeBox(line, "Your result", "result"));
   const onfinish = (run, history) => {
+    if (!claims.length) return "";
+    line.textContent = resultLine(network, run);
+    result.hidden = false;
     if (run.images !== images || run.epochs !== epochs) return `The page's sentences are not checked: they describe ${epochs} epochs of ${images} images.`;
-    claims.show(checkClaims(training, history));
+    checks.show(checkClaims(training, history));
     if (sameImages) fillForms(training, history);
     return "Below, see which of the page's sentences held in your run.";
   };
-  if (!sameImages) panel.append(make("p", {}, DRAWINGS));
-  const { results } = await trainingPanel(panel, {
-    name: `${page}: ${network}`,
-    legend: sameImages ? "this book's run" : "your run before",
-    network: () => layers,
-    settings: () => SETTINGS,
+  if (!sameImages) panel.append(make("p", {}, DRAWINGS, bands ? "; the grey area is that of runs with drawings." : "."));
+  const view = await trainingPanel(panel, {
+    name: `${page ?? document.title}: ${network ?? name}`,
+    network: () => changed(layers, settings),
+    settings: () => ({ ...USUAL, ...settings }),
+    fields: changeFields(changes, settings, () => view.refresh()),
     classes,
     sets,
     drawings,
     epochs,
     built: curves,
     bands,
-    code: (run) => trainingCode(fromKeras(layers), run),
-    onstart: claims.hide,
+    code: (run) => trainingCode(fromKeras(changed(layers, settings)), run),
+    onstart: checks.hide,
     onfinish,
   });
-  results.after(claims);
+  view.results.after(checks, result);
 });
 
 /** Write a run's results into the page's forms that ask whether a result is normal. */

@@ -4,8 +4,8 @@ import { openBackend } from "./backend.js";
 import { loadImages, SIZE } from "./images.js";
 import { openModel } from "./model.js";
 import { randomFrom, shuffled } from "./random.js";
+import { makeWindows } from "./windows.js";
 
-const CLASSES = 10;
 const TURN = 50; // milliseconds of work between two looks at messages
 const sets = {}; // the loaded images by set: { images, labels }
 let model; // the trained network
@@ -30,7 +30,7 @@ const TASKS = {
     const image = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, Math.random);
     const time = (work) => {
       const [start, runs] = [performance.now(), 24];
-      for (let i = 0; i < runs; i++) work(i % 10);
+      for (let i = 0; i < runs; i++) work(i % layers.at(-1).units);
       return (performance.now() - start) / 1000 / runs;
     };
     const works = [(label) => trial.learn(image, label, 1), (label) => trial.evaluate(image, label)];
@@ -39,25 +39,28 @@ const TASKS = {
     return { backend: backend.name, learn, evaluate };
   },
 
-  /** Load a set of images from files (see images.js) unless it is loaded. Report the bytes so far. */
+  /** Load a set of images from files (see images.js) unless it is loaded, and report the bytes so far. A
+   *  file without a URL is a set of windows, to be made from its seed. */
   load: async ({ set, files }, report) => {
     const count = files.reduce((sum, file) => sum + file.count, 0);
-    if (sets[set]?.labels.length !== count) sets[set] = await loadImages(files, report);
+    if (sets[set]?.labels.length === count) return;
+    sets[set] = files[0].url ? await loadImages(files, report) : makeWindows(count, files[0].seed);
   },
 
   /** Train on the set "train", and evaluate on "validation" after each epoch. Report { epoch, done, count }
    *  while an epoch runs, in images, and { epoch, values, confusion, kernels } at its end. `values` are
    *  those of Keras' history, `kernels` the weights of the first layer that has any. `rate` is the
-   *  learning rate, `scale` the factor from bytes to inputs, `noise` the share of the training images
-   *  that get a random label. */
-  train: async ({ layers, shape, epochs, batch, rate, scale, noise = 0, seed, backend }, report) => {
+   *  learning rate, `inputs` the largest input, `noise` the share of the training images that get a
+   *  random label. */
+  train: async ({ layers, shape, epochs, batch, rate, inputs, noise, seed, backend }, report) => {
     stopped = false;
     const random = randomFrom(seed);
     model = openModel(await openBackend(backend), layers, shape, random);
     const { images } = sets.train;
     const wrong = Math.round(noise * images.length);
-    const labels = sets.train.labels.map((label, i) => (i < wrong ? Math.floor(random() * CLASSES) : label));
-    const scaled = scaler(scale);
+    const { units } = layers.at(-1); // the number of classes
+    const labels = sets.train.labels.map((label, i) => (i < wrong ? Math.floor(random() * units) : label));
+    const scaled = scaler(inputs);
     for (let epoch = 1; epoch <= epochs; epoch++) {
       const order = shuffled(labels.length, random);
       let [loss, right] = [0, 0];
@@ -86,7 +89,7 @@ const TASKS = {
 
   /** Evaluate the trained network on a set. Return { loss, accuracy, confusion }: the confusion matrix
    *  has a row for each class and a column for each answer. */
-  evaluate: ({ set, scale }) => evaluated(sets[set], scaler(scale)),
+  evaluate: ({ set, inputs }) => evaluated(sets[set], scaler(inputs)),
 
   pause: () => {
     pause = new Promise((resolve) => (resume = resolve));
@@ -97,11 +100,13 @@ const TASKS = {
   },
 };
 
-/** Return a function that turns an image's bytes into its values: bytes times `scale`, as float32. */
-const scaler = (scale) => {
-  const values = Float32Array.from({ length: 256 }, (_, byte) => byte * scale);
+/** Return a function that turns an image's bytes into its values, float32 numbers from 0 to `largest`. It
+ *  returns numbers that are float32 already as they are. */
+const scaler = (largest) => {
+  const values = Float32Array.from({ length: 256 }, (_, byte) => (byte * largest) / 255);
   const image = new Float32Array(SIZE); // for one image at a time
   return (bytes) => {
+    if (bytes instanceof Float32Array) return bytes;
     for (let i = 0; i < SIZE; i++) image[i] = values[bytes[i]];
     return image;
   };

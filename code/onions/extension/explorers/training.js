@@ -11,42 +11,26 @@ const SHAPE = [32, 32, 3]; // of an image
 const FEW = 1000; // images of the small choice
 const METRICS = ["accuracy", "loss"];
 
-/** Fill a panel with a training. `name` is under what its runs are kept, `legend` says what the blue
- *  curves are: `built` or, if it is null, the reader's previous run. `network()` returns the layers as in
- *  Keras' configuration, or null if they can't train; `settings()` returns { batch, rate, scale }, where
- *  `scale` turns bytes into inputs. `fields` are more controls. `code(run)` returns the run in Python.
- *  `onfinish(run, history)` returns a sentence about a finished run; `onstart()` precedes one. Resolves
- *  to `refresh`, to be called when network or settings have changed. */
+/** Fill a panel with a training. `name` is under what its runs are kept. `network()` returns the layers as
+ *  in Keras' configuration, or null if they can't train; `settings()` returns { batch, rate, inputs, noise }
+ *  (see changes.js). `sets` lists the files of each set, as trainer.js loads them, with their bytes.
+ *  `built` are the curves of this book's run, `bands` those of the reference runs. `fields` are more
+ *  controls. `code(run)` returns the run in Python. `onfinish(run, history)` returns a sentence about a
+ *  finished run; `onstart()` precedes one. Resolves to { refresh, results }: call `refresh` when network or
+ *  settings have changed; `results` is the element of the results. */
 export const trainingPanel = async (panel, options) => {
-  const { name, legend, network, settings, classes, sets, drawings, epochs: usual } = options;
+  const { name, network, settings, classes, sets, drawings, epochs: usual, shape = SHAPE, noun = "images" } = options;
   const { built, bands = {}, fields = [], code, onstart = () => {}, onfinish = () => "" } = options;
   const ask = startWorker(new URL("./trainer.js", import.meta.url));
   const most = count(sets.train);
-  const state = { images: prefersLess() ? FEW : most, epochs: usual, seed: randomSeed() };
+  const state = { images: prefersLess() ? Math.min(FEW, most) : most, epochs: usual, seed: randomSeed() };
   let speed = null; // of the network, as a trial measured it
   let history = {}; // of the reader's run: a list for each metric, as in Keras
-  let before = built ?? {};
+  let before = {}; // the history of the run before
   let run = null; // the reader's latest run, while it trains and afterwards
 
   const filesOf = (set) => sets[set].slice(0, Math.ceil(Math.min(state.images, count(sets[set])) / sets[set][0].count));
-  const megabytes = (files) => (files.reduce((sum, file) => sum + file.bytes, 0) / 1e6).toFixed(1);
-
-  const plots = METRICS.map(() => make("div"));
-  const showCurves = () =>
-    METRICS.forEach((metric, i) => {
-      const lines = [[before, "run-0"], [history, "run-1"]].flatMap(([values, kind]) => [
-        { values: values[metric] ?? [], kind },
-        { values: values[`val_${metric}`] ?? [], kind: `${kind} validation` },
-      ]);
-      const band = bands[`val_${metric}`] ?? [];
-      const all = [...lines.flatMap(({ values }) => values), ...band.flat()].filter(Number.isFinite);
-      const range = metric === "accuracy" ? [0, 1] : [0, Math.max(...all, 1)];
-      const epochs = Math.max(usual, state.epochs, ...lines.map(({ values }) => values.length));
-      const last = history[`val_${metric}`]?.at(-1);
-      const text = `The ${metric} by epoch. ${last === undefined ? "You have not trained yet." : `Yours ends at ${last.toFixed(2)} in validation.`}`;
-      plots[i].replaceChildren(curves(lines, { epochs, range, name: text, band }));
-    });
-
+  const plots = curvePlots({ built, bands, usual });
   const kernels = kernelPicture();
   const confusion = confusionTable(classes);
   const runs = runsTable(name);
@@ -55,27 +39,26 @@ export const trainingPanel = async (panel, options) => {
   const left = make("span", { className: "train-left", "aria-hidden": true });
   const estimate = make("p", { className: "train-estimate" });
   const python = make("code"); // of the latest run or, before it, of the next
-  const codeOf = (settings) => code({ ...settings, drawings });
+  const codeOf = (settings) => code?.({ ...settings, drawings });
 
   const show = () => {
-    showCurves();
+    plots.show(history, before, state.epochs);
     python.textContent = run?.code ?? codeOf({ ...state, ...settings() });
     const files = [...filesOf("train"), ...filesOf("validation")];
-    const images = `${megabytes(files)} MB of ${drawings ? "drawings" : "photographs"}`;
-    if (!network()) estimate.textContent = "This network can't be trained. Mend it first.";
-    else if (!speed) estimate.textContent = `Training loads ${images}, once.`;
-    else {
-      const seconds = count(filesOf("train")) * speed.learn + count(filesOf("validation")) * speed.evaluate;
-      const slow = speed.backend === "js" ? " It has no fast WebAssembly, so others need less." : "";
-      estimate.textContent = `Training loads ${images}, once, and then takes about ${duration(state.epochs * seconds)} in this browser.${slow}`;
-    }
+    const loads = megabytes(files) > 0 && `loads ${megabytes(files)} MB of ${drawings ? "drawings" : "photographs"}, once`;
+    const passes = speed && count(filesOf("train")) * speed.learn + count(filesOf("validation")) * speed.evaluate;
+    const takes = speed && `takes about ${duration(state.epochs * passes)} in this browser`;
+    const slow = speed?.backend === "js" ? " It has no fast WebAssembly, so others need less." : "";
+    estimate.textContent = network()
+      ? `Training ${[loads, takes].filter(Boolean).join(", and then ") || "loads nothing"}.${slow}`
+      : "This network can't be trained. Mend it first.";
     buttons.show(phase, Boolean(network()));
   };
   let trials = 0;
   const measure = async () => {
     const [number, layers] = [(trials += 1), network()];
     speed = null;
-    const measured = layers && (await ask({ task: "trial", layers, shape: SHAPE }));
+    const measured = layers && (await ask({ task: "trial", layers, shape }));
     if (number !== trials) return; // there is a newer one
     speed = measured;
     show();
@@ -84,9 +67,9 @@ export const trainingPanel = async (panel, options) => {
   const load = async (set, text) => {
     const files = filesOf(set);
     const total = megabytes(files);
-    status.say(`Loading the ${text} images.`);
-    const request = { task: "load", set, files: files.map(({ file, count }) => ({ url: new URL(`_exports/${file}`, SITE).href, count })) };
-    await ask(request, ({ bytes }) => {
+    if (total > 0) status.say(`Loading the ${text} ${noun}.`);
+    const addressed = files.map(({ file, ...rest }) => ({ url: file && new URL(`_exports/${file}`, SITE).href, ...rest }));
+    await ask({ task: "load", set, files: addressed }, ({ bytes }) => {
       bar.value = bytes / 1e6 / total;
       left.textContent = `${(bytes / 1e6).toFixed(1)} of ${total} MB`;
     });
@@ -95,13 +78,14 @@ export const trainingPanel = async (panel, options) => {
     if (!values) {
       bar.value = (epoch - 1 + (0.9 * done) / count) / run.epochs;
       const elapsed = (performance.now() - run.started) / 1000 - run.paused;
-      left.textContent = `epoch ${epoch}, ${done} of ${count} images; about ${duration(elapsed / bar.value - elapsed)} left`;
+      left.textContent = `epoch ${epoch}, ${done} of ${count} ${noun}; about ${duration(elapsed / bar.value - elapsed)} left`;
       return;
     }
     for (const [metric, value] of Object.entries(values)) (history[metric] ??= []).push(value);
-    showCurves();
+    plots.show(history, before, state.epochs);
     results.hidden = false;
-    kernelsFigure.hidden = pictures.kernels.shape.length !== 4; // a dense layer has none
+    const [height, , , several] = pictures.kernels.shape;
+    kernelsFigure.hidden = !several || height === 1; // a dense layer has none, and a row shows little
     if (!kernelsFigure.hidden) kernels.show(pictures.kernels);
     confusion.show(pictures.confusion);
     const [accuracy, validation] = [values.accuracy, values.val_accuracy].map((value) => value.toFixed(2));
@@ -116,7 +100,7 @@ export const trainingPanel = async (panel, options) => {
     show();
   };
   const train = async () => {
-    if (!built && history.val_loss) before = history;
+    if (history.val_loss) before = history;
     [history, run] = [{}, { ...state, ...settings(), paused: 0 }];
     run.code = codeOf(run);
     onstart();
@@ -126,7 +110,7 @@ export const trainingPanel = async (panel, options) => {
       await load("validation", "validation");
       status.say("Training.");
       run.started = performance.now();
-      await ask({ task: "train", layers: network(), shape: SHAPE, ...run }, report);
+      await ask({ task: "train", layers: network(), shape, ...run }, report);
       finish();
     } catch (error) {
       status.say(`The training stopped: ${error.message}. Press Train to try again; what has loaded is kept.`);
@@ -148,7 +132,7 @@ export const trainingPanel = async (panel, options) => {
   };
   const test = async () => {
     await load("test", "test");
-    const { accuracy } = await ask({ task: "evaluate", set: "test", scale: run.scale });
+    const { accuracy } = await ask({ task: "evaluate", set: "test", inputs: run.inputs });
     run.test_accuracy = accuracy;
     runs.update(run);
     status.say(`On ${count(filesOf("test"))} test images, your network has an accuracy of ${accuracy.toFixed(3)}. Don't use it to choose between networks.`);
@@ -162,14 +146,14 @@ export const trainingPanel = async (panel, options) => {
     run.paused += (performance.now() - run.since) / 1000;
     ask({ task: "resume" });
   };
-  const buttons = trainButtons({ train, pause, resume, stop: () => ask({ task: "stop" }), test });
+  const buttons = trainButtons({ train, pause, resume, stop: () => ask({ task: "stop" }), test: sets.test && test });
 
   const set = (name) => (value) => {
     state[name] = Number(value);
     show();
   };
-  const amounts = [...new Set([most, FEW])].map((images) => [images, `${images} to train, ${images} to validate`]);
-  const amount = choice("Images", amounts, set("images"));
+  const amounts = [...new Set([most, Math.min(FEW, most)])].map((number) => [number, amountText(sets, number)]);
+  const amount = choice(capitalised(noun), amounts, set("images"));
   amount.control.value = state.images;
   const seed = make("input", { type: "number", min: 0, max: 99999, value: state.seed, required: true });
   seed.oninput = () => seed.validity.valid && set("seed")(seed.value);
@@ -182,19 +166,15 @@ export const trainingPanel = async (panel, options) => {
     make("label", { className: "explorer-field" }, "Seed (new after each run)", seed),
     ...fields,
   );
-  const captioned = (content, text, className = "explorer-wide") =>
-    make("figure", { className }, content, make("figcaption", {}, text));
-  const grey = Object.keys(bands).length ? ". Grey: where 99 of 100 validation curves are expected" : "";
   const kernelsFigure = captioned(kernels.canvas, "the kernels of your first layer", "train-kernels");
   const results = make(
     "div",
     { className: "explorer-row", hidden: true },
     kernelsFigure,
-    captioned(confusion, "your validation images: a row for each class, a column for each answer"),
+    captioned(confusion, `your validation ${noun}: a row for each class, a column for each answer`),
   );
   panel.append(
-    make("div", { className: "explorer-row" }, ...plots.map((plot, i) => captioned(plot, `${METRICS[i]} by epoch${grey}`))),
-    make("p", {}, `Solid: training; dashed: validation. Blue: ${legend}; orange: yours.`),
+    ...plots.elements,
     controls,
     estimate,
     buttons,
@@ -202,8 +182,8 @@ export const trainingPanel = async (panel, options) => {
     status,
     results,
     runs,
-    make("details", {}, make("summary", {}, "The same training in Keras"), codeBox(python, "Keras code")),
   );
+  if (code) panel.append(make("details", {}, make("summary", {}, "The same training in Keras"), codeBox(python, "Keras code")));
   await measure();
   return {
     refresh: () => {
@@ -213,6 +193,43 @@ export const trainingPanel = async (panel, options) => {
     results,
   };
 };
+
+/** Create the plots of accuracy and loss. `show(history, before, epochs)` draws the reader's run, and the one
+ *  before it. */
+const curvePlots = ({ built, bands, usual }) => {
+  const plots = METRICS.map(() => make("div"));
+  const show = (history, before, epochs) =>
+    METRICS.forEach((metric, i) => {
+      const runs = [[built, "run-0"], [before, "run-past"], [history, "run-1"]];
+      const lines = runs.flatMap(([values, kind]) => [
+        { values: values?.[metric] ?? [], kind },
+        { values: values?.[`val_${metric}`] ?? [], kind: `${kind} validation` },
+      ]);
+      const band = bands[`val_${metric}`] ?? [];
+      const all = [...lines.flatMap(({ values }) => values), ...band.flat()].filter(Number.isFinite);
+      const range = metric === "accuracy" ? [0, 1] : [0, Math.max(...all, 1)];
+      const most = Math.max(usual, epochs, ...lines.map(({ values }) => values.length));
+      const last = history[`val_${metric}`]?.at(-1);
+      const text = `The ${metric} by epoch. ${last === undefined ? "You have not trained yet." : `Yours ends at ${last.toFixed(2)} in validation.`}`;
+      plots[i].replaceChildren(curves(lines, { epochs: most, range, name: text, band }));
+    });
+  const grey = Object.keys(bands).length ? ". Grey: where 99 of 100 validation curves of this book's network are expected" : "";
+  const legend = `Solid: training; dashed: validation. ${built ? "Blue: this book's run; orange: yours" : "Orange: your run"}; pale: your run before.`;
+  const row = make("div", { className: "explorer-row" }, ...plots.map((plot, i) => captioned(plot, `${METRICS[i]} by epoch${grey}`)));
+  return { elements: [row, make("p", {}, legend)], show };
+};
+
+const captioned = (content, text, className = "explorer-wide") =>
+  make("figure", { className }, content, make("figcaption", {}, text));
+
+const capitalised = (word) => word[0].toUpperCase() + word.slice(1);
+
+const amountText = (sets, number) => {
+  const [train, validation] = [sets.train, sets.validation].map((files) => Math.min(number, count(files)));
+  return `${train} to train, ${validation} to validate`;
+};
+
+const megabytes = (files) => (files.reduce((sum, file) => sum + file.bytes, 0) / 1e6).toFixed(1);
 
 /** Return the number of images in files. */
 const count = (files) => files.reduce((sum, file) => sum + file.count, 0);
@@ -227,8 +244,8 @@ const duration = (seconds) => {
   return whole < 100 ? `${whole} second${whole === 1 ? "" : "s"}` : `${Math.round(whole / 60)} minutes`;
 };
 
-/** Create the buttons of a training. `show(phase, trainable)` enables those that make sense in a phase:
- *  "ready", "running" or "finished". */
+/** Create the buttons of a training; `test` is undefined without a test set. `show(phase, trainable)` enables
+ *  those that make sense in a phase: "ready", "running" or "finished". */
 const trainButtons = ({ train, pause, resume, stop, test }) => {
   let paused = false;
   const start = button("Train", train);
@@ -246,7 +263,7 @@ const trainButtons = ({ train, pause, resume, stop, test }) => {
     open.disabled = opened = true;
     test();
   });
-  const row = make("p", { className: "explorer-buttons" }, start, hold, end, open);
+  const row = make("p", { className: "explorer-buttons" }, start, hold, end, ...(test ? [open] : []));
   const show = (phase, trainable) => {
     start.disabled = phase === "running" || !trainable;
     hold.disabled = end.disabled = phase !== "running";

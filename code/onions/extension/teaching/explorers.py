@@ -49,8 +49,10 @@ class Explorer(SphinxDirective):
     ``:export:`` lists exports of this page's run or, as ``page:name``, of another page's run. The
     module gets all their values in one object. ``:lit:`` lists the kinds of layers that the page is
     about. ``:button:`` is the text of a button: only when a reader presses it, a small form of the
-    explorer loads. ``:training:`` names a training of the page, with which the explorer compares a
-    reader's own. The content is a figure with the same message, which replaces the explorer
+    explorer loads. ``:training:`` names a training of the page or, as ``page:name``, of another
+    page, with which the explorer compares a reader's own. ``:network:`` names one of the lesson's
+    networks that the explorer trains instead of the exported one, and ``:change:`` lists what a
+    reader may change. The content is a figure with the same message, which replaces the explorer
     without JavaScript, on paper and in an EPUB.
     """
 
@@ -62,6 +64,8 @@ class Explorer(SphinxDirective):
         "lit": directives.unchanged_required,
         "button": directives.unchanged_required,
         "training": directives.unchanged_required,
+        "network": directives.unchanged_required,
+        "change": directives.unchanged_required,
     }
 
     def run(self) -> list[nodes.Node]:
@@ -94,10 +98,13 @@ class Explorer(SphinxDirective):
             return {}
         self.env.note_dependency(str(session().reference.path))
         exported = {name: value for values in collected.values() for name, value in values.items()}
+        # The formulas of measures are for the exported network.
+        measures = {} if "network" in self.options else exported.get("measures", {})
+        page, _, training = self.options["training"].rpartition(":")
         return comparison_values(
-            session().project.page(self.env.docname),
-            self.options["training"],
-            exported.get("measures", {}),
+            session().project.page(page or self.env.docname),
+            training,
+            measures,
             drawings=exported.get("drawings", False),
         )
 
@@ -157,8 +164,9 @@ def _open(translator: Any, node: explorer) -> None:
     if node["export"]:
         addresses = _write_exports(builder, node["export"], node["values"])
         attributes["data-exports"] = " ".join(f"{root}{address}" for address in addresses)
-    if "lit" in node:
-        attributes["data-lit"] = node["lit"]
+    for option in ("lit", "network", "change"):
+        if option in node:
+            attributes[f"data-{option}"] = node[option]
     button = ""
     if "button" in node:
         attributes["data-small"] = ""

@@ -1,0 +1,44 @@
+// <onion-class>: the results of a class over those of the reference runs. No result leaves the browser.
+
+import { dots } from "./plots.js";
+import { parseResults } from "./results.js";
+import { announcer, define, make } from "./shared.js";
+
+define("class", (panel, { network, sets, epochs, bands }) => {
+  const images = sets.train.reduce((sum, file) => sum + file.count, 0);
+  const [accuracies, losses] = ["val_accuracy", "val_loss"].map((metric) => bands[metric]?.[epochs - 1] ?? []);
+  const status = announcer();
+  const plots = [make("div"), make("div")];
+  const show = () => {
+    const { results, others } = parseResults(text.value, network, images, epochs);
+    const accuracy = results.map((result) => result.accuracy).sort((a, b) => a - b);
+    const loss = results.map((result) => result.loss).sort((a, b) => a - b);
+    plots[0].replaceChildren(dots(accuracy, { band: accuracies, name: `The class's validation accuracies: ${listed(accuracy)}.` }));
+    plots[1].replaceChildren(dots(loss, { band: losses, name: `The class's validation losses: ${listed(loss)}.` }));
+    status.say([resultsText(accuracy, accuracies), othersText(others, images, epochs)].join(" "));
+  };
+  const text = make("textarea", { rows: 5, id: "class-results", oninput: show });
+  const label = make("label", { for: text.id }, "Results of your class, a line for each learner");
+  const grey = accuracies.length ? ". Grey: where 99 of 100 runs are expected" : "";
+  const figures = ["validation accuracy", "validation loss"].map((name, i) =>
+    make("figure", { className: "explorer-wide" }, plots[i], make("figcaption", {}, `${name}: a dot for each learner${grey}`)),
+  );
+  panel.append(make("p", {}, label), text, status, make("div", { className: "explorer-row" }, ...figures));
+  show();
+});
+
+const listed = (values) => values.map((value) => value.toFixed(2)).join(", ") || "none yet";
+
+const resultsText = (values, [low, , high]) => {
+  if (!values.length) return "No result yet.";
+  const middle = (values[Math.floor((values.length - 1) / 2)] + values[Math.floor(values.length / 2)]) / 2;
+  const inside = values.filter((value) => value >= low && value <= high).length;
+  const expected = low === undefined ? "" : ` ${inside} of them in the grey area.`;
+  const count = `${values.length} result${values.length === 1 ? "" : "s"}`;
+  return `${count}, with validation accuracies from ${values[0].toFixed(3)} to ${values.at(-1).toFixed(3)}, and ${middle.toFixed(3)} in the middle.${expected}`;
+};
+
+const othersText = (count, images, epochs) => {
+  if (!count) return "";
+  return `${count} line${count === 1 ? " is" : "s are"} left out: no result of this network after ${epochs} epochs of ${images} images.`;
+};
