@@ -1,19 +1,21 @@
-"""Time the explorers in a real browser: frames while they follow a pointer, and forward passes.
+"""Time the explorers in a real browser: frames while they follow a pointer, passes, and trainings.
 
 An explorer follows a pointer smoothly if a frame takes no longer than one without a pointer, 1/60
 of a second. A forward pass is timed with its messages to and from the worker, in WebAssembly and in
-JavaScript. Requires an executed and rendered book, and Chromium. README.md in this folder keeps the
+JavaScript. A training keeps the page responsive if no task of the page's thread takes longer than
+50 ms. Requires an executed and rendered book, and Chromium. README.md in this folder keeps the
 last numbers.
 
     .venv/bin/python benchmarks/explorers.py
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from statistics import median, quantiles
 
-from measure import table
+from measure import memory, table
 from onions.site.browser import launch_chromium
 from onions.site.serve import serve_folder
 from playwright.sync_api import Page
@@ -57,6 +59,29 @@ PASSES = """async ([modules, data, backend, count]) => {
   return times;
 }"""
 
+# The seconds of ten epochs of 5000 images, with 1000 validation images, from the times of images in
+# a trial. The best of several trials counts, since other processes slow a trial down.
+TRIALS = """async ([modules, backend, count]) => {
+  const { NETWORKS, toKeras } = await import(modules + "keras.js");
+  const { startWorker } = await import(modules + "compute.js");
+  const ask = startWorker(new URL(modules + "trainer.js"));
+  const seconds = {};
+  for (const [name, layers] of Object.entries(NETWORKS)) {
+    const request = { task: "trial", layers: toKeras(layers), shape: [32, 32, 3], backend };
+    for (let i = 0; i < count; i++) {
+      const { learn, evaluate } = await ask(request);
+      seconds[name] = Math.min(seconds[name] ?? Infinity, 50000 * learn + 10000 * evaluate);
+    }
+  }
+  return seconds;
+}"""
+# Collects the milliseconds of tasks longer than 50 ms.
+LONG_TASKS = """() => {
+  window.longTasks = [];
+  const note = (list) => window.longTasks.push(...list.getEntries().map((task) => task.duration));
+  new PerformanceObserver(note).observe({ type: "longtask" });
+}"""
+
 
 def main() -> None:
     """Measure and print the tables."""
@@ -67,6 +92,7 @@ def main() -> None:
     site = ROOT / "_build" / "html"
     parser.add_argument("--site", type=Path, default=site, help="the built site (_build/html)")
     parser.add_argument("--count", type=int, default=200, help="frames and passes that count (200)")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs of the training (10)")
     options = parser.parse_args()
     if not (options.site / "training.html").exists():
         sys.exit(f"{options.site} has no pages. Run `make book`, or name a site with --site.")
@@ -74,9 +100,15 @@ def main() -> None:
         tab = browser.new_page(viewport={"width": 1280, "height": 900})
         rows = [_frames(tab, address, name, page, options.count) for name, page in PAGES.items()]
         passes = _passes(tab, address, options.count)
+        trials = _trials(tab, address)
+        training = _training(tab, address, options.epochs)
     print(table(["explorer", "median frame", "95 % of frames within"], rows))
     print()
     print(table(["forward pass", "ms", "JavaScript / WebAssembly"], [passes]))
+    print()
+    print(table(["ten epochs", "s, WebAssembly", "s, JavaScript", "ratio"], trials))
+    print()
+    print(table(["training", "s", "tasks above 50 ms", "longest, ms", "MiB more"], [training]))
 
 
 def _frames(tab: Page, address: str, name: str, page: str, count: int) -> list[str]:
@@ -100,6 +132,41 @@ def _passes(tab: Page, address: str, count: int) -> list[str]:
         for backend in ("wasm", "js")
     )
     return ["the lesson's network", f"{1000 * fast:.2f}", f"{slow / fast:.1f}"]
+
+
+def _trials(tab: Page, address: str) -> list[list[str]]:
+    """Return a row for each of the lesson's networks."""
+    tab.goto(f"{address}training.html")
+    modules = f"{address}_static/explorers/"
+    fast, slow = (
+        tab.evaluate(TRIALS, [modules, *options]) for options in (("wasm", 10), ("js", 3))
+    )
+    return [
+        [name, f"{fast[name]:.0f}", f"{slow[name]:.0f}", f"{slow[name] / fast[name]:.1f}"]
+        for name in fast
+    ]
+
+
+def _training(tab: Page, address: str, epochs: int) -> list[str]:
+    """Return a row: a training on all images as a reader sees it, which loads them first."""
+    tab.goto(f"{address}training.html")
+    tab.evaluate(LONG_TASKS)
+    explorer = tab.locator("onion-train").first
+    explorer.scroll_into_view_if_needed()
+    explorer.locator(".train-estimate", has_text="takes about").wait_for()
+    tab.evaluate("window.longTasks.length = 0")  # of loading the page
+    before = largest = memory(os.getpid())
+    explorer.get_by_label("Epochs").fill(str(epochs))
+    explorer.get_by_role("button", name="Train").click()
+    finished = explorer.get_by_text("Finished in")
+    while not finished.count():
+        tab.wait_for_timeout(200)
+        largest = max(largest, memory(os.getpid()))
+    seconds = explorer.locator("table:has(caption) tbody td").last.inner_text()
+    tasks = tab.evaluate("window.longTasks")
+    longest = f"{max(tasks):.0f}" if tasks else "under 50"
+    more = f"{largest - before:.0f}"
+    return [f"{epochs} epochs of 5000 + 5000 images", seconds, str(len(tasks)), longest, more]
 
 
 if __name__ == "__main__":

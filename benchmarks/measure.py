@@ -110,6 +110,11 @@ def table(heads: list[str], rows: Iterable[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def memory(pid: int) -> float:
+    """Return the sum of the proportional set sizes of a process and its descendants, in MiB."""
+    return sum(map(_mib, _descendants(pid)))
+
+
 def _kill_group(leader: int) -> None:
     """Kill a process and the group that it leads."""
     with suppress(ProcessLookupError):
@@ -126,7 +131,7 @@ class _Peak(threading.Thread):
     def run(self) -> None:
         ended = False
         while not ended:
-            self.mib = max(self.mib, sum(map(_mib, _descendants(self.pid))))
+            self.mib = max(self.mib, memory(self.pid))
             ended = self._ended.wait(0.25)
 
     def stop(self) -> None:

@@ -277,7 +277,7 @@ const partChooser = (onchange) => {
     totals.forEach((value, i) => {
       const label = chooser.children[i + 1];
       label.firstChild.checked = i === channel;
-      label.lastChild.textContent = `${i + 1}: ${decimal(value)}`;
+      label.lastChild.replaceChildren(`${i + 1}`, make("small", {}, `: ${decimal(value)}`));
       label.classList.toggle("negative", value < 0);
       label.firstChild.setAttribute("aria-label", `${i + 1}: ${decimal(value)}`);
       label.style.setProperty("--share", Math.abs(value) / largest);

@@ -4,25 +4,46 @@
 export const conv2d = (
   image, height, width, channels, kernel, kh, kw, kernels, bias, stride, top, left, rows, columns, relu, out,
 ) => {
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      const start = (row * columns + column) * kernels;
-      for (let k = 0; k < kernels; k++) out[start + k] = bias[k];
-      for (let i = 0; i < kh; i++) {
-        const y = row * stride + i - top;
-        if (y < 0 || y >= height) continue; // padding
-        for (let j = 0; j < kw; j++) {
-          const x = column * stride + j - left;
-          if (x < 0 || x >= width) continue;
-          for (let channel = 0; channel < channels; channel++) {
-            const value = image[(y * width + x) * channels + channel];
-            if (value === 0) continue; // saves time: after ReLU, about half of the values are 0
-            const weights = ((i * kw + j) * channels + channel) * kernels;
-            for (let k = 0; k < kernels; k++) out[start + k] += value * kernel[weights + k];
+  for (let row = 0, cell = 0; row < rows; row++) {
+    const y = row * stride - top;
+    for (let column = 0; column < columns; column++, cell += kernels) {
+      const x = column * stride - left;
+      const first = Math.max(0, -x); // without padding
+      const count = (Math.min(kw, width - x) - first) * channels;
+      let k = 0;
+      for (; k + 4 <= kernels; k += 4) {
+        // Four sums at a time, in variables, are faster than sums in an array.
+        let a = bias[k];
+        let b = bias[k + 1];
+        let c = bias[k + 2];
+        let d = bias[k + 3];
+        for (let i = Math.max(0, -y); i < kh && y + i < height; i++) {
+          const pixel = ((y + i) * width + x + first) * channels;
+          let weight = (i * kw + first) * channels * kernels + k;
+          for (let n = 0; n < count; n++, weight += kernels) {
+            const value = image[pixel + n];
+            if (value === 0) continue;
+            a += value * kernel[weight];
+            b += value * kernel[weight + 1];
+            c += value * kernel[weight + 2];
+            d += value * kernel[weight + 3];
           }
         }
+        out[cell + k] = a;
+        out[cell + k + 1] = b;
+        out[cell + k + 2] = c;
+        out[cell + k + 3] = d;
       }
-      if (relu) for (let k = start; k < start + kernels; k++) out[k] = out[k] > 0 ? out[k] : 0;
+      for (; k < kernels; k++) {
+        let sum = bias[k];
+        for (let i = Math.max(0, -y); i < kh && y + i < height; i++) {
+          const pixel = ((y + i) * width + x + first) * channels;
+          const weight = (i * kw + first) * channels * kernels + k;
+          for (let n = 0; n < count; n++) sum += image[pixel + n] * kernel[weight + n * kernels];
+        }
+        out[cell + k] = sum;
+      }
+      if (relu) for (k = cell; k < cell + kernels; k++) out[k] = out[k] > 0 ? out[k] : 0;
     }
   }
 };

@@ -63,7 +63,16 @@ export const openModel = (backend, layers, shape, random) => {
   /** Return the weights of each layer that has any, and their gradients, as Keras' get_weights does. */
   const weights = () => weighted.map((step) => step.tensors(false));
   const gradients = () => weighted.map((step) => step.tensors(true));
-  return { forward, evaluate, learn, update, weights, gradients };
+  /** Exchange weights and gradients with the same network in another worker, as arrays. */
+  const exchange = {
+    weights: () => weighted.map(({ parameters }) => parameters.slice()),
+    setWeights: (arrays) => weighted.forEach((step, i) => step.setParameters(arrays[i])),
+    gradients: () => weighted.map(({ gradient }) => gradient.slice()),
+    clearGradients: () => weighted.forEach(({ gradient }) => gradient.fill(0)),
+    addGradients: (arrays) =>
+      weighted.forEach(({ gradient }, i) => arrays[i].forEach((value, j) => (gradient[j] += value))),
+  };
+  return { forward, evaluate, learn, update, weights, gradients, exchange };
 };
 
 /** Return the loss, the number of the answer, and the probabilities for logits. */
@@ -115,6 +124,12 @@ const convolution = ({ kernels, reserve, tensor, random }, layer, input, [kh, kw
   const shape = layer.kind === "Dense" ? [channels, count] : [kh, kw, channels, count];
   return {
     output,
+    parameters,
+    gradient,
+    setParameters: (values) => {
+      parameters.set(values);
+      kernels.transpose(parameters, count, patch, kernel);
+    },
     forward: () =>
       kernels.conv2d(input.values, ...image, kernel, kh, kw, count, parameters.subarray(size), ...sides, output.values),
     backward: () => {

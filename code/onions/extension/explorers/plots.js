@@ -59,7 +59,7 @@ export const dots = (values, { band, name }) => {
   const [width, height, radius] = [320, 110, 4];
   const all = [...values, ...band];
   const [low, high] = all.length ? [Math.min(...all), Math.max(...all)] : [0, 1];
-  const x = (value) => 16 + ((value - low) / (high - low || 1)) * (width - 32);
+  const x = (value) => 40 + ((value - low) / (high - low || 1)) * (width - 80);
   const plot = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name, class: "explorer-plot" });
   if (band.length) {
     const [from, to] = [x(band[0]), x(band.at(-1))];

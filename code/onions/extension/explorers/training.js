@@ -132,7 +132,7 @@ export const trainingPanel = async (panel, options) => {
   };
   const test = async () => {
     await load("test", "test");
-    const { accuracy } = await ask({ task: "evaluate", set: "test", inputs: run.inputs });
+    const { accuracy } = await ask({ task: "evaluate", set: "test" });
     run.test_accuracy = accuracy;
     runs.update(run);
     status.say(`On ${count(filesOf("test"))} test images, your network has an accuracy of ${accuracy.toFixed(3)}. Don't use it to choose between networks.`);

@@ -190,15 +190,15 @@ def _write_exports(builder: Any, wanted: list[str], compared: dict[str, Any]) ->
     addresses = []
     page = builder.current_docname
     collected = collect_exports(page, wanted)
-    if compared:
-        slug = re.sub(r"\W+", "-", compared["network"])
-        collected[page, f"{slug}-compared"] = compared
     for source, _ in collected:
         for file in exported_files(session().entry(session().project.page(source))):
             target = Path(builder.outdir, "_exports", file)
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.exists():
                 link_or_copy(session().store.folder / file, target)
+    if compared:
+        slug = re.sub(r"\W+", "-", compared["network"])
+        collected[page, f"{slug}-compared"] = compared
     for (page, name), values in collected.items():
         text = json.dumps(values, separators=(",", ":"))
         path = Path(builder.outdir, "_exports", page, f"{name}.json")
