@@ -183,11 +183,17 @@ def test_a_wrong_answer_is_compared_with_the_true_class(explorer: Locator) -> No
     answers = explorer.get_by_role("group", name="How certain").get_by_role("button")
     answers.filter(has_text=match[1]).click()
     legend = explorer.locator(".forward-parts legend")
-    expect(legend).to_contain_text(f"each puts {match[1]} ahead of {match[2]}.")
+    expect(legend).to_contain_text(f"puts {match[1]} ahead of {match[2]} (hollow: behind).")
     labels = [
         part.get_attribute("aria-label") or "" for part in explorer.get_by_role("radio").all()
     ]
     parts = [float(label.split(": ")[1].replace("−", "-")) for label in labels]
+    neuron = parts.index(max(parts))  # chosen at first
+    words = f"Neuron {neuron + 1} adds (.+) to {match[1]} and (.+) to {match[2]}"
+    added = re.search(words, legend.inner_text())
+    assert added
+    mine, others = (float(number.replace("−", "-")) for number in added.groups())
+    assert mine - others == pytest.approx(parts[neuron], abs=0.015)
     status, sums = explorer.get_by_role("status"), []
     for name in (match[1], match[2]):
         answers.filter(has_text=name).click()
@@ -195,6 +201,30 @@ def test_a_wrong_answer_is_compared_with_the_true_class(explorer: Locator) -> No
         sums.append(decimals(status)[0])
     assert sum(parts) == pytest.approx(sums[0] - sums[1], abs=0.18)  # 34 rounded numbers
     expect(legend).not_to_contain_text("ahead of")
+
+
+@pytest.mark.site
+def test_an_answer_is_followed_back_to_the_image(explorer: Locator) -> None:
+    """Each step starts on the part that adds most, whatever was chosen in the layer before."""
+    status = explorer.get_by_role("status")
+    explorer.get_by_role("group", name="How certain").get_by_role("button").first.click()
+    explorer.get_by_role("radio").nth(5).check()
+    follow = explorer.get_by_role("button", name="Follow")
+    expect(follow).to_have_text("Follow neuron 6 back")
+    follow.click()
+    expect(status).to_contain_text("Dense layer, neuron 6 of 32: ")
+    for name in ("Second pooling", "Second convolution", "First pooling", "First convolution"):
+        if explorer.locator(".forward-parts").is_visible():
+            parts = explorer.get_by_role("radio").all()
+            values = [part.get_attribute("aria-label") or "" for part in parts]
+            numbers = [float(value.split(": ")[1].replace("−", "-")) for value in values]
+            [chosen] = [i for i, part in enumerate(parts) if part.is_checked()]
+            assert numbers[chosen] == max(numbers)
+            expect(follow).to_have_text(f"Follow map {chosen + 1} back")
+        number = follow.inner_text().split()[2]
+        follow.click()
+        expect(status).to_contain_text(f"{name}, map {number} of 32, ")
+    expect(follow).to_be_hidden()
 
 
 @pytest.mark.site

@@ -92,7 +92,7 @@ def try_build(root: Path) -> subprocess.CompletedProcess[str]:
 INCOMPLETE = [
     (
         page("nothing", cells=""),
-        "unknown explorer nothing. Choose one of: convolution, dropout, forward, ",
+        "unknown explorer nothing. Choose one of: class, convolution, dropout, forward, ",
     ),
     (page("shared", cells=""), "unknown explorer shared. Choose one of: "),
     (page(options=":export: x", cells=""), "the explorer dropout has no :title:"),

@@ -6,7 +6,7 @@ import { explain } from "./explain.js";
 import { softmax } from "./layers.js";
 import { GAP, holder, largePicture, mosaic } from "./mosaic.js";
 import { announcer, button, colour, define, extent, imageChoice, make, normalised, oneMap, part, tick } from "./shared.js";
-import { blockOf, centred, grid, products, receptiveFields, stageNames, stagesOf, total, weightsOf } from "./sums.js";
+import { blockOf, centred, grid, largestSource, products, receptiveFields, stageNames, stagesOf, total, weightsOf } from "./sums.js";
 import { blockTable, COLOURS, decimal, productTable } from "./tables.js";
 
 const TILE = 60; // side of a map in the overview, in canvas pixels
@@ -32,6 +32,7 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     const chosen = cells[stage];
     const again = state.stage === stage && Object.entries(cell).every(([key, value]) => chosen[key] === value);
     if (!counts(how, again)) return;
+    if (state.stage !== stage || (cell.map ?? chosen.map) !== chosen.map) state.channel = null;
     Object.assign(chosen, cell);
     state.stage = stage;
     requestShow();
@@ -84,6 +85,8 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     state.channel = channel;
     show();
   });
+  let source; // the cell of the stage before that adds most, or that pooling chose
+  const back = button("", () => choose(state.stage - 1, source, "click"));
   const verdict = make("p", { className: "forward-verdict" });
   const tables = make("div", { className: "explorer-row explorer-tables" });
   const status = announcer();
@@ -121,15 +124,21 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     const rival = wrong < 0 ? null : products(input, kernel, { ...cell, map: wrong }, stages[state.stage]).map(total);
     const compared = totals.map((value, i) => value - (rival?.[i] ?? 0));
     const channel = kind === "MaxPooling2D" ? cell.map : (state.channel ?? compared.indexOf(Math.max(...compared))) % (sums.length || 1);
-    const each = `one for each ${input?.shape[0] === 1 ? "neuron" : "map"}`;
-    const ahead = rival ? ` Here: by how much each puts ${classes[cell.map]} ahead of ${classes[wrong]}.` : "";
-    parts.show(sums.length > COLOURS.length ? compared : [], channel, `${each}.${ahead}`);
+    const part = input?.shape[0] === 1 ? "neuron" : "map";
+    const legend = rival
+      ? comparison(classes[cell.map], totals[channel], classes[wrong], rival[channel], channel)
+      : `The sum has ${sums.length} parts, one for each ${part} (hollow: negative). Choose one to see its products.`;
+    parts.show(sums.length > COLOURS.length ? compared : [], channel, legend);
+    const pools = kind === "MaxPooling2D";
+    const chosen = pools ? blockOf(stages, state.stage, cell) : (sums[channel] ?? []).map(({ product }) => product);
+    back.hidden = state.stage < 2;
+    if (!back.hidden) source = { ...largestSource(stages, state.stage, cell, chosen), map: channel };
+    back.textContent = `Follow ${part} ${channel + 1} back`;
     showEnlarged(state.stage, cell, channel, fields[state.stage - 1] && { ...fields[state.stage - 1], map: 0 });
     shownChannel = channel;
     if (kind === "Dense") fields[state.stage - 1] = wholeMap(input, channel);
     overview.forEach((maps, i) => maps.mark(fields[i]));
-    const pools = kind === "MaxPooling2D";
-    tables.replaceChildren(...(pools ? [blockTable(blockOf(stages, state.stage, cell))] : tablesOf(sums, channel, kernel)));
+    tables.replaceChildren(...(pools ? [blockTable(chosen)] : tablesOf(sums, channel, kernel)));
     status.say(explain({ stages, names, classes }, state.stage, cell, totals, fields[0]));
   };
 
@@ -147,15 +156,16 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
     after.figure.style.visibility = stage ? "" : "hidden"; // keeps its place
     if (stage === 0) return before.enlarge(output, null, names[0], cell);
     const { output: input } = stages[stage - 1];
+    const neuron = { top: Math.floor(channel / COLUMNS), left: channel % COLUMNS, height: 1, width: 1, map: 0 };
     const range = ranges[stage - 1];
     if (stage === 1) before.enlarge(input, null, names[0], field);
-    else if (input.shape[0] === 1) before.enlarge(grid(input.values), range, `values of the ${names[stage - 1]}`);
+    else if (input.shape[0] === 1) before.enlarge(grid(input.values), range, `values of the ${names[stage - 1]}`, neuron);
     else before.enlarge(oneMap(input, channel), range, `${names[stage - 1]}, map ${channel + 1}`, field);
     const text = `${names[stage]}, map ${map + 1}`;
     if (kind !== "Dense") return after.enlarge(oneMap(output, map), ranges[stage], text, cell);
     const limit = Math.max(...extent(kernel.values).map(Math.abs));
     const legend = "the weights; grey is zero, white positive";
-    after.enlarge(weightsOf(kernel, map, channel), [-limit, limit], legend);
+    after.enlarge(weightsOf(kernel, map, channel), [-limit, limit], legend, input.shape[0] === 1 ? neuron : undefined);
   };
 
   let requested = false;
@@ -192,7 +202,7 @@ define("forward", async (panel, { layers, images, labels, classes }, { lit = "",
   );
   const whole = [
     make("div", { className: "explorer-row explorer-large" }, before.figure, after.figure),
-    make("div", { className: "forward-sum" }, tables, parts),
+    make("div", { className: "forward-sum" }, make("div", {}, tables, back), parts),
     make("div", {}, painting, brush, chooser.upload),
   ];
   if (small === undefined) panel.append(...whole);
@@ -223,6 +233,11 @@ const verdictOn = (label, answer, certainty) => {
   if (!label) return `${text}.`;
   return label === answer ? `${text}: right.` : `${text}: wrong, it is ${/^[aeiou]/.test(label) ? "an" : "a"} ${label}.`;
 };
+
+/** Say how much a neuron adds to the answer and to the true class. */
+const comparison = (answer, forAnswer, truth, forTruth, neuron) =>
+  `By how much each neuron puts ${answer} ahead of ${truth} (hollow: behind). Neuron ${neuron + 1} adds ` +
+  `${decimal(forAnswer)} to ${answer} and ${decimal(forTruth)} to ${truth}.`;
 
 /** Return a copy of an image with two pixels by two at a cell in a colour like "#ff7800". */
 const painted = ({ shape, values }, { row, column }, hex) => {
@@ -272,7 +287,7 @@ const partChooser = (onchange) => {
       const radio = (i) => make("input", { type: "radio", name: "forward-part", onchange: () => onchange(i) });
       chooser.replaceChildren(legend, ...totals.map((_, i) => make("label", {}, radio(i), make("span"))));
     }
-    legend.textContent = `The sum has ${totals.length} parts, ${text} Choose one to see its products.`;
+    legend.textContent = text;
     const largest = Math.max(...totals.map(Math.abs), 1e-9);
     totals.forEach((value, i) => {
       const label = chooser.children[i + 1];

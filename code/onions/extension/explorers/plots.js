@@ -25,13 +25,15 @@ export const bars = (values, { top, name, silenced = [], marks = [] }) => {
 };
 
 /** Return a plot of curves from epoch 1 to `epochs`, faint after `epoch`. `lines` are
- *  { values, kind }; `kind` is a curve's CSS classes. `range` is the [lowest, highest] value shown.
- *  `band` is filled: the [lowest, …, highest] value of each epoch. */
-export const curves = (lines, { epoch, epochs, range: [low, high], name, band = [] }) => {
+ *  { values, kind }; `kind` is a curve's CSS classes. `range` is the [lowest, highest] value shown; others
+ *  lie on the edge. `band` is filled: the [lowest, …, highest] value of each epoch. `level` is a value with
+ *  a dotted line. */
+export const curves = (lines, { epoch, epochs, range: [low, high], name, band = [], level }) => {
   const [width, height, left] = [320, 170, 34];
   const x = (number) => left + ((number - 1) / Math.max(epochs - 1, 1)) * (width - left - 8);
-  const y = (value) => 8 + ((high - value) / (high - low || 1)) * (height - 32);
+  const y = (value) => 8 + ((high - Math.min(value, high)) / (high - low || 1)) * (height - 32);
   const plot = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": name, class: "explorer-plot" });
+  if (level) plot.append(svg("path", { d: `M${left} ${y(level)}H${width - 8}`, class: "level" }));
   for (const value of [low, (low + high) / 2, high]) {
     plot.append(svg("path", { d: `M${left} ${y(value)}H${width - 8}`, class: "axis" }));
     plot.append(svg("text", { x: left - 4, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(2)));
@@ -66,7 +68,7 @@ export const dots = (values, { band, name }) => {
     plot.append(svg("rect", { x: from, y: 4, width: to - from, height: height - 24, class: "band" }));
   }
   plot.append(svg("path", { d: `M0 ${height - 20}H${width}`, class: "axis" }));
-  for (const value of new Set([low, high])) {
+  for (const value of new Set(band.length ? [band[0], band.at(-1)] : [low, high])) {
     plot.append(svg("text", { x: x(value), y: height - 6, "text-anchor": "middle" }, value.toFixed(2)));
   }
   const stacks = new Map(); // the number of dots in each column

@@ -5,31 +5,32 @@ import { button, make } from "./shared.js";
 const KEY = "onions-runs"; // of the local storage: all runs of the site
 // The columns: a run's property, its heading, its decimals, and a value that is not worth a column.
 const COLUMNS = [
-  ["images", "images", 0],
-  ["epochs", "epochs", 0],
-  ["seed", "seed", 0],
-  ["parameters", "parameters", 0],
   ["rate", "learning rate", 4, 0.001],
   ["inputs", "largest input", 0, 1],
   ["noise", "random labels", 1, 0],
   ["kernels", "kernels", 0],
   ["dropout", "dropout rate", 1],
-  ["accuracy", "training accuracy", 3],
+  ["parameters", "parameters", 0],
   ["val_accuracy", "validation accuracy", 3],
+  ["accuracy", "training accuracy", 3],
   ["val_loss", "validation loss", 3],
+  ["loss", "training loss", 3],
   ["test_accuracy", "test accuracy", 3],
+  ["images", "images", 0],
+  ["epochs", "epochs", 0],
+  ["seed", "seed", 0],
   ["seconds", "seconds", 0],
 ];
 
-/** Create the table of a network's runs. `network` names it. `add(run)` adds a run, an object with the
+/** Create the table of a network's runs. `network` names it, `noun` what it trains on. `add(run)` adds a run, an object with the
  *  properties of the columns; `update(run)` shows a change of the latest. */
-export const runsTable = (network) => {
+export const runsTable = (network, noun) => {
   let runs = read().filter((run) => run.network === network);
   const [head, body] = [make("tr"), make("tbody")];
   const show = () => {
     const columns = COLUMNS.filter(([name, , , usual]) => runs.some((run) => run[name] !== undefined && run[name] !== usual));
     const cells = (run) => columns.map(([name, , decimals]) => make("td", {}, run[name]?.toFixed(decimals) ?? "–"));
-    head.replaceChildren(...columns.map(([, heading]) => make("th", { scope: "col" }, heading)));
+    head.replaceChildren(...columns.map(([, heading]) => make("th", { scope: "col" }, heading === "images" ? noun : heading)));
     body.replaceChildren(...runs.map((run) => make("tr", {}, ...cells(run))));
     box.hidden = !runs.length;
   };

@@ -88,6 +88,19 @@ export const blockOf = (stages, number, { row, column, map }) => {
   });
 };
 
+/** Return the place { row, column } in the stage before of the largest of `values`, one for each place of a
+ *  cell's window. */
+export const largestSource = (stages, number, { row, column }, values) => {
+  const { window, stride, padding } = stages[number];
+  const { shape } = stages[number - 1].output;
+  const largest = values.indexOf(Math.max(...values));
+  const along = (cell, offset, axis) => {
+    const place = cell * stride + offset - places(shape[axis], window[axis], stride, padding)[1];
+    return Math.max(0, Math.min(place, shape[axis] - 1));
+  };
+  return { row: along(row, Math.floor(largest / window[1]), 0), column: along(column, largest % window[1], 1) };
+};
+
 /** Return the place of a stage whose window has its centre at a pixel of the stage's input. */
 export const centred = (stages, number, row, column) => {
   if (number === 0) return { row, column };

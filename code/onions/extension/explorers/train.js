@@ -23,12 +23,12 @@ define("train", async (panel, { layers: trained, classes, ...training }, { netwo
   const checks = claimList(claims);
   const images = sets.train.reduce((sum, file) => sum + file.count, 0);
   const line = make("code");
-  const result = make("div", { hidden: true }, make("p", {}, "Your result, if somebody collects those of your class:"), codeBox(line, "Your result", "result"));
+  const result = make("div", { className: "train-result", hidden: true }, make("p", {}, "Your result, if somebody collects those of your class:"), codeBox(line, "Your result", "result"));
   const onfinish = (run, history) => {
     if (!claims.length) return "";
+    if (run.images !== images || run.epochs !== epochs) return `The page's sentences are not checked: they describe ${epochs} epochs of ${images} images.`;
     line.textContent = resultLine(network, run);
     result.hidden = false;
-    if (run.images !== images || run.epochs !== epochs) return `The page's sentences are not checked: they describe ${epochs} epochs of ${images} images.`;
     checks.show(checkClaims(training, history));
     if (sameImages) fillForms(training, history);
     return "Below, see which of the page's sentences held in your run.";
@@ -46,7 +46,11 @@ define("train", async (panel, { layers: trained, classes, ...training }, { netwo
     built: curves,
     bands,
     code: (run) => trainingCode(fromKeras(changed(layers, settings)), run),
-    onstart: checks.hide,
+    note: claims.length ? `After ${epochs} epochs of ${images} images, the sentences of this page are checked in your run.` : "",
+    onstart: () => {
+      checks.hide();
+      result.hidden = true;
+    },
     onfinish,
   });
   view.results.after(checks, result);

@@ -10,30 +10,33 @@ const SITE = new URL("../../", import.meta.url);
 const SHAPE = [32, 32, 3]; // of an image
 const FEW = 1000; // images of the small choice
 const METRICS = ["accuracy", "loss"];
+const HIGHEST_LOSS = 3.5; // in the plot, as on the page about curves
 
 /** Fill a panel with a training. `name` is under what its runs are kept. `network()` returns the layers as
  *  in Keras' configuration, or null if they can't train; `settings()` returns { batch, rate, inputs, noise }
  *  (see changes.js). `sets` lists the files of each set, as trainer.js loads them, with their bytes.
  *  `built` are the curves of this book's run, `bands` those of the reference runs. `fields` are more
- *  controls. `code(run)` returns the run in Python. `onfinish(run, history)` returns a sentence about a
+ *  controls, and `note` a sentence below the curves. `code(run)` returns the run in Python. `onfinish(run, history)` returns a sentence about a
  *  finished run; `onstart()` precedes one. Resolves to { refresh, results }: call `refresh` when network or
  *  settings have changed; `results` is the element of the results. */
 export const trainingPanel = async (panel, options) => {
   const { name, network, settings, classes, sets, drawings, epochs: usual, shape = SHAPE, noun = "images" } = options;
-  const { built, bands = {}, fields = [], code, onstart = () => {}, onfinish = () => "" } = options;
+  const { built, bands = {}, fields = [], note = "", code, onstart = () => {}, onfinish = () => "" } = options;
   const ask = startWorker(new URL("./trainer.js", import.meta.url));
   const most = count(sets.train);
   const state = { images: prefersLess() ? Math.min(FEW, most) : most, epochs: usual, seed: randomSeed() };
   let speed = null; // of the network, as a trial measured it
+  let pace = 1; // the seconds of the latest run, as a multiple of those expected
+  const loaded = new Set(); // the names of files
   let history = {}; // of the reader's run: a list for each metric, as in Keras
   let before = {}; // the history of the run before
   let run = null; // the reader's latest run, while it trains and afterwards
 
   const filesOf = (set) => sets[set].slice(0, Math.ceil(Math.min(state.images, count(sets[set])) / sets[set][0].count));
-  const plots = curvePlots({ built, bands, usual });
+  const plots = curvePlots({ built, bands, usual, chance: 1 / classes.length });
   const kernels = kernelPicture();
   const confusion = confusionTable(classes);
-  const runs = runsTable(name);
+  const runs = runsTable(name, noun);
   const status = announcer();
   const bar = make("progress", { max: 1, value: 0, "aria-label": "Progress" });
   const left = make("span", { className: "train-left", "aria-hidden": true });
@@ -45,15 +48,16 @@ export const trainingPanel = async (panel, options) => {
     plots.show(history, before, state.epochs);
     python.textContent = run?.code ?? codeOf({ ...state, ...settings() });
     const files = [...filesOf("train"), ...filesOf("validation")];
-    const loads = megabytes(files) > 0 && `loads ${megabytes(files)} MB of ${drawings ? "drawings" : "photographs"}, once`;
-    const passes = speed && count(filesOf("train")) * speed.learn + count(filesOf("validation")) * speed.evaluate;
-    const takes = speed && `takes about ${duration(state.epochs * passes)} in this browser`;
+    const missing = megabytes(files.filter(({ file }) => !loaded.has(file)));
+    const loads = missing > 0 && `loads ${missing} MB of ${drawings ? "drawings" : "photographs"}, once`;
+    const takes = speed && `takes about ${duration(pace * expected(state.epochs))} in this browser`;
     const slow = speed?.backend === "js" ? " It has no fast WebAssembly, so others need less." : "";
     estimate.textContent = network()
       ? `Training ${[loads, takes].filter(Boolean).join(", and then ") || "loads nothing"}.${slow}`
       : "This network can't be trained. Mend it first.";
     buttons.show(phase, Boolean(network()));
   };
+  const expected = (epochs) => epochs * (count(filesOf("train")) * speed.learn + count(filesOf("validation")) * speed.evaluate);
   let trials = 0;
   const measure = async () => {
     const [number, layers] = [(trials += 1), network()];
@@ -73,6 +77,7 @@ export const trainingPanel = async (panel, options) => {
       bar.value = bytes / 1e6 / total;
       left.textContent = `${(bytes / 1e6).toFixed(1)} of ${total} MB`;
     });
+    files.forEach(({ file }) => loaded.add(file));
   };
   const report = ({ epoch, done, count, values, ...pictures }) => {
     if (!values) {
@@ -120,31 +125,36 @@ export const trainingPanel = async (panel, options) => {
   };
   const finish = () => {
     run.seconds = (performance.now() - run.started) / 1000 - run.paused;
-    run.epochs = history.val_loss?.length ?? 0;
-    if (!run.epochs) {
+    const [wanted, done] = [run.epochs, history.val_loss?.length ?? 0];
+    if (!done) {
       run = null;
       return status.say("Stopped before the end of the first epoch.");
     }
+    run.epochs = done;
+    run.code = codeOf(run);
+    if (speed && done === wanted) pace = run.seconds / expected(done);
     for (const [metric, values] of Object.entries(history)) run[metric] = values.at(-1);
     runs.add(run);
-    seed.value = state.seed = randomSeed(); // the next run differs, unless a reader wants this one again
-    status.say(`Finished in ${duration(run.seconds)}. Validation accuracy ${run.val_accuracy.toFixed(3)}. ${onfinish(run, history)}`);
+    const end = done === wanted ? `Finished in ${duration(run.seconds)}` : `Stopped after epoch ${done} of ${wanted}`;
+    status.say(`${end}. Validation accuracy ${run.val_accuracy.toFixed(3)}. ${onfinish(run, history)}`);
   };
   const test = async () => {
     await load("test", "test");
     const { accuracy } = await ask({ task: "evaluate", set: "test" });
     run.test_accuracy = accuracy;
     runs.update(run);
-    status.say(`On ${count(filesOf("test"))} test images, your network has an accuracy of ${accuracy.toFixed(3)}. Don't use it to choose between networks.`);
+    status.say(`On ${count(filesOf("test"))} test images, your network has an accuracy of ${accuracy.toFixed(3)}. Don't choose between networks by this number.`);
     [bar.value, left.textContent] = [0, ""];
   };
   const pause = () => {
     run.since = performance.now();
     ask({ task: "pause" });
+    status.say("Paused.");
   };
   const resume = () => {
     run.paused += (performance.now() - run.since) / 1000;
     ask({ task: "resume" });
+    status.say("Training.");
   };
   const buttons = trainButtons({ train, pause, resume, stop: () => ask({ task: "stop" }), test: sets.test && test });
 
@@ -163,7 +173,8 @@ export const trainingPanel = async (panel, options) => {
     make("legend", {}, "What to train with"),
     amount,
     slider("Epochs", { min: 1, max: 2 * usual, value: usual }, set("epochs")),
-    make("label", { className: "explorer-field" }, "Seed (new after each run)", seed),
+    make("label", { className: "explorer-field" }, "Seed", seed),
+    button("New seed", () => (seed.value = state.seed = randomSeed())),
     ...fields,
   );
   const kernelsFigure = captioned(kernels.canvas, "the kernels of your first layer", "train-kernels");
@@ -171,15 +182,16 @@ export const trainingPanel = async (panel, options) => {
     "div",
     { className: "explorer-row", hidden: true },
     kernelsFigure,
-    captioned(confusion, `your validation ${noun}: a row for each class, a column for each answer`),
+    captioned(confusion, `your validation ${noun}: a row for each class, a column for each answer, with the first letters of their names`),
   );
   panel.append(
     ...plots.elements,
-    controls,
+    ...(note ? [make("p", {}, note)] : []),
     estimate,
     buttons,
     make("p", { className: "train-progress" }, bar, left),
     status,
+    controls,
     results,
     runs,
   );
@@ -196,7 +208,7 @@ export const trainingPanel = async (panel, options) => {
 
 /** Create the plots of accuracy and loss. `show(history, before, epochs)` draws the reader's run, and the one
  *  before it. */
-const curvePlots = ({ built, bands, usual }) => {
+const curvePlots = ({ built, bands, usual, chance }) => {
   const plots = METRICS.map(() => make("div"));
   const show = (history, before, epochs) =>
     METRICS.forEach((metric, i) => {
@@ -207,14 +219,15 @@ const curvePlots = ({ built, bands, usual }) => {
       ]);
       const band = bands[`val_${metric}`] ?? [];
       const all = [...lines.flatMap(({ values }) => values), ...band.flat()].filter(Number.isFinite);
-      const range = metric === "accuracy" ? [0, 1] : [0, Math.max(...all, 1)];
+      const range = metric === "accuracy" ? [0, 1] : [0, Math.min(Math.max(...all, -Math.log(chance)), HIGHEST_LOSS)];
+      const level = metric === "accuracy" ? chance : -Math.log(chance);
       const most = Math.max(usual, epochs, ...lines.map(({ values }) => values.length));
       const last = history[`val_${metric}`]?.at(-1);
       const text = `The ${metric} by epoch. ${last === undefined ? "You have not trained yet." : `Yours ends at ${last.toFixed(2)} in validation.`}`;
-      plots[i].replaceChildren(curves(lines, { epochs: most, range, name: text, band }));
+      plots[i].replaceChildren(curves(lines, { epochs: most, range, name: text, band, level }));
     });
   const grey = Object.keys(bands).length ? ". Grey: where 99 of 100 validation curves of this book's network are expected" : "";
-  const legend = `Solid: training; dashed: validation. ${built ? "Blue: this book's run; orange: yours" : "Orange: your run"}; pale: your run before.`;
+  const legend = `Solid: training; dashed: validation. ${built ? "Blue: this book's run; orange: yours" : "Orange: your run"}; pale: your previous run. Dotted: a network that knows nothing.`;
   const row = make("div", { className: "explorer-row" }, ...plots.map((plot, i) => captioned(plot, `${METRICS[i]} by epoch${grey}`)));
   return { elements: [row, make("p", {}, legend)], show };
 };
