@@ -118,7 +118,13 @@ def test_padding_and_stride_move_the_window(book: Project, site_url: str, tab: P
     status, canvas = explorer.get_by_role("status"), explorer.get_by_role("application").last
     explorer.get_by_label("Image", exact=True).select_option("1")
     explorer.get_by_label("sharpen").check()
+    expect(status).to_contain_text("Row 15, column 15: ")
+    expect(explorer.get_by_text("the output, 30 × 30: ")).to_be_visible()
+    before = decimals(status)
     explorer.get_by_label("Padding").select_option("same")
+    expect(status).to_contain_text("Row 16, column 16: ")  # the kernel stays on its pixels
+    expect(explorer.get_by_text("the output, 32 × 32: ")).to_be_visible()
+    assert decimals(status) == before
     canvas.focus()
     for _ in range(20):
         tab.keyboard.press("ArrowUp")

@@ -175,6 +175,7 @@ def test_explorer_starts_with_the_network_of_the_page(book: Project, network: Lo
 
 
 def test_layer_is_added_changed_and_removed(network: Locator) -> None:
+    expect(network.get_by_label("below")).to_have_value("4")  # above Flatten
     network.get_by_label("Start from").select_option("the first convolutional network")
     expect(status(network)).to_contain_text("Total: 261,034 parameters.")
     network.get_by_label("New layer").select_option("MaxPooling2D")

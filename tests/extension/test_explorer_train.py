@@ -9,7 +9,7 @@ import pytest
 from onions.book.comparisons import parse_comparison
 from onions.book.project import Project
 from onions.extension.teaching.training import TERM
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 from support.browsing import axe_violations, record_requests
 from support.explorers import RunScript, open_explorer
 
@@ -162,6 +162,22 @@ def test_stopped_training_keeps_its_whole_epochs(explorer: Locator) -> None:
     explorer.get_by_text("The same training in Keras").click()
     code = explorer.get_by_role("region", name="Keras code")
     expect(code).to_contain_text(f"epochs={epochs},")
+
+
+@pytest.mark.site
+def test_loading_can_be_stopped(explorer: Locator, tab: Page) -> None:
+    held: list[Route] = []
+    tab.context.route("**/*.bin", held.append)
+    explorer.get_by_role("button", name="Train").click()
+    while not held:
+        tab.wait_for_timeout(50)
+    explorer.get_by_role("button", name="Stop").click()
+    held[0].continue_()
+    status = explorer.locator(".explorer-says")
+    expect(status).to_contain_text("you pressed Stop. Press Train to try again", timeout=MINUTE)
+    assert len(held) == 1
+    tab.context.unroute_all()
+    train(explorer, 1000, 1, seed=1)
 
 
 @pytest.mark.site

@@ -311,7 +311,7 @@ def test_pooling_window_moves_by_pointer_and_by_keys(site_url: str, tab: Page) -
         tab.keyboard.press(key)
     expect(status).to_contain_text("Row 1, column 2: the max of")
     pooled = decimals(status)
-    assert len(pooled) == 5 and pooled[4] == max(pooled[:4])
+    assert len(pooled) == 6 and pooled[4] == max(pooled[:4])
     explorer.get_by_label("Kind").select_option("mean")
     expect(status).to_contain_text("Row 1, column 2: the mean of")
     pooled = decimals(status)
@@ -327,7 +327,9 @@ def test_pooling_window_moves_by_pointer_and_by_keys(site_url: str, tab: Page) -
     expect(status).to_contain_text("Row 1, column 13: ")
     explorer.get_by_label("Size").press("End")
     expect(explorer.locator(".explorer-value").nth(1)).to_have_text("4 × 4")
-    assert len(decimals(status)) == 17
+    assert len(decimals(status)) == 18
+    explorer.get_by_label("Shift the image by").fill("0")
+    assert len(decimals(status)) == 17  # no value after a shift
     assert explorer.evaluate("element => element.offsetHeight") == height
 
 
@@ -350,6 +352,13 @@ def test_change_of_maps_under_a_shift_equals_numpy(book: Project, site_url: str,
         expected = [np.abs(b - a)[..., 0].mean() for a, b in (maps, pooled)]
         expected += [np.abs(b - a).mean() / a.mean() for a, b in (maps, pooled)]
         assert np.allclose(changes, expected, atol=0.00051) and (max(changes) > 0) == (shift > 0)
+        left = re.search(r"(\d+) % of it is left", text)
+        assert bool(left) == (shift > 0)
+        if left:
+            assert int(left[1]) == pytest.approx(100 * expected[1] / expected[0], abs=3)
+        status = decimals(explorer.get_by_role("status"))
+        if shift:
+            assert status[5] == pytest.approx(pooled[1][4, 4, 0], abs=0.006)
     explorer.get_by_label("Shift the image by").fill("1")
     text = explorer.locator("p", has_text="maps together").inner_text()
     change = float(re.findall(r"\d\.\d{3}", text)[2])

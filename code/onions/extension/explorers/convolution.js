@@ -84,8 +84,9 @@ define("convolution", (panel, { images, labels, layers }) => {
     const low = state.cut ? 0 : range[0];
     map.show([shown], [low < 0 ? -largest : 0, largest]);
     map.mark({ top: row, left: column, height: 1, width: 1, map: 0 });
-    map.caption.textContent =
-      low < 0 ? "the output: grey is zero, white positive, black negative" : "the output: black is zero";
+    const [height, width] = output.shape;
+    const greys = low < 0 ? "grey is zero, white positive, black negative" : "black is zero";
+    map.caption.textContent = `the output, ${height} × ${width}: ${greys}`;
     input.mark({ top: row * options.stride, left: column * options.stride, height: SIDE, width: SIDE, map: 0 });
     const channels = products(image, kernel, { row, column }, options);
     tables.replaceChildren(...channels.map((nine, i) => productTable(channels[1] ? COLOURS[i] : "Pixel × weight", nine)));
@@ -104,6 +105,15 @@ define("convolution", (panel, { images, labels, layers }) => {
 
   const set = (settings, name) => (value) => {
     settings[name] = value;
+    recompute();
+  };
+  /** Set the padding, and keep the kernel on its pixels. */
+  const pad = (padding) => {
+    const before = margins(image.shape[0], options)[0];
+    options.padding = padding;
+    const moved = Math.round((margins(image.shape[0], options)[0] - before) / options.stride);
+    state.row = Math.max(0, state.row + moved);
+    state.column = Math.max(0, state.column + moved);
     recompute();
   };
   const chooser = imageChoice(images, labels, set(state, "picture"));
@@ -144,7 +154,7 @@ define("convolution", (panel, { images, labels, layers }) => {
         "div",
         { className: "explorer-wide" },
         chooser,
-        choice("Padding", [["valid", "valid (none)"], ["same", "same (zeros)"]], set(options, "padding")),
+        choice("Padding", [["valid", "valid (none)"], ["same", "same (zeros)"]], pad),
         slider("Stride", { min: 1, max: 3, value: 1 }, set(options, "stride")),
         tick("Cut off below zero (ReLU)", false, set(state, "cut")),
         chooser.upload,

@@ -6,13 +6,15 @@ export const SIZE = 3 * PLANE; // bytes of an image
 const ATTEMPTS = 3;
 
 /** Load files, [{ url, count }, …]; `count` is the number of images in a file. Return { images, labels }: a
- *  Uint8Array [32, 32, 3] and a number for each image. `report({ bytes })` is called as bytes arrive.
- *  Throws an Error if a file does not arrive whole in three attempts; the browser keeps the others. */
-export const loadImages = async (files, report) => {
+ *  Uint8Array [32, 32, 3] and a number for each image. `report({ bytes })` is called as bytes arrive, and
+ *  `check()`, which may throw, before each file. Throws an Error if a file does not arrive whole in three
+ *  attempts; the browser keeps the others. */
+export const loadImages = async (files, report, check = () => {}) => {
   let arrived = 0;
   const images = [];
   const labels = [];
   for (const { url, count } of files) {
+    check();
     const before = arrived;
     const onbytes = (bytes) => report({ bytes: (arrived += bytes) });
     const onretry = () => (arrived = before);

@@ -133,7 +133,8 @@ export const builder = (onchange) => {
     },
   };
   const load = (layers) => {
-    offerPositions(layers, layers.length);
+    const flatten = layers.findIndex(({ kind }) => kind === "Flatten"); // most layers go above it
+    offerPositions(layers, flatten < 0 ? layers.length : flatten);
     arrange(layers.map((layer) => rowOf({ ...layer }, actions)));
   };
   const add = () => {

@@ -73,8 +73,9 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
     const changes = [mapPair, pooledPair].map((pair) => difference(...pair));
     const [change, pooledChange] = changes.map(({ values }) => (values.reduce((a, b) => a + b) / values.length).toFixed(3));
     const [share, pooledShare] = [maps, pooled].map((pair) => relativeChange(...pair).toFixed(3));
+    const left = change > 0 ? `${Math.round((100 * pooledChange) / change)} % of it` : "nothing";
     changed.textContent =
-      `The shift changes this map by ${change} on average, and the pooled map by ${pooledChange}. ` +
+      `The shift changes this map by ${change} on average, and the pooled map by ${pooledChange}: ${left} is left. ` +
       `All ${kernel.shape[3]} maps together change by ${share} of their mean, and the pooled ones by ${pooledShare}.`;
     const range = [0, extent(mapPair[0].values)[1]]; // one scale of greys for the maps,
     const changeRange = [0, extent(changes[0].values)[1] || 1]; // and one for their changes
@@ -94,8 +95,9 @@ define("pooling", (panel, { images, labels, kernel, bias }) => {
       const [y, x] = [block.top + Math.floor(i / size), block.left + (i % size)];
       return decimal(mapPair[0].values[y * across + x]);
     });
-    const value = decimal(pooledPair[0].values[row * pooledPair[0].shape[1] + column]);
-    status.say(`Row ${row + 1}, column ${column + 1}: the ${kind} of ${values.join(", ")} is ${value}.`);
+    const [value, shifted] = pooledPair.map((map) => decimal(map.values[row * map.shape[1] + column]));
+    const after = state.shift ? ` After the shift, this block has ${shifted}.` : "";
+    status.say(`Row ${row + 1}, column ${column + 1}: the ${kind} of ${values.join(", ")} is ${value}.${after}`);
   };
 
   const set = (name) => (value) => {

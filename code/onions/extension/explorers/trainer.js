@@ -48,7 +48,10 @@ const TASKS = {
   load: async ({ set, files }, report) => {
     const count = files.reduce((sum, file) => sum + file.count, 0);
     if (sets[set]?.labels.length === count) return;
-    sets[set] = files[0].url ? await loadImages(files, report) : makeWindows(count, files[0].seed);
+    const check = () => {
+      if (stopped) throw new Error("you pressed Stop");
+    };
+    sets[set] = files[0].url ? await loadImages(files, report, check) : makeWindows(count, files[0].seed);
   },
 
   /** Train on the set "train", and evaluate on "validation" after each epoch. Report { epoch, done, count }
@@ -57,7 +60,6 @@ const TASKS = {
    *  learning rate, `inputs` the largest input, `noise` the share of the training images that get a
    *  random label. `workers` is 1, 2, or undefined for what suits the device. */
   train: async ({ layers, epochs, batch, rate, noise, seed, ...settings }, report) => {
-    stopped = false;
     const random = randomFrom(-seed); // other numbers than those of the weights
     const { images } = sets.train;
     const wrong = Math.round(noise * images.length);
@@ -93,6 +95,10 @@ const TASKS = {
    *  has a row for each class and a column for each answer. */
   evaluate: async ({ set }) => verdict(await trained.count(sets[set])),
 
+  /** Forget that a training was stopped. */
+  begin: () => {
+    stopped = false;
+  },
   pause: () => {
     pause = new Promise((resolve) => (resume = resolve));
   },

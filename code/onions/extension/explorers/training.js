@@ -1,54 +1,53 @@
 // Training in the reader's browser: controls, progress, curves, and what comes of it.
 
 import { startWorker } from "./compute.js";
-import { curves } from "./plots.js";
 import { runsTable } from "./runs.js";
 import { announcer, button, choice, codeBox, make, slider } from "./shared.js";
-import { confusionTable, kernelPicture } from "./trained.js";
+import { curvePlots, resultsView } from "./trained.js";
 
 const SITE = new URL("../../", import.meta.url);
 const SHAPE = [32, 32, 3]; // of an image
 const FEW = 1000; // images of the small choice
-const METRICS = ["accuracy", "loss"];
-const HIGHEST_LOSS = 3.5; // in the plot, as on the page about curves
 
 /** Fill a panel with a training. `name` is under what its runs are kept. `network()` returns the layers as
  *  in Keras' configuration, or null if they can't train; `settings()` returns { batch, rate, inputs, noise }
  *  (see changes.js). `sets` lists the files of each set, as trainer.js loads them, with their bytes.
  *  `built` are the curves of this book's run, `bands` those of the reference runs. `fields` are more
- *  controls, and `note` a sentence below the curves. `code(run)` returns the run in Python. `onfinish(run, history)` returns a sentence about a
- *  finished run; `onstart()` precedes one. Resolves to { refresh, results }: call `refresh` when network or
- *  settings have changed; `results` is the element of the results. */
+ *  controls, and `note` a sentence below the curves. `code(run)` returns the run in Python.
+ *  `onfinish(run, history)` returns a sentence about a finished run; `onstart()` precedes one. Resolves to
+ *  { refresh, results }: call `refresh` when network or settings have changed; `results` is the element of
+ *  the results. */
 export const trainingPanel = async (panel, options) => {
   const { name, network, settings, classes, sets, drawings, epochs: usual, shape = SHAPE, noun = "images" } = options;
   const { built, bands = {}, fields = [], note = "", code, onstart = () => {}, onfinish = () => "" } = options;
   const ask = startWorker(new URL("./trainer.js", import.meta.url));
   const most = count(sets.train);
   const state = { images: prefersLess() ? Math.min(FEW, most) : most, epochs: usual, seed: randomSeed() };
+  let phase = "ready"; // or "running", "finished"
   let speed = null; // of the network, as a trial measured it
   let pace = 1; // the seconds of the latest run, as a multiple of those expected
-  const loaded = new Set(); // the names of files
   let history = {}; // of the reader's run: a list for each metric, as in Keras
   let before = {}; // the history of the run before
   let run = null; // the reader's latest run, while it trains and afterwards
 
-  const filesOf = (set) => sets[set].slice(0, Math.ceil(Math.min(state.images, count(sets[set])) / sets[set][0].count));
+  const files = fileSets(sets, ask);
   const plots = curvePlots({ built, bands, usual, chance: 1 / classes.length });
-  const kernels = kernelPicture();
-  const confusion = confusionTable(classes);
+  const results = resultsView(classes, noun);
   const runs = runsTable(name, noun);
   const status = announcer();
-  const bar = make("progress", { max: 1, value: 0, "aria-label": "Progress" });
-  const left = make("span", { className: "train-left", "aria-hidden": true });
+  const progress = progressLine();
   const estimate = make("p", { className: "train-estimate" });
   const python = make("code"); // of the latest run or, before it, of the next
-  const codeOf = (settings) => code?.({ ...settings, drawings });
 
+  const codeOf = (settings) => code?.({ ...settings, drawings });
+  const expected = (epochs) => {
+    const [train, validation] = ["train", "validation"].map((set) => count(files.of(set, state.images)));
+    return epochs * (train * speed.learn + validation * speed.evaluate);
+  };
   const show = () => {
     plots.show(history, before, state.epochs);
     python.textContent = run?.code ?? codeOf({ ...state, ...settings() });
-    const files = [...filesOf("train"), ...filesOf("validation")];
-    const missing = megabytes(files.filter(({ file }) => !loaded.has(file)));
+    const missing = files.missing(["train", "validation"], state.images);
     const loads = missing > 0 && `loads ${missing} MB of ${drawings ? "drawings" : "photographs"}, once`;
     const takes = speed && `takes about ${duration(pace * expected(state.epochs))} in this browser`;
     const slow = speed?.backend === "js" ? " It has no fast WebAssembly, so others need less." : "";
@@ -57,7 +56,6 @@ export const trainingPanel = async (panel, options) => {
       : "This network can't be trained. Mend it first.";
     buttons.show(phase, Boolean(network()));
   };
-  const expected = (epochs) => epochs * (count(filesOf("train")) * speed.learn + count(filesOf("validation")) * speed.evaluate);
   let trials = 0;
   const measure = async () => {
     const [number, layers] = [(trials += 1), network()];
@@ -68,54 +66,44 @@ export const trainingPanel = async (panel, options) => {
     show();
   };
 
-  const load = async (set, text) => {
-    const files = filesOf(set);
-    const total = megabytes(files);
-    if (total > 0) status.say(`Loading the ${text} ${noun}.`);
-    const addressed = files.map(({ file, ...rest }) => ({ url: file && new URL(`_exports/${file}`, SITE).href, ...rest }));
-    await ask({ task: "load", set, files: addressed }, ({ bytes }) => {
-      bar.value = bytes / 1e6 / total;
-      left.textContent = `${(bytes / 1e6).toFixed(1)} of ${total} MB`;
-    });
-    files.forEach(({ file }) => loaded.add(file));
+  const load = (set, text) => {
+    if (files.missing([set], state.images) > 0) status.say(`Loading the ${text} ${noun}.`);
+    return files.load(set, state.images, progress.show);
   };
   const report = ({ epoch, done, count, values, ...pictures }) => {
     if (!values) {
-      bar.value = (epoch - 1 + (0.9 * done) / count) / run.epochs;
+      const share = (epoch - 1 + (0.9 * done) / count) / run.epochs;
       const elapsed = (performance.now() - run.started) / 1000 - run.paused;
-      left.textContent = `epoch ${epoch}, ${done} of ${count} ${noun}; about ${duration(elapsed / bar.value - elapsed)} left`;
+      progress.show(share, `epoch ${epoch}, ${done} of ${count} ${noun}; about ${duration(elapsed / share - elapsed)} left`);
       return;
     }
     for (const [metric, value] of Object.entries(values)) (history[metric] ??= []).push(value);
     plots.show(history, before, state.epochs);
-    results.hidden = false;
-    const [height, , , several] = pictures.kernels.shape;
-    kernelsFigure.hidden = !several || height === 1; // a dense layer has none, and a row shows little
-    if (!kernelsFigure.hidden) kernels.show(pictures.kernels);
-    confusion.show(pictures.confusion);
+    results.show(pictures);
     const [accuracy, validation] = [values.accuracy, values.val_accuracy].map((value) => value.toFixed(2));
     status.say(`Epoch ${epoch} of ${run.epochs}: accuracy ${accuracy} in training, ${validation} in validation.`);
   };
 
-  let phase = "ready";
   const enter = (next) => {
     phase = next;
     controls.disabled = next === "running";
-    [bar.value, left.textContent] = [0, ""];
+    progress.show(0, "");
     show();
   };
   const train = async () => {
     if (history.val_loss) before = history;
     [history, run] = [{}, { ...state, ...settings(), paused: 0 }];
     run.code = codeOf(run);
+    const layers = network();
     onstart();
     enter("running");
     try {
+      await ask({ task: "begin" });
       await load("train", "training");
       await load("validation", "validation");
       status.say("Training.");
       run.started = performance.now();
-      await ask({ task: "train", layers: network(), shape, ...run }, report);
+      await ask({ task: "train", layers, shape, ...run }, report);
       finish();
     } catch (error) {
       status.say(`The training stopped: ${error.message}. Press Train to try again; what has loaded is kept.`);
@@ -131,7 +119,7 @@ export const trainingPanel = async (panel, options) => {
       return status.say("Stopped before the end of the first epoch.");
     }
     run.epochs = done;
-    run.code = codeOf(run);
+    run.code = run.code?.replace(`epochs=${wanted},`, `epochs=${done},`);
     if (speed && done === wanted) pace = run.seconds / expected(done);
     for (const [metric, values] of Object.entries(history)) run[metric] = values.at(-1);
     runs.add(run);
@@ -139,12 +127,17 @@ export const trainingPanel = async (panel, options) => {
     status.say(`${end}. Validation accuracy ${run.val_accuracy.toFixed(3)}. ${onfinish(run, history)}`);
   };
   const test = async () => {
-    await load("test", "test");
-    const { accuracy } = await ask({ task: "evaluate", set: "test" });
-    run.test_accuracy = accuracy;
-    runs.update(run);
-    status.say(`On ${count(filesOf("test"))} test images, your network has an accuracy of ${accuracy.toFixed(3)}. Don't choose between networks by this number.`);
-    [bar.value, left.textContent] = [0, ""];
+    try {
+      await load("test", "test");
+      const { accuracy } = await ask({ task: "evaluate", set: "test" });
+      run.test_accuracy = accuracy;
+      runs.update(run);
+      const images = count(files.of("test", state.images));
+      status.say(`On ${images} test images, your network has an accuracy of ${accuracy.toFixed(3)}. Don't choose between networks by this number.`);
+    } catch (error) {
+      status.say(`The test images did not load: ${error.message}.`);
+    }
+    progress.show(0, "");
   };
   const pause = () => {
     run.since = performance.now();
@@ -152,97 +145,82 @@ export const trainingPanel = async (panel, options) => {
     status.say("Paused.");
   };
   const resume = () => {
-    run.paused += (performance.now() - run.since) / 1000;
+    if (run.started) run.paused += (performance.now() - Math.max(run.since, run.started)) / 1000;
     ask({ task: "resume" });
     status.say("Training.");
   };
   const buttons = trainButtons({ train, pause, resume, stop: () => ask({ task: "stop" }), test: sets.test && test });
+  const controls = trainControls({ state, sets, noun, usual, fields }, show);
 
+  panel.append(...plots.elements, ...(note ? [make("p", {}, note)] : []), estimate, buttons, progress, status, controls, results, runs);
+  if (code) panel.append(make("details", {}, make("summary", {}, "The same training in Keras"), codeBox(python, "Keras code")));
+  await measure();
+  const refresh = () => {
+    show();
+    if (phase !== "running") measure();
+  };
+  return { refresh, results };
+};
+
+/** Return { of, missing, load } for the files of sets. `of(set, images)` returns those for a number of
+ *  images, `missing(names, images)` the megabytes to load for sets, and `load(set, images, show)` loads a
+ *  set; it calls `show(share, text)` as bytes arrive. */
+const fileSets = (sets, ask) => {
+  const loaded = new Set(); // the names of files
+  const of = (set, images) => sets[set].slice(0, Math.ceil(Math.min(images, count(sets[set])) / sets[set][0].count));
+  const missing = (names, images) => megabytes(names.flatMap((set) => of(set, images)).filter(({ file }) => !loaded.has(file)));
+  const load = async (set, images, show) => {
+    const files = of(set, images);
+    const total = megabytes(files);
+    const addressed = files.map(({ file, ...rest }) => ({ url: file && new URL(`_exports/${file}`, SITE).href, ...rest }));
+    await ask({ task: "load", set, files: addressed }, ({ bytes }) => show(bytes / 1e6 / total, `${(bytes / 1e6).toFixed(1)} of ${total} MB`));
+    files.forEach(({ file }) => loaded.add(file));
+  };
+  return { of, missing, load };
+};
+
+const megabytes = (files) => (files.reduce((sum, file) => sum + file.bytes, 0) / 1e6).toFixed(1);
+
+/** Create the fields of a training. They write to `state`: { images, epochs, seed }; then call `show`. */
+const trainControls = ({ state, sets, noun, usual, fields }, show) => {
   const set = (name) => (value) => {
     state[name] = Number(value);
     show();
   };
+  const most = count(sets.train);
   const amounts = [...new Set([most, Math.min(FEW, most)])].map((number) => [number, amountText(sets, number)]);
-  const amount = choice(capitalised(noun), amounts, set("images"));
+  const amount = choice(noun[0].toUpperCase() + noun.slice(1), amounts, set("images"));
   amount.control.value = state.images;
   const seed = make("input", { type: "number", min: 0, max: 99999, value: state.seed, required: true });
   seed.oninput = () => seed.validity.valid && set("seed")(seed.value);
-  const controls = make(
+  const renew = () => {
+    seed.value = randomSeed();
+    seed.oninput();
+  };
+  return make(
     "fieldset",
     { className: "train-controls" },
     make("legend", {}, "What to train with"),
     amount,
     slider("Epochs", { min: 1, max: 2 * usual, value: usual }, set("epochs")),
     make("label", { className: "explorer-field" }, "Seed", seed),
-    button("New seed", () => (seed.value = state.seed = randomSeed())),
+    button("New seed", renew),
     ...fields,
   );
-  const kernelsFigure = captioned(kernels.canvas, "the kernels of your first layer", "train-kernels");
-  const results = make(
-    "div",
-    { className: "explorer-row", hidden: true },
-    kernelsFigure,
-    captioned(confusion, `your validation ${noun}: a row for each class, a column for each answer, with the first letters of their names`),
-  );
-  panel.append(
-    ...plots.elements,
-    ...(note ? [make("p", {}, note)] : []),
-    estimate,
-    buttons,
-    make("p", { className: "train-progress" }, bar, left),
-    status,
-    controls,
-    results,
-    runs,
-  );
-  if (code) panel.append(make("details", {}, make("summary", {}, "The same training in Keras"), codeBox(python, "Keras code")));
-  await measure();
-  return {
-    refresh: () => {
-      show();
-      if (phase !== "running") measure();
-    },
-    results,
-  };
 };
-
-/** Create the plots of accuracy and loss. `show(history, before, epochs)` draws the reader's run, and the one
- *  before it. */
-const curvePlots = ({ built, bands, usual, chance }) => {
-  const plots = METRICS.map(() => make("div"));
-  const show = (history, before, epochs) =>
-    METRICS.forEach((metric, i) => {
-      const runs = [[built, "run-0"], [before, "run-past"], [history, "run-1"]];
-      const lines = runs.flatMap(([values, kind]) => [
-        { values: values?.[metric] ?? [], kind },
-        { values: values?.[`val_${metric}`] ?? [], kind: `${kind} validation` },
-      ]);
-      const band = bands[`val_${metric}`] ?? [];
-      const all = [...lines.flatMap(({ values }) => values), ...band.flat()].filter(Number.isFinite);
-      const range = metric === "accuracy" ? [0, 1] : [0, Math.min(Math.max(...all, -Math.log(chance)), HIGHEST_LOSS)];
-      const level = metric === "accuracy" ? chance : -Math.log(chance);
-      const most = Math.max(usual, epochs, ...lines.map(({ values }) => values.length));
-      const last = history[`val_${metric}`]?.at(-1);
-      const text = `The ${metric} by epoch. ${last === undefined ? "You have not trained yet." : `Yours ends at ${last.toFixed(2)} in validation.`}`;
-      plots[i].replaceChildren(curves(lines, { epochs: most, range, name: text, band, level }));
-    });
-  const grey = Object.keys(bands).length ? ". Grey: where 99 of 100 validation curves of this book's network are expected" : "";
-  const legend = `Solid: training; dashed: validation. ${built ? "Blue: this book's run; orange: yours" : "Orange: your run"}; pale: your previous run. Dotted: a network that knows nothing.`;
-  const row = make("div", { className: "explorer-row" }, ...plots.map((plot, i) => captioned(plot, `${METRICS[i]} by epoch${grey}`)));
-  return { elements: [row, make("p", {}, legend)], show };
-};
-
-const captioned = (content, text, className = "explorer-wide") =>
-  make("figure", { className }, content, make("figcaption", {}, text));
-
-const capitalised = (word) => word[0].toUpperCase() + word.slice(1);
 
 const amountText = (sets, number) => {
   const [train, validation] = [sets.train, sets.validation].map((files) => Math.min(number, count(files)));
   return `${train} to train, ${validation} to validate`;
 };
 
-const megabytes = (files) => (files.reduce((sum, file) => sum + file.bytes, 0) / 1e6).toFixed(1);
+/** Create the line that shows how far a training is. `show(share, text)` sets it. */
+const progressLine = () => {
+  const bar = make("progress", { max: 1, value: 0, "aria-label": "Progress" });
+  const left = make("span", { className: "train-left", "aria-hidden": true });
+  const show = (share, text) => ([bar.value, left.textContent] = [share, text]);
+  return Object.assign(make("p", { className: "train-progress" }, bar, left), { show });
+};
 
 /** Return the number of images in files. */
 const count = (files) => files.reduce((sum, file) => sum + file.count, 0);
