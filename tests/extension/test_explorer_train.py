@@ -343,7 +343,7 @@ def test_results_of_a_class_are_collected(book: Project, site_url: str, tab: Pag
 
 def test_a_result_survives_its_line(run_script: RunScript) -> None:
     script = """async (run) => {
-      const { parseResults, resultLine } = await import("./results.js");
+      const { parseResults, resultLine } = await import("./runs.js");
       return parseResults(resultLine("with dropout", run), "with dropout", run.images, run.epochs);
     }"""
     run = {"images": 5000, "epochs": 10, "seed": 3, "val_accuracy": 0.71239, "val_loss": 0.8712}

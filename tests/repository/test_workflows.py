@@ -29,6 +29,7 @@ STEPS = [(name, step) for name, job in JOBS.items() for step in job.get("steps",
 BUILD = "$/.github/workflows/build.yml"
 READ = {"contents": "read"}
 CIFAR10 = "${{ inputs.data == 'cifar10' }}"
+GATE = '.venv/bin/onions gate --data "$ONIONS_DATA" | tee -a "$GITHUB_STEP_SUMMARY"'
 NOT_CACHED = "${{ inputs.data == 'cifar10' && steps.images.outputs.cache-hit != 'true' }}"
 
 
@@ -227,7 +228,7 @@ def test_conditions_of_steps() -> None:
         ("render", 'make report LOCK=requirements-site.lock BASE="$BASE"', "${{ inputs.base }}"),
         ("render", 'cat _build/report.md >> "$GITHUB_STEP_SUMMARY"', "${{ inputs.base }}"),
         ("render", "actions/upload-artifact", "${{ inputs.base && !cancelled() }}"),
-        ("look", '.venv/bin/onions gate --data "$ONIONS_DATA"', "${{ inputs.publish }}"),
+        ("look", GATE, "${{ inputs.publish }}"),
         ("scheduled/reference", "make gpu", "${{ vars.GPU_RUNNER }}"),
         ("scheduled/reference", "actions/upload-artifact", "${{ always() }}"),
     ]
@@ -435,8 +436,7 @@ def test_order_of_the_steps_of_a_build() -> None:
     assert render[-1] == "actions/upload-artifact"
     for name in ("build/plan", "build/render"):  # neither needs TensorFlow
         assert "make install LOCK=requirements-site.lock" in steps(name)
-    gate = f'{onions} gate --data "$ONIONS_DATA"'
-    assert steps("build/look")[2:] == ["actions/download-artifact", "make look", gate]
+    assert steps("build/look")[2:] == ["actions/download-artifact", "make look", GATE]
     jobs = {"check": "check", "quick": "test-quick", "browser": "test-browser"}
     for job, target in jobs.items():
         assert steps(f"build/{job}")[2:] == [f"make {target}"] and not before(f"build/{job}")

@@ -86,7 +86,7 @@ EXACT: dict[str, dict[str, object]] = {
     },
     "dropout": {"total_parameters": 36_138, "test_steps": 313, "survivor": 1.25},
     "inspection": {"n_kernels": 32, "map_sides": "30 → 15 → 13 → 6 → 4"},
-    "improving": {"n_versions": 98, "n_runs": 9, "best_parameters": 36_138},
+    "improving": {"n_versions": 98, "n_runs": 6, "best_parameters": 36_138},
     "time_series": {"n_places": 120, "n_conv": 224, "n_dense": 3080, "n_parameters": 251},
 }
 

@@ -35,7 +35,7 @@ EXPLORERS = 160 * KIB  # a page's explorers, fetched when a reader scrolls near 
 # JavaScript and the logo. The search has two more scripts.
 REQUESTS = 4
 SEARCH_REQUESTS = REQUESTS + 2
-EXPLORER_REQUESTS = 20  # explorers: their modules, the shared modules, and the exports
+EXPLORER_REQUESTS = 21  # explorers: their modules, the shared modules, and the exports
 # Workers' modules end in another record; each and what it loads are 14 KiB.
 WORKER = re.compile(r"/(worker|trainer)\.js")
 WIDTHS = (390, 1280)

@@ -1,7 +1,7 @@
 // <onion-class>: the results of a class over those of the reference runs. No result leaves the browser.
 
 import { dots } from "./plots.js";
-import { parseResults } from "./results.js";
+import { parseResults } from "./runs.js";
 import { announcer, define, make } from "./shared.js";
 
 define("class", (panel, { network, sets, epochs, bands }) => {

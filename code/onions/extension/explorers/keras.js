@@ -4,6 +4,7 @@
 import { places } from "./layers.js";
 
 export const INPUT = [32, 32, 3];
+export const CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split(" "); // of CIFAR-10
 
 /** The kinds of layers, with the initial settings of a new layer. */
 export const KINDS = {

@@ -4,8 +4,8 @@
 
 import { changed, changeFields, settingsOf, USUAL } from "./changes.js";
 import { checkClaims, claimList, valueOf } from "./checks.js";
-import { fromKeras, NETWORKS, toKeras, trainingCode } from "./keras.js";
-import { resultLine } from "./results.js";
+import { CLASSES, fromKeras, NETWORKS, toKeras, trainingCode } from "./keras.js";
+import { resultLine } from "./runs.js";
 import { codeBox, define, make } from "./shared.js";
 import { trainingPanel } from "./training.js";
 
@@ -13,11 +13,11 @@ const DRAWINGS =
   "This site has no photographs to train with, so you train on drawings of the same classes. Your results " +
   "differ from this page's";
 
-define("train", async (panel, { layers: trained, classes, ...training }, { network: name, change }) => {
+define("train", async (panel, { layers: trained, ...training }, { network: name, change }) => {
   const { page, network, sets, drawings, curves, bands, same_images: sameImages = true, claims = [] } = training;
   const epochs = curves?.loss.length ?? training.epochs;
-  const exported = trained.map(({ weights, ...settings }) => settings); // they start from random weights
-  const layers = name ? toKeras(NETWORKS[name]) : exported;
+  // The exported layers start from random weights, too.
+  const layers = name ? toKeras(NETWORKS[name]) : trained.map(({ weights, ...settings }) => settings);
   const changes = change?.split(" ") ?? [];
   const settings = settingsOf(changes, layers);
   const checks = claimList(claims);
@@ -39,7 +39,7 @@ define("train", async (panel, { layers: trained, classes, ...training }, { netwo
     network: () => changed(layers, settings),
     settings: () => ({ ...USUAL, ...settings }),
     fields: changeFields(changes, settings, () => view.refresh()),
-    classes,
+    classes: CLASSES,
     sets,
     drawings,
     epochs,

@@ -17,6 +17,7 @@ from sphinx.application import Sphinx
 
 from onions.extension.base.builder import connect_site
 from onions.extension.base.session import session
+from onions.extension.teaching.explorers import explorer
 from onions.extension.teaching.folding import folds
 from onions.extension.teaching.instructor import for_instructors
 
@@ -33,7 +34,10 @@ class Section:
 
 
 def collect_sections(doctree: nodes.document) -> list[Section]:
-    """Return a page's sections and glossary terms, without folded parts and cell outputs."""
+    """Return a page's sections and glossary terms.
+
+    Folded parts, cell outputs, and the figures that explorers replace are left out.
+    """
     page = Section("")
     sections = [page]
     for node in doctree.children:
@@ -42,7 +46,7 @@ def collect_sections(doctree: nodes.document) -> list[Section]:
 
 
 def _collect(node: nodes.Node, current: Section, sections: list[Section]) -> None:
-    hidden = isinstance(node, nodes.Invisible | nodes.raw) or for_instructors(node)
+    hidden = isinstance(node, nodes.Invisible | nodes.raw | explorer) or for_instructors(node)
     if hidden or folds(node) or _is_output(node):
         return
     if isinstance(node, nodes.title) and isinstance(node.parent, nodes.section):
