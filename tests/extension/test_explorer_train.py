@@ -167,7 +167,11 @@ def test_stopped_training_keeps_its_whole_epochs(explorer: Locator) -> None:
 @pytest.mark.site
 def test_loading_can_be_stopped(explorer: Locator, tab: Page) -> None:
     held: list[Route] = []
-    tab.context.route("**/*.bin", held.append)
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    tab.context.route("**/*.bin", hold)
     explorer.get_by_role("button", name="Train").click()
     while not held:
         tab.wait_for_timeout(50)
