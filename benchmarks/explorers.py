@@ -22,6 +22,7 @@ from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[1]
 PAGES = {"forward": "training", "convolution": "convolution", "pooling": "pooling"}
+PAGE_PROCESS = "--type=renderer"  # of Chromium's processes
 WARM_UP = 10  # frames and passes that do not count, since the browser still compiles the code
 # The seconds of each frame; in each, the pointer moves to another value, or it does not move.
 FRAMES = """async ([name, count, moves]) => {
@@ -155,13 +156,13 @@ def _training(tab: Page, address: str, epochs: int) -> list[str]:
     explorer.scroll_into_view_if_needed()
     explorer.locator(".train-estimate", has_text="takes about").wait_for()
     tab.evaluate("window.longTasks.length = 0")  # of loading the page
-    before = largest = memory(os.getpid())
+    before = largest = memory(os.getpid(), PAGE_PROCESS)
     explorer.get_by_label("Epochs").fill(str(epochs))
     explorer.get_by_role("button", name="Train").click()
     finished = explorer.get_by_text("Finished in")
     while not finished.count():
         tab.wait_for_timeout(200)
-        largest = max(largest, memory(os.getpid()))
+        largest = max(largest, memory(os.getpid(), PAGE_PROCESS))
     seconds = explorer.locator("table:has(caption) tbody td").last.inner_text()
     tasks = tab.evaluate("window.longTasks")
     longest = f"{max(tasks):.0f}" if tasks else "under 50"

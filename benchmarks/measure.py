@@ -110,9 +110,12 @@ def table(heads: list[str], rows: Iterable[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def memory(pid: int) -> float:
-    """Return the sum of the proportional set sizes of a process and its descendants, in MiB."""
-    return sum(map(_mib, _descendants(pid)))
+def memory(pid: int, argument: str = "") -> float:
+    """Return the sum of the proportional set sizes of a process and its descendants, in MiB.
+
+    With an `argument`, only processes count whose command line contains it.
+    """
+    return sum(_mib(child) for child in _descendants(pid) if argument in _command(child))
 
 
 def _kill_group(leader: int) -> None:
@@ -151,6 +154,12 @@ def _descendants(root: int) -> set[int]:
         pids.add(pid := queue.pop())
         queue += children.get(pid, [])
     return pids
+
+
+def _command(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace")
+    return ""
 
 
 def _mib(pid: int) -> float:

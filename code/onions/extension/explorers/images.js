@@ -20,7 +20,12 @@ export const loadImages = async (files, report, check = () => {}) => {
     const onretry = () => (arrived = before);
     const content = await attempt(() => fetchPacked(url, count * (1 + SIZE), onbytes), onretry);
     labels.push(...content.subarray(0, count));
-    for (let i = 0; i < count; i++) images.push(unpacked(content.subarray(count + i * SIZE)));
+    const pixels = new Uint8Array(count * SIZE);
+    for (let i = 0; i < count; i++) {
+      const image = pixels.subarray(i * SIZE, (i + 1) * SIZE);
+      unpack(content.subarray(count + i * SIZE), image);
+      images.push(image);
+    }
   }
   return { images, labels };
 };
@@ -53,9 +58,10 @@ const fetchPacked = async (url, size, onbytes) => {
   return content;
 };
 
-/** Undo `onions.packed.pack`: return the pixels [32, 32, 3] of an image. */
-const unpacked = (residuals) => {
-  const planes = new Uint8Array(SIZE);
+const planes = new Uint8Array(SIZE); // of the image that is unpacked
+
+/** Undo `onions.packed.pack`: write an image's pixels [32, 32, 3]. */
+const unpack = (residuals, pixels) => {
   for (let i = 0; i < SIZE; i++) {
     const [row, column] = [Math.floor((i % PLANE) / SIDE), i % SIDE];
     const left = column ? planes[i - 1] : 0;
@@ -64,12 +70,10 @@ const unpacked = (residuals) => {
     const [low, high] = left < above ? [left, above] : [above, left];
     planes[i] = residuals[i] + (corner >= high ? low : corner <= low ? high : left + above - corner);
   }
-  const pixels = new Uint8Array(SIZE);
   for (let i = 0; i < PLANE; i++) {
     const green = planes[PLANE + i];
     pixels[3 * i] = planes[i] + green - 128;
     pixels[3 * i + 1] = green;
     pixels[3 * i + 2] = planes[2 * PLANE + i] + green - 128;
   }
-  return pixels;
 };
