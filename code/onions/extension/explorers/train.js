@@ -15,7 +15,7 @@ const DRAWINGS =
 
 define("train", async (panel, { layers: trained, ...training }, { network: name, change }) => {
   const { page, network, sets, drawings, curves, bands, same_images: sameImages = true, claims = [] } = training;
-  const epochs = curves?.loss.length ?? training.epochs;
+  const epochs = (curves?.loss ?? bands?.val_loss)?.length ?? training.epochs;
   // The exported layers start from random weights, too.
   const layers = name ? toKeras(NETWORKS[name]) : trained.map(({ weights, ...settings }) => settings);
   const changes = change?.split(" ") ?? [];
