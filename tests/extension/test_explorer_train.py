@@ -289,6 +289,27 @@ def test_dropout_rate_is_changed_from_run_to_run(site_url: str, tab: Page) -> No
 
 
 @pytest.mark.site
+def test_a_device_with_many_cores_trains_with_two_workers(site_url: str, tab: Page) -> None:
+    """The site's policy allows it. Each worker draws its own dropout, so the result differs."""
+
+    cores = [2, 8, 2, 8]
+    results: list[str] = []
+
+    def pretend(route: Route) -> None:
+        response = route.fetch()
+        number = str(cores[len(results)])
+        script = response.text().replace("navigator.hardwareConcurrency", number)
+        route.fulfill(response=response, body=script)
+
+    tab.route("**/trainer.js*", pretend)
+    while len(results) < len(cores):
+        explorer = open_explorer(tab, site_url, "train", "dropout")
+        train(explorer, 1000, 1, seed=1)
+        results.append(column(explorer, "training loss")[-1])
+    assert results[0] == results[2] != results[1] == results[3]
+
+
+@pytest.mark.site
 def test_training_is_broken_in_each_way(site_url: str, tab: Page) -> None:
     """On the page about curves: the run trains what its code says."""
     explorer = open_explorer(tab, site_url, "train", "diagnosis")
