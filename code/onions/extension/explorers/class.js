@@ -2,26 +2,29 @@
 
 import { dots } from "./plots.js";
 import { parseResults } from "./runs.js";
-import { announcer, define, make } from "./shared.js";
+import { announcer, define, imageCount, make } from "./shared.js";
+
+const MEASURES = ["accuracy", "loss"]; // of the validation images
 
 define("class", (panel, { network, sets, epochs, bands }) => {
-  const images = sets.train.reduce((sum, file) => sum + file.count, 0);
-  const [accuracies, losses] = ["val_accuracy", "val_loss"].map((metric) => bands[metric]?.[epochs - 1] ?? []);
+  const images = imageCount(sets.train);
+  const expected = MEASURES.map((measure) => bands[`val_${measure}`]?.[epochs - 1] ?? []);
   const status = announcer();
-  const plots = [make("div"), make("div")];
+  const plots = MEASURES.map(() => make("div"));
   const show = () => {
     const { results, others } = parseResults(text.value, network, images, epochs);
-    const accuracy = results.map((result) => result.accuracy).sort((a, b) => a - b);
-    const loss = results.map((result) => result.loss).sort((a, b) => a - b);
-    plots[0].replaceChildren(dots(accuracy, { band: accuracies, name: `The class's validation accuracies: ${listed(accuracy)}.` }));
-    plots[1].replaceChildren(dots(loss, { band: losses, name: `The class's validation losses: ${listed(loss)}.` }));
-    status.say([resultsText(accuracy, accuracies), othersText(others, images, epochs)].join(" "));
+    const values = MEASURES.map((measure) => results.map((result) => result[measure]).sort((a, b) => a - b));
+    plots.forEach((plot, i) => {
+      const name = `Validation ${MEASURES[i]} of each learner: ${listed(values[i])}.`;
+      plot.replaceChildren(dots(values[i], { band: expected[i], name }));
+    });
+    status.say([resultsText(values[0], expected[0]), othersText(others, images, epochs)].join(" "));
   };
   const text = make("textarea", { rows: 5, id: "class-results", oninput: show });
   const label = make("label", { for: text.id }, "Results of your class, a line for each learner");
-  const grey = accuracies.length ? ". Grey: where 99 of 100 runs are expected" : "";
-  const figures = ["validation accuracy", "validation loss"].map((name, i) =>
-    make("figure", { className: "explorer-wide" }, plots[i], make("figcaption", {}, `${name}: a dot for each learner${grey}`)),
+  const grey = expected[0].length ? ". Grey: where 99 of 100 runs are expected" : "";
+  const figures = plots.map((plot, i) =>
+    make("figure", { className: "explorer-wide" }, plot, make("figcaption", {}, `validation ${MEASURES[i]}: a dot for each learner${grey}`)),
   );
   panel.append(make("p", {}, label), text, status, make("div", { className: "explorer-row" }, ...figures));
   show();

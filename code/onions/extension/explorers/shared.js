@@ -65,6 +65,9 @@ export const part = ({ shape: [count, ...shape], values }, number) => {
 /** Scale an image [height, width, channels] from bytes to numbers from 0 to 1. */
 export const normalised = ({ shape, values }) => ({ shape, values: Float32Array.from(values, (v) => v / 255) });
 
+/** Return the number of images in files, each { count }. */
+export const imageCount = (files) => files.reduce((sum, { count }) => sum + count, 0);
+
 /** Create an element. `role`, `for` and names with a dash set attributes; other names set
  *  properties. */
 export const make = (tag, properties = {}, ...children) => {

@@ -6,7 +6,7 @@ import { changed, changeFields, settingsOf, USUAL } from "./changes.js";
 import { checkClaims, claimList, valueOf } from "./checks.js";
 import { CLASSES, fromKeras, NETWORKS, toKeras, trainingCode } from "./keras.js";
 import { resultLine } from "./runs.js";
-import { codeBox, define, make } from "./shared.js";
+import { codeBox, define, imageCount, make } from "./shared.js";
 import { trainingPanel } from "./training.js";
 
 const DRAWINGS =
@@ -21,7 +21,7 @@ define("train", async (panel, { layers: trained, ...training }, { network: name,
   const changes = change?.split(" ") ?? [];
   const settings = settingsOf(changes, layers);
   const checks = claimList(claims);
-  const images = sets.train.reduce((sum, file) => sum + file.count, 0);
+  const images = imageCount(sets.train);
   const line = make("code");
   const result = make("div", { className: "train-result", hidden: true }, make("p", {}, "Your result, if somebody collects those of your class:"), codeBox(line, "Your result", "result"));
   const onfinish = (run, history) => {

@@ -2,7 +2,7 @@
 
 import { startWorker } from "./compute.js";
 import { runsTable } from "./runs.js";
-import { announcer, button, choice, codeBox, make, slider } from "./shared.js";
+import { announcer, button, choice, codeBox, imageCount, make, slider } from "./shared.js";
 import { curvePlots, resultsView } from "./trained.js";
 
 const SITE = new URL("../../", import.meta.url);
@@ -21,7 +21,7 @@ export const trainingPanel = async (panel, options) => {
   const { name, network, settings, classes, sets, drawings, epochs: usual, shape = SHAPE, noun = "images" } = options;
   const { built, bands = {}, fields = [], note = "", code, onstart = () => {}, onfinish = () => "" } = options;
   const ask = startWorker(new URL("./trainer.js", import.meta.url));
-  const most = count(sets.train);
+  const most = imageCount(sets.train);
   const state = { images: prefersLess() ? Math.min(FEW, most) : most, epochs: usual, seed: randomSeed() };
   let phase = "ready"; // or "running", "finished"
   let speed = null; // of the network, as a trial measured it
@@ -41,7 +41,7 @@ export const trainingPanel = async (panel, options) => {
 
   const codeOf = (settings) => code?.({ ...settings, drawings });
   const expected = (epochs) => {
-    const [train, validation] = ["train", "validation"].map((set) => count(files.of(set, state.images)));
+    const [train, validation] = ["train", "validation"].map((set) => imageCount(files.of(set, state.images)));
     return epochs * (train * speed.learn + validation * speed.evaluate);
   };
   const show = () => {
@@ -132,7 +132,7 @@ export const trainingPanel = async (panel, options) => {
       const { accuracy } = await ask({ task: "evaluate", set: "test" });
       run.test_accuracy = accuracy;
       runs.update(run);
-      const images = count(files.of("test", state.images));
+      const images = imageCount(files.of("test", state.images));
       status.say(`On ${images} test images, your network has an accuracy of ${accuracy.toFixed(3)}. Don't choose between networks by this number.`);
     } catch (error) {
       status.say(`The test images did not load: ${error.message}.`);
@@ -167,7 +167,7 @@ export const trainingPanel = async (panel, options) => {
  *  set; it calls `show(share, text)` as bytes arrive. */
 const fileSets = (sets, ask) => {
   const loaded = new Set(); // the names of files
-  const of = (set, images) => sets[set].slice(0, Math.ceil(Math.min(images, count(sets[set])) / sets[set][0].count));
+  const of = (set, images) => sets[set].slice(0, Math.ceil(Math.min(images, imageCount(sets[set])) / sets[set][0].count));
   const missing = (names, images) => megabytes(names.flatMap((set) => of(set, images)).filter(({ file }) => !loaded.has(file)));
   const load = async (set, images, show) => {
     const files = of(set, images);
@@ -187,7 +187,7 @@ const trainControls = ({ state, sets, noun, usual, fields }, show) => {
     state[name] = Number(value);
     show();
   };
-  const most = count(sets.train);
+  const most = imageCount(sets.train);
   const amounts = [...new Set([most, Math.min(FEW, most)])].map((number) => [number, amountText(sets, number)]);
   const amount = choice(noun[0].toUpperCase() + noun.slice(1), amounts, set("images"));
   amount.control.value = state.images;
@@ -210,7 +210,7 @@ const trainControls = ({ state, sets, noun, usual, fields }, show) => {
 };
 
 const amountText = (sets, number) => {
-  const [train, validation] = [sets.train, sets.validation].map((files) => Math.min(number, count(files)));
+  const [train, validation] = [sets.train, sets.validation].map((files) => Math.min(number, imageCount(files)));
   return `${train} to train, ${validation} to validate`;
 };
 
@@ -221,9 +221,6 @@ const progressLine = () => {
   const show = (share, text) => ([bar.value, left.textContent] = [share, text]);
   return Object.assign(make("p", { className: "train-progress" }, bar, left), { show });
 };
-
-/** Return the number of images in files. */
-const count = (files) => files.reduce((sum, file) => sum + file.count, 0);
 
 const randomSeed = () => 1 + Math.floor(Math.random() * 9999);
 

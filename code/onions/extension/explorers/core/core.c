@@ -63,13 +63,13 @@ conv2d(const float *image, int height, int width, int channels, const float *ker
   for (int row = 0; row < rows; row++)
     for (int column = 0, pixels; column < columns; column += pixels, out += pixels * kernels) {
       const int y = row * stride - top, x = column * stride - left;
-      window at = window_at(y, x, kh, kw, height, width, channels);
+      const window at = window_at(y, x, kh, kw, height, width, channels);
       // Two windows side by side, unless the image's edge cuts one of them.
-      pixels = column + 1 < columns && x >= 0 && x + stride + kw <= width ? 2 : 1;
+      const int whole = x >= 0 && x + stride + kw <= width;
+      pixels = whole && column + 1 < columns && kernels % 16 == 0 ? 2 : 1;
       int k = 0;
-      for (; pixels == 2 && k + 16 <= kernels; k += 16)
+      for (; pixels == 2 && k < kernels; k += 16)
         sum_block(image, row_size, shift, kernel + k, length, kernels, at, bias + k, out + k, 2, 4);
-      if (k < kernels) pixels = 1;
       for (; k + 16 <= kernels; k += 16)
         sum_block(image, row_size, shift, kernel + k, length, kernels, at, bias + k, out + k, 1, 4);
       for (; k + 4 <= kernels; k += 4)
