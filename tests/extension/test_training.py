@@ -109,7 +109,8 @@ def test_gradients_and_twenty_steps_equal_keras(
 ) -> None:
     """Weights can't agree as closely as losses.
 
-    Where a gradient is close to zero, Adam divides a rounding error by its own size.
+    Where a gradient is close to zero, Adam divides a rounding error by its own size: a whole step,
+    in a direction that depends on the processor. So the bound is a share of the way a weight went.
     """
     expected = by_keras[name]
     given = {key: expected[key] for key in ("shape", "layers", "images", "labels")}
@@ -121,8 +122,10 @@ def test_gradients_and_twenty_steps_equal_keras(
         assert np.allclose(mine["values"], theirs["values"], rtol=0, atol=2e-6)
     assert len(trained["losses"]) == 20
     assert np.allclose(trained["losses"], expected["losses"], rtol=0, atol=1e-4)
-    for mine, theirs in zip(trained["weights"], expected["weights"], strict=True):
-        assert np.abs(np.subtract(mine["values"], theirs["values"])).mean() < 1e-5
+    starts = [start for layer in expected["layers"] for start in layer["weights"] or ()]
+    for start, mine, theirs in zip(starts, trained["weights"], expected["weights"], strict=True):
+        way = np.abs(np.subtract(theirs["values"], start["values"])).mean()
+        assert np.abs(np.subtract(mine["values"], theirs["values"])).mean() < way / 100
 
 
 UNPACK = """async (files) => {
