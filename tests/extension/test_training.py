@@ -14,10 +14,11 @@ from onions.packed import pack
 from support.explorers import RunScript
 from support.projects import ROOT
 
-# For each network: its layers with their weights, a batch, the gradients of its loss, and the
-# losses of 20 steps of Adam on other batches with the weights after them. The others are the
-# lesson's; `odd` has odd sides, strides, both paddings, and numbers of maps that 4 does not divide;
-# `series` is the network of time_series, for windows as images of one row.
+# For each network: a batch and 20 more, and from each of three starts its layers with their weights,
+# the gradients of the loss of the first batch, and the losses of 20 steps of Adam on the others with
+# the weights after them. The networks are the lesson's, but for `odd`, which has odd sides, strides,
+# both paddings, and numbers of maps that 4 does not divide. `series` is the network of time_series,
+# for windows as images of one row.
 KERAS = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
@@ -27,52 +28,59 @@ conv = lambda count, **options: layers.Conv2D(count, 3, activation="relu", **opt
 pool = layers.MaxPooling2D
 end = lambda: [layers.Flatten(), layers.Dense(32, "relu"), layers.Dense(10)]
 networks = {
-    "odd": ((17, 14, 3), [
+    "odd": ((17, 14, 3), lambda: [
         pool(2),
         conv(6, padding="same", strides=2), pool(3, strides=2, padding="same"),
         layers.Conv2D(5, (2, 3), padding="same"), layers.Dropout(0.0), pool(2, padding="same"),
         layers.Dense(7, "relu"), layers.Flatten(), layers.Dense(10),
     ]),
-    "dense": ((32, 32, 3), [layers.Flatten(), layers.Dense(100, "relu"), layers.Dense(10)]),
-    "series": ((1, 128, 3), [
+    "dense": ((32, 32, 3), lambda: [
+        layers.Flatten(), layers.Dense(100, "relu"), layers.Dense(10)
+    ]),
+    "series": ((1, 128, 3), lambda: [
         layers.Conv2D(8, (1, 9), activation="relu"), layers.GlobalAveragePooling2D(),
         layers.Dense(10),
     ]),
-    "small": ((32, 32, 3), [conv(32), pool(2), conv(32), pool(2), *end()]),
-    "deep": ((32, 32, 3), [conv(32), pool(2), conv(32), pool(2), conv(32), *end()]),
+    "small": ((32, 32, 3), lambda: [conv(32), pool(2), conv(32), pool(2), *end()]),
+    "deep": ((32, 32, 3), lambda: [conv(32), pool(2), conv(32), pool(2), conv(32), *end()]),
 }
-random = np.random.default_rng(1)
 plain = lambda arrays: [{"shape": a.shape, "values": a.ravel().tolist()} for a in arrays]
-results = {}
-for name, (shape, stack) in networks.items():
-    keras.utils.set_random_seed(1)
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+def train(shape, stack, images, labels):
     model = keras.Sequential([keras.Input(shape), *stack])
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("adam", loss)
     exported = [layer | {"weights": None} for layer in layers_of(model)]
     for layer, real in zip(exported, model.layers, strict=True):
         if real.get_weights():
             real.set_weights([w + random.normal(0, 0.02, w.shape) for w in real.get_weights()])
             layer["weights"] = plain(real.get_weights())
-    bytes_ = random.integers(0, 256, (21, 8, *shape)).astype("uint8")
-    labels = random.integers(0, 10, (21, 8))
-    images = (bytes_ / 255).astype("float32")
     with tf.GradientTape() as tape:
         value = loss(labels[0], model(images[0], training=True))
     gradients = [gradient.numpy() for gradient in tape.gradient(value, model.trainable_variables)]
     losses = [float(model.train_on_batch(images[i], labels[i])) for i in range(1, 21)]
+    weights = [np.asarray(variable) for variable in model.trainable_variables]
+    return {
+        "layers": exported, "gradients": plain(gradients), "losses": losses,
+        "weights": plain(weights),
+    }
+
+results = {}
+for name, (shape, stack) in networks.items():
+    keras.utils.set_random_seed(1)
+    random = np.random.default_rng(1)
+    bytes_ = random.integers(0, 256, (21, 8, *shape)).astype("uint8")
+    labels = random.integers(0, 10, (21, 8))
+    images = (bytes_ / 255).astype("float32")
     results[name] = {
-        "shape": shape, "layers": exported, "labels": labels.tolist(),
-        "images": bytes_.reshape(21, 8, -1).tolist(),
-        "gradients": plain(gradients), "losses": losses,
-        "weights": plain(np.asarray(v) for v in model.trainable_variables),
+        "shape": shape, "labels": labels.tolist(), "images": bytes_.reshape(21, 8, -1).tolist(),
+        "starts": [train(shape, stack(), images, labels) for _ in range(3)],
     }
 json.dump(results, open(sys.argv[1], "w"))
 """
-TRAIN = """async ({ shape, layers, images, labels, backend }) => {
+TRAIN = """async ({ shape, images, labels, backend, starts }) => {
   const { openBackend } = await import("./backend.js");
   const { openModel } = await import("./model.js");
-  const open = async () => openModel(await openBackend(backend), layers, shape, Math.random);
   const plain = (tensors) =>
     tensors.flat().map(({ shape, values }) => ({ shape, values: Array.from(values) }));
   const learn = (model, batch) =>
@@ -80,15 +88,20 @@ TRAIN = """async ({ shape, layers, images, labels, backend }) => {
       const values = image.map((value) => value / 255);
       return model.learn(values, labels[batch][i], 1 / images[batch].length).loss;
     });
-  const once = await open();
-  learn(once, 0);
-  const model = await open();
-  const losses = images.slice(1).map((_, i) => {
-    const all = learn(model, i + 1);
-    model.update(0.001);
-    return all.reduce((a, b) => a + b) / all.length;
-  });
-  return { gradients: plain(once.gradients()), losses, weights: plain(model.weights()) };
+  const results = [];
+  for (const layers of starts) {
+    const open = async () => openModel(await openBackend(backend), layers, shape, Math.random);
+    const once = await open();
+    learn(once, 0);
+    const model = await open();
+    const losses = images.slice(1).map((_, i) => {
+      const all = learn(model, i + 1);
+      model.update(0.001);
+      return all.reduce((a, b) => a + b) / all.length;
+    });
+    results.push({ gradients: plain(once.gradients()), losses, weights: plain(model.weights()) });
+  }
+  return results;
 }"""
 NETWORKS = ["odd", "dense", "series", "small", "deep"]
 
@@ -107,25 +120,46 @@ def by_keras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_gradients_and_twenty_steps_equal_keras(
     run_script: RunScript, by_keras: dict[str, Any], name: str, backend: str
 ) -> None:
-    """Weights can't agree as closely as losses.
+    """At least from two of three starts.
 
-    Where a gradient is close to zero, Adam divides a rounding error by its own size: a whole step,
-    in a direction that depends on the processor. So the bound is a share of the way a weight went.
+    In millions of sums, a few come so close to zero that rounding decides whether ReLU lets their
+    gradient through. From there on, the two part.
     """
     expected = by_keras[name]
-    given = {key: expected[key] for key in ("shape", "layers", "images", "labels")}
-    trained = run_script(TRAIN, {**given, "backend": backend})
-    assert len(trained["gradients"]) == len(expected["gradients"]) > 3
-    for mine, theirs in zip(trained["gradients"], expected["gradients"], strict=True):
-        assert mine["shape"] == theirs["shape"]
-        assert np.ptp(theirs["values"]) > 1e-3  # otherwise the bound means nothing
-        assert np.allclose(mine["values"], theirs["values"], rtol=0, atol=2e-6)
-    assert len(trained["losses"]) == 20
-    assert np.allclose(trained["losses"], expected["losses"], rtol=0, atol=1e-4)
-    starts = [start for layer in expected["layers"] for start in layer["weights"] or ()]
-    for start, mine, theirs in zip(starts, trained["weights"], expected["weights"], strict=True):
-        way = np.abs(np.subtract(theirs["values"], start["values"])).mean()
-        assert np.abs(np.subtract(mine["values"], theirs["values"])).mean() < way / 100
+    given = {key: expected[key] for key in ("shape", "images", "labels")}
+    layers = [start["layers"] for start in expected["starts"]]
+    trained = run_script(TRAIN, {**given, "backend": backend, "starts": layers})
+    pairs = list(zip(trained, expected["starts"], strict=True))
+    assert len(pairs) == 3
+    assert np.median([gradients_differ_by(*pair) for pair in pairs]) < 2e-6
+    assert np.median([losses_differ_by(*pair) for pair in pairs]) < 1e-5
+    assert np.median([weights_differ_by(*pair) for pair in pairs]) < 1e-3
+
+
+def gradients_differ_by(mine: dict[str, Any], theirs: dict[str, Any]) -> float:
+    assert [a["shape"] for a in mine["gradients"]] == [a["shape"] for a in theirs["gradients"]]
+    # Otherwise the bound means nothing.
+    assert all(np.ptp(tensor["values"]) > 1e-3 for tensor in theirs["gradients"])
+    pairs = zip(mine["gradients"], theirs["gradients"], strict=True)
+    return max(np.abs(np.subtract(a["values"], b["values"])).max() for a, b in pairs)
+
+
+def losses_differ_by(mine: dict[str, Any], theirs: dict[str, Any]) -> float:
+    assert len(theirs["losses"]) == 20
+    return float(np.abs(np.subtract(mine["losses"], theirs["losses"])).max())
+
+
+def weights_differ_by(mine: dict[str, Any], theirs: dict[str, Any]) -> float:
+    """As a share of the way that the weights of a tensor went.
+
+    Where a gradient is close to zero, Adam divides a rounding error by its own size.
+    """
+    starts = [start for layer in theirs["layers"] for start in layer["weights"] or ()]
+    shares = []
+    for start, a, b in zip(starts, mine["weights"], theirs["weights"], strict=True):
+        way = np.abs(np.subtract(b["values"], start["values"])).mean()
+        shares.append(np.abs(np.subtract(a["values"], b["values"])).mean() / way)
+    return float(max(shares))
 
 
 UNPACK = """async (files) => {
