@@ -14,11 +14,11 @@ from onions.packed import pack
 from support.explorers import RunScript
 from support.projects import ROOT
 
-# For each network: a batch and 20 more, and from each of three starts its layers with their weights,
-# the gradients of the loss of the first batch, and the losses of 20 steps of Adam on the others with
-# the weights after them. The networks are the lesson's, but for `odd`, which has odd sides, strides,
-# both paddings, and numbers of maps that 4 does not divide. `series` is the network of time_series,
-# for windows as images of one row.
+# For each network: a batch and 20 more; and from each of three starts its layers with their
+# weights, the gradients of the loss of the first batch, the losses of 20 steps of Adam on the
+# others, and the weights after them. The networks are the lesson's, but for `odd`, which has odd
+# sides, strides, both paddings, and numbers of maps that 4 does not divide. `series` is the network
+# of time_series, for windows as images of one row.
 KERAS = """
 import json, sys
 import keras, numpy as np, tensorflow as tf
