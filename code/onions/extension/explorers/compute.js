@@ -1,7 +1,8 @@
 // Work in a worker, so that the page stays responsive.
 
-/** Start a worker. Return the function `ask(request, report)`, which resolves to the worker's result;
- *  `report` gets what the worker reports until then. It rejects with an Error if the worker fails. */
+/** Start a worker. Return the function `ask(request, report, transfer)`, which resolves to the worker's
+ *  result; `report` gets what the worker reports until then. The worker gets the buffers in `transfer`
+ *  themselves, not copies. It rejects with an Error if the worker fails. */
 export const startWorker = (url) => {
   const worker = new Worker(url, { type: "module" });
   const waiting = new Map(); // by number: what settles a request
@@ -18,10 +19,10 @@ export const startWorker = (url) => {
     else request?.resolve(result);
   };
   let last = 0;
-  const ask = (request, report) =>
+  const ask = (request, report, transfer = []) =>
     new Promise((resolve, reject) => {
       waiting.set((last += 1), { resolve, reject, report });
-      worker.postMessage({ number: last, ...request });
+      worker.postMessage({ number: last, ...request }, transfer);
     });
   return ask;
 };

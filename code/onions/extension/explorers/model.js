@@ -63,14 +63,22 @@ export const openModel = (backend, layers, shape, random) => {
   /** Return the weights of each layer that has any, and their gradients, as Keras' get_weights does. */
   const weights = () => weighted.map((step) => step.tensors(false));
   const gradients = () => weighted.map((step) => step.tensors(true));
-  /** Exchange weights and gradients with the same network in another worker, as arrays. */
+  /** Exchange weights or gradients with the same network in another worker: `size` numbers in an array. */
+  const parts = (array) => {
+    let used = 0;
+    return weighted.map(({ parameters }) => array.subarray(used, (used += parameters.length)));
+  };
   const exchange = {
-    weights: () => weighted.map(({ parameters }) => parameters.slice()),
-    setWeights: (arrays) => weighted.forEach((step, i) => step.setParameters(arrays[i])),
-    gradients: () => weighted.map(({ gradient }) => gradient.slice()),
+    size: weighted.reduce((sum, { parameters }) => sum + parameters.length, 0),
+    writeWeights: (array) => parts(array).forEach((part, i) => part.set(weighted[i].parameters)),
+    readWeights: (array) => parts(array).forEach((part, i) => weighted[i].setParameters(part)),
+    writeGradients: (array) => parts(array).forEach((part, i) => part.set(weighted[i].gradient)),
+    addGradients: (array) =>
+      parts(array).forEach((part, i) => {
+        const { gradient } = weighted[i];
+        for (let j = 0; j < part.length; j++) gradient[j] += part[j];
+      }),
     clearGradients: () => weighted.forEach(({ gradient }) => gradient.fill(0)),
-    addGradients: (arrays) =>
-      weighted.forEach(({ gradient }, i) => arrays[i].forEach((value, j) => (gradient[j] += value))),
   };
   return { forward, evaluate, learn, update, weights, gradients, exchange };
 };

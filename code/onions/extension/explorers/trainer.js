@@ -9,6 +9,7 @@ import { randomFrom, shuffled } from "./random.js";
 import { makeWindows } from "./windows.js";
 
 const TURN = 50; // milliseconds of work between two looks at messages
+const BLOCK = 100; // images that are evaluated between two
 const CORES = 4; // of a device that gets two workers
 const sets = {}; // the loaded images by set: { images, labels }
 let trained; // the session of the latest training
@@ -19,7 +20,8 @@ let stopped = false;
 
 onmessage = async ({ data: { number, task, ...settings } }) => {
   try {
-    postMessage({ number, result: await TASKS[task](settings, (progress) => postMessage({ number, progress })) });
+    const result = await TASKS[task](settings, (progress) => postMessage({ number, progress }));
+    postMessage({ number, result }, result?.buffer ? [result.buffer.buffer] : []);
   } catch (error) {
     postMessage({ number, problem: error.message });
   }
@@ -31,14 +33,14 @@ const TASKS = {
   trial: async ({ layers, shape, backend, workers }) => {
     const size = shape.reduce((a, b) => a * b);
     const images = Array.from({ length: 32 }, () => Float32Array.from({ length: size }, Math.random));
-    const set = { images, labels: images.map((_, i) => i % layers.at(-1).units) };
-    const session = await openSession({ layers, shape, backend, workers, seed: 1, inputs: 1, data: { train: set, validation: set } });
+    const labels = images.map((_, i) => i % layers.at(-1).units);
+    const session = await openSession({ layers, shape, backend, workers, seed: 1, inputs: 1 });
     const time = async (work) => {
       const start = performance.now();
       await work();
       return (performance.now() - start) / 1000 / images.length;
     };
-    const works = [() => session.learn([...images.keys()]), session.validate];
+    const works = [() => session.run(images, labels, 1 / images.length), () => session.run(images, labels)];
     for (const work of works) await time(work); // the browser compiles the code
     return { backend: session.backend, learn: await time(works[0]), evaluate: await time(works[1]) };
   },
@@ -65,17 +67,15 @@ const TASKS = {
     const wrong = Math.round(noise * images.length);
     const { units } = layers.at(-1); // the number of classes
     const labels = sets.train.labels.map((label, i) => (i < wrong ? Math.floor(random() * units) : label));
-    const data = { train: { images, labels }, validation: sets.validation };
-    trained = await openSession({ ...settings, layers, seed, data });
+    trained = await openSession({ ...settings, layers, seed });
     for (let epoch = 1; epoch <= epochs; epoch++) {
       const order = shuffled(labels.length, random);
-      let [loss, right] = [0, 0];
+      let sums;
       let turn = performance.now();
       for (let start = 0; start < order.length; start += batch) {
-        const numbers = order.subarray(start, start + batch);
-        const result = await trained.learn(numbers);
-        loss += result.loss;
-        right += result.right;
+        const numbers = Array.from(order.subarray(start, start + batch));
+        const part = [numbers.map((i) => images[i]), numbers.map((i) => labels[i])];
+        sums = add(sums, await trained.run(...part, 1 / numbers.length));
         trained.model.update(rate);
         if (performance.now() - turn < TURN) continue;
         report({ epoch, done: start + numbers.length, count: order.length });
@@ -83,17 +83,16 @@ const TASKS = {
         if (stopped) return;
         turn = performance.now();
       }
-      const { confusion, ...validation } = await trained.validate();
-      const values = { loss: loss / order.length, accuracy: right / order.length };
-      values.val_loss = validation.loss;
-      values.val_accuracy = validation.accuracy;
+      const { loss, accuracy } = verdict(sums);
+      const { confusion, ...validation } = await trained.evaluate(sets.validation);
+      const values = { loss, accuracy, val_loss: validation.loss, val_accuracy: validation.accuracy };
       report({ epoch, values, confusion, kernels: trained.model.weights()[0][0] });
     }
   },
 
   /** Evaluate the trained network on a set. Return { loss, accuracy, confusion }: the confusion matrix
    *  has a row for each class and a column for each answer. */
-  evaluate: async ({ set }) => verdict(await trained.count(sets[set])),
+  evaluate: ({ set }) => trained.evaluate(sets[set]),
 
   /** Forget that a training was stopped. */
   begin: () => {
@@ -107,71 +106,76 @@ const TASKS = {
     stopped = true;
   },
 
-  // What a trainer asks its helper to do, with the trainer's weights.
+  // What a trainer asks its helper to do: `buffer` holds the trainer's weights and then images; it comes
+  // back with the gradients in place of the weights.
   join: async (settings) => {
     joined = await openSession({ ...settings, workers: 1 });
   },
-  helpLearn: async ({ weights, numbers, share }) => {
-    joined.model.exchange.setWeights(weights);
-    joined.model.exchange.clearGradients();
-    const result = await joined.learn(numbers, share);
-    return { ...result, gradients: joined.model.exchange.gradients() };
-  },
-  helpValidate: ({ weights, from }) => {
-    joined.model.exchange.setWeights(weights);
-    return joined.count(joined.data.validation, from);
+  help: async ({ buffer, labels, share }) => {
+    const { run, image, model: { exchange } } = joined;
+    exchange.readWeights(buffer);
+    exchange.clearGradients();
+    const sums = await run(labels.map((_, i) => image(buffer, i)), labels, share);
+    exchange.writeGradients(buffer);
+    return { ...sums, buffer };
   },
 };
 
-/** Open a network for training on `data`: { train, validation }, each { images, labels }. Return { model,
- *  backend, data, learn, count, validate }. `learn(numbers)` adds the gradients of a batch, and
- *  `validate()` returns what the task "evaluate" does. */
-const openSession = async ({ layers, shape, backend: name, workers, seed, inputs, data }) => {
+/** Open a network for training. Return { model, backend, run, evaluate, image }. `run(images, labels, share)` returns
+ *  { loss, confusion }, sums over images, and adds their gradients times `share` if that is given.
+ *  `evaluate(set)` returns what the task does. `image(buffer, i)` is image i after the weights in a buffer. */
+const openSession = async ({ layers, shape, backend: name, workers, seed, inputs = 1 }) => {
   const backend = await openBackend(name);
   const model = openModel(backend, layers, shape, randomFrom(seed));
   const scaled = scaler(inputs);
-  const helper = await openHelper(workers, { layers, shape, backend: backend.name, seed: seed + 1, inputs, data });
-  const learnAlone = (numbers, share) => {
-    let [loss, right] = [0, 0];
-    for (const i of numbers) {
-      const result = model.learn(scaled(data.train.images[i]), data.train.labels[i], share);
-      loss += result.loss;
-      right += result.answer === data.train.labels[i];
-    }
-    return { loss, right };
-  };
-  const learn = async (numbers, share = 1 / numbers.length) => {
-    if (!helper) return learnAlone(numbers, share);
-    const middle = numbers.length >> 1;
-    const help = helper({ task: "helpLearn", weights: model.exchange.weights(), numbers: numbers.slice(middle), share });
-    const mine = learnAlone(numbers.slice(0, middle), share);
-    const theirs = await help;
-    model.exchange.addGradients(theirs.gradients);
-    return { loss: mine.loss + theirs.loss, right: mine.right + theirs.right };
-  };
-  /** Return { loss, confusion }, sums over the images from `from` to `to`. */
-  const count = async ({ images, labels }, from = 0, to = labels.length) => {
-    const { units } = layers.at(-1);
+  const helper = await openHelper(workers, { layers, shape, backend: backend.name, seed: seed + 1 });
+  const { units } = layers.at(-1); // the number of classes
+  const { exchange } = model;
+  const size = shape.reduce((a, b) => a * b);
+  let buffer = new Float32Array(0); // goes to the helper and back, so that no memory is left behind
+  const image = (buffer, i) => buffer.subarray(exchange.size + i * size, exchange.size + (i + 1) * size);
+  const runAlone = (images, labels, share) => {
     const confusion = Array.from({ length: units }, () => new Array(units).fill(0));
-    let loss = 0;
-    for (let i = from; i < to; i++) {
-      if (i % 100 === 0) await nextTurn();
-      const result = model.evaluate(scaled(images[i]), labels[i]);
-      loss += result.loss;
-      confusion[labels[i]][result.answer]++;
-    }
-    return { loss, confusion };
+    const pass = share ? model.learn : model.evaluate;
+    let total = 0;
+    images.forEach((image, i) => {
+      const { loss, answer } = pass(scaled(image), labels[i], share);
+      total += loss;
+      confusion[labels[i]][answer]++;
+    });
+    return { loss: total, confusion };
   };
-  const validate = async () => {
-    if (!helper) return verdict(await count(data.validation));
-    const middle = data.validation.labels.length >> 1;
-    const help = helper({ task: "helpValidate", weights: model.exchange.weights(), from: middle });
-    const mine = await count(data.validation, 0, middle);
+  const run = async (images, labels, share) => {
+    if (!helper) return runAlone(images, labels, share);
+    const middle = images.length >> 1;
+    const numbers = exchange.size + size * (images.length - middle);
+    if (buffer.length < numbers) buffer = new Float32Array(numbers);
+    exchange.writeWeights(buffer);
+    images.slice(middle).forEach((values, i) => image(buffer, i).set(scaled(values)));
+    const help = helper({ task: "help", buffer, labels: labels.slice(middle), share }, () => {}, [buffer.buffer]);
+    const mine = runAlone(images.slice(0, middle), labels.slice(0, middle), share);
     const theirs = await help;
-    const confusion = mine.confusion.map((row, i) => row.map((number, j) => number + theirs.confusion[i][j]));
-    return verdict({ loss: mine.loss + theirs.loss, confusion });
+    buffer = theirs.buffer;
+    if (share) exchange.addGradients(buffer);
+    return add(mine, theirs);
   };
-  return { model, backend: backend.name, data, learn, count, validate };
+  const evaluate = async ({ images, labels }) => {
+    let sums;
+    for (let start = 0; start < labels.length; start += BLOCK) {
+      await nextTurn();
+      const part = [images, labels].map((all) => all.slice(start, start + BLOCK));
+      sums = add(sums, await run(...part));
+    }
+    return verdict(sums);
+  };
+  return { model, backend: backend.name, run, evaluate, image };
+};
+
+/** Add two { loss, confusion }; the first may be undefined. */
+const add = (a, b) => {
+  if (!a) return b;
+  const confusion = a.confusion.map((row, i) => row.map((count, j) => count + b.confusion[i][j]));
+  return { loss: a.loss + b.loss, confusion };
 };
 
 /** Return { loss, accuracy, confusion } from sums over images. */
