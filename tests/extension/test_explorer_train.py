@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -147,6 +149,23 @@ def test_same_seed_gives_the_same_result_after_a_pause(explorer: Locator) -> Non
     explorer.get_by_role("button", name="Go on").click()
     expect(explorer.locator(".explorer-says")).to_have_text(FINISHED, timeout=MINUTE)
     assert f"{first:.3f}" in explorer.locator(".explorer-says").inner_text()
+
+
+@pytest.mark.site
+def test_training_goes_on_in_a_hidden_tab(explorer: Locator, tab: Page) -> None:
+    """Browsers give such a tab no frames, and run its timers once a second."""
+    tab.evaluate("""() => {
+      const [later, repeat] = [setTimeout, setInterval];
+      window.setTimeout = (run, wait) => later(run, Math.max(wait ?? 0, 1000));
+      window.setInterval = (run, wait) => repeat(run, Math.max(wait ?? 0, 1000));
+      window.requestAnimationFrame = () => 0;
+      window.requestIdleCallback = () => 0;
+    }""")
+    train(explorer, 1000, 2, seed=1)
+    curve = explorer.locator("polyline.run-1").first.get_attribute("points")
+    assert curve is not None
+    assert len(curve.split()) == 2
+    assert column(explorer, "seed") == ["1"]
 
 
 @pytest.mark.site
@@ -343,6 +362,52 @@ def test_series_trains_on_windows_that_the_browser_makes(site_url: str, tab: Pag
     assert not [url for url in requests if "/core.wasm" not in url]
     assert explorer.get_by_role("button", name="Open the test set").count() == 0
     assert axe_violations(tab, "onion-series") == []
+
+
+# Runs code with drawings instead of photographs; prints the accuracy of each run.
+RUN_CODE = """
+import json, sys
+import keras, numpy as np
+random = np.random.default_rng(1)
+images = random.integers(0, 256, (10000, 32, 32, 3)).astype("uint8")
+labels = random.integers(0, 10, (10000, 1))
+keras.datasets.cifar10.load_data = lambda: ((images.copy(), labels.copy()), None)
+for code in json.load(sys.stdin):
+    names = {}
+    exec(code, names)
+    params = names["history"].params
+    print(json.dumps([names["model"].count_params(), params["epochs"], params["steps"]]))
+"""
+
+
+@pytest.mark.site
+def test_code_to_copy_runs_in_keras(book: Project, site_url: str, tab: Page) -> None:
+    """The number of parameters, epochs and steps is that of the run."""
+    codes, expected = [], []
+    for name, page, label, value, parameters, steps in (
+        ("train", "dropout", "Dropout rate", "0.8", 36_138, 32),
+        ("train", "diagnosis", "Training labels", "0.5", 47_370, 32),
+        ("series", "time_series", "Training labels", "0.5", 251, 32),
+    ):
+        explorer = open_explorer(tab, site_url, name, page)
+        explorer.get_by_label(re.compile("Images|Windows")).select_option("1000")
+        explorer.get_by_label("Epochs").fill("1")
+        explorer.get_by_label(label).select_option(value)
+        explorer.get_by_text("The same training in Keras").click()
+        code = explorer.get_by_role("region", name="Keras code").inner_text()
+        if page == "time_series":
+            source = (book.root / "book/time_series.md").read_text("utf-8")
+            cells = re.findall(r"```{code-cell} python\n([^:-].*?)```", source, re.DOTALL)
+            code = "import numpy as np\n" + "".join(c for c in cells if "windows(" in c) + code
+        codes.append(code)
+        expected.append([parameters, 1, steps])
+    command = [sys.executable, "-c", RUN_CODE]
+    ran = subprocess.run(
+        command, input=json.dumps(codes), capture_output=True, text=True, timeout=300
+    )
+    assert ran.returncode == 0, ran.stderr
+    results = [line for line in ran.stdout.splitlines() if line.startswith("[")]
+    assert [json.loads(line) for line in results] == expected
 
 
 @pytest.mark.site

@@ -81,17 +81,22 @@ export const trainingCode = (layers, { images, epochs, seed, batch, rate, inputs
     ...(wrong ? [`train_labels[:${wrong}] = np.random.default_rng(${seed}).integers(0, 10, (${wrong}, 1))`] : []),
     `keras.utils.set_random_seed(${seed})`,
     ...lines.slice(1, -1),
-    "model.compile(",
-    `    optimizer=keras.optimizers.Adam(${rate}),`,
-    "    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),",
-    '    metrics=["accuracy"],',
-    ")",
-    "history = model.fit(",
-    `    train_images, train_labels, batch_size=${batch}, epochs=${epochs},`,
-    "    validation_data=(val_images, val_labels), verbose=2,",
-    ")",
+    ...fitCode({ epochs, batch, rate }, "train_images, train_labels", "val_images, val_labels"),
   ].join("\n");
 };
+
+/** Return the lines of Python that train a model on sets of images and labels. */
+export const fitCode = ({ epochs, batch, rate }, train, validation) => [
+  "model.compile(",
+  `    optimizer=keras.optimizers.Adam(${rate}),`,
+  "    loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),",
+  '    metrics=["accuracy"],',
+  ")",
+  "history = model.fit(",
+  `    ${train}, batch_size=${batch}, epochs=${epochs},`,
+  `    validation_data=(${validation}), verbose=2,`,
+  ")",
+];
 
 // The arguments of a layer's constructor, as code.
 const ARGUMENTS = {
