@@ -396,9 +396,9 @@ def test_code_to_copy_runs_in_keras(book: Project, site_url: str, tab: Page) -> 
         explorer.get_by_text("The same training in Keras").click()
         code = explorer.get_by_role("region", name="Keras code").inner_text()
         if page == "time_series":
-            source = (book.root / "book/time_series.md").read_text("utf-8")
-            cells = re.findall(r"```{code-cell} python\n([^:-].*?)```", source, re.DOTALL)
-            code = "import numpy as np\n" + "".join(c for c in cells if "windows(" in c) + code
+            cells = [cell.source for cell in book.page(page).cells]
+            made = [source for source in cells if "make_windows(" in source]
+            code = "\n".join(["import numpy as np", *made, code])
         codes.append(code)
         expected.append([parameters, 1, steps])
     command = [sys.executable, "-c", RUN_CODE]

@@ -171,7 +171,8 @@ UNPACK = """async (files) => {
     (error) => ({ problem: error.message }),
   );
 }"""
-# Trains once for each of `runs`, [backend, seed, number of workers].
+# Trains once for each of `runs`, [backend, seed, number of workers], and evaluates the network
+# before and after the trial of another one.
 TRAIN_IN_WORKER = """async ({ file, layers, runs }) => {
   const { startWorker } = await import("./compute.js");
   const steps = { epochs: 5, batch: 32, rate: 0.003, inputs: 1, noise: 0 };
@@ -185,9 +186,11 @@ TRAIN_IN_WORKER = """async ({ file, layers, runs }) => {
     const epochs = [];
     const report = (progress) => progress.values && epochs.push(progress);
     await ask({ task: "train", ...settings, backend, seed, workers }, report);
-    const { accuracy } = await ask({ task: "evaluate", set: "train" });
+    const evaluate = () => ask({ task: "evaluate", set: "train" });
+    const before = await evaluate();
+    await ask({ task: "trial", ...settings, layers: layers.slice(-2), backend, workers });
     const plain = epochs.map(({ values, confusion }) => ({ values, confusion }));
-    results.push({ epochs: plain, accuracy });
+    results.push({ epochs: plain, evaluations: [before, await evaluate()] });
   }
   return results;
 }"""
@@ -273,6 +276,7 @@ def test_two_workers_train_like_one(run_script: RunScript, greys: dict[str, Any]
         TRAIN_IN_WORKER, {"file": greys, "layers": layers, "runs": runs}
     )
     assert both == again
+    assert both["evaluations"][0] == both["evaluations"][1]
     assert losses_of(both) == pytest.approx(losses_of(alone), rel=1e-3)
     for mine, theirs in zip(both["epochs"], alone["epochs"], strict=True):
         assert mine["values"] == pytest.approx(theirs["values"], abs=0.02)

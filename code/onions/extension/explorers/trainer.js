@@ -13,7 +13,8 @@ const BLOCK = 100; // images that are evaluated between two
 const CORES = 4; // of a device that gets two workers
 const sets = {}; // the loaded images by set: { images, labels }
 let trained; // the session of the latest training
-let joined; // the session of the trainer that this worker helps
+let opened = 0; // the number of sessions
+let joined; // the latest session of a trainer that this worker helps: { number, session }
 let pause = Promise.resolve(); // training waits for it
 let resume = () => {};
 let stopped = false;
@@ -106,13 +107,11 @@ const TASKS = {
     stopped = true;
   },
 
-  // What a trainer asks its helper to do: `buffer` holds the trainer's weights and then images; it comes
+  // What a trainer asks its helper to do. `buffer` holds the trainer's weights and then images; it comes
   // back with the gradients in place of the weights.
-  join: async (settings) => {
-    joined = await openSession({ ...settings, workers: 1 });
-  },
-  help: async ({ buffer, labels, share }) => {
-    const { run, image, model: { exchange } } = joined;
+  join: async ({ trainer }) => void (await join(trainer)),
+  help: async ({ trainer, buffer, labels, share }) => {
+    const { run, image, model: { exchange } } = await join(trainer);
     exchange.readWeights(buffer);
     exchange.clearGradients();
     const sums = await run(labels.map((_, i) => image(buffer, i)), labels, share);
@@ -121,14 +120,22 @@ const TASKS = {
   },
 };
 
-/** Open a network for training. Return { model, backend, run, evaluate, image }. `run(images, labels, share)` returns
- *  { loss, confusion }, sums over images, and adds their gradients times `share` if that is given.
- *  `evaluate(set)` returns what the task does. `image(buffer, i)` is image i after the weights in a buffer. */
+/** Open a session like a trainer's, unless that was the latest. */
+const join = ({ number, ...settings }) => {
+  if (joined?.number !== number) joined = { number, session: openSession({ ...settings, workers: 1 }) };
+  return joined.session;
+};
+
+/** Open a network for training. Return { model, backend, run, evaluate, image }.
+ *  `run(images, labels, share)` returns { loss, confusion }, sums over images; with a share, it adds their
+ *  gradients times the share. `evaluate(set)` returns what the task does. `image(buffer, i)` is image i of
+ *  those that stand after the weights in a buffer. */
 const openSession = async ({ layers, shape, backend: name, workers, seed, inputs = 1 }) => {
   const backend = await openBackend(name);
   const model = openModel(backend, layers, shape, randomFrom(seed));
   const scaled = scaler(inputs);
-  const helper = await openHelper(workers, { layers, shape, backend: backend.name, seed: seed + 1 });
+  const trainer = { number: (opened += 1), layers, shape, backend: backend.name, seed: seed + 1 };
+  const helper = await openHelper(workers, trainer);
   const { units } = layers.at(-1); // the number of classes
   const { exchange } = model;
   const size = shape.reduce((a, b) => a * b);
@@ -152,7 +159,8 @@ const openSession = async ({ layers, shape, backend: name, workers, seed, inputs
     if (buffer.length < numbers) buffer = new Float32Array(numbers);
     exchange.writeWeights(buffer);
     images.slice(middle).forEach((values, i) => image(buffer, i).set(scaled(values)));
-    const help = helper({ task: "help", buffer, labels: labels.slice(middle), share }, () => {}, [buffer.buffer]);
+    const request = { task: "help", trainer, buffer, labels: labels.slice(middle), share };
+    const help = helper(request, () => {}, [buffer.buffer]);
     const mine = runAlone(images.slice(0, middle), labels.slice(0, middle), share);
     const theirs = await help;
     buffer = theirs.buffer;
@@ -186,13 +194,13 @@ const verdict = ({ loss, confusion }) => {
 };
 
 let askHelper; // the function that asks the helper, once it has started
-/** Give the helper a training's settings. Return the function that asks it, or null if the training is for
- *  one worker or the helper does not start. */
-const openHelper = async (workers = navigator.hardwareConcurrency < CORES ? 1 : 2, settings) => {
+/** Start the helper of a trainer. Return the function that asks it, or null if the training is for one
+ *  worker or the helper does not start. */
+const openHelper = async (workers = navigator.hardwareConcurrency < CORES ? 1 : 2, trainer) => {
   if (workers === 1) return null;
   try {
     askHelper ??= startWorker(new URL("./trainer.js", import.meta.url));
-    await askHelper({ task: "join", ...settings });
+    await askHelper({ task: "join", trainer });
     return askHelper;
   } catch {
     return null;
