@@ -38,7 +38,7 @@ export const resultsView = (classes, noun) => {
   const picture = kernelPicture();
   const confusion = confusionTable(classes);
   const figure = captioned(picture.canvas, "the kernels of your first layer", "train-kernels");
-  const text = `your validation ${noun}: a row for each class, a column for each answer, with the first letters of their names`;
+  const text = `your validation ${noun}: a row for each class, a column for each answer`;
   const view = make("div", { className: "explorer-row", hidden: true }, figure, captioned(confusion, text));
   const show = ({ kernels, confusion: counts }) => {
     view.hidden = false;
@@ -92,9 +92,9 @@ const kernelPicture = () => {
 /** Create the confusion matrix of classes. `show(counts)` gets a row for each class. */
 const confusionTable = (classes) => {
   const cells = classes.map(() => classes.map(() => make("td")));
-  const short = (name) => make("abbr", { title: name }, name.slice(0, 3));
+  const short = (name) => (classes.length > 5 ? make("abbr", { title: name }, name.slice(0, 3)) : name);
   const head = make("tr", {}, make("td"), ...classes.map((name) => make("th", { scope: "col" }, short(name))));
-  const rows = classes.map((name, i) => make("tr", {}, make("th", { scope: "row" }, short(name)), ...cells[i]));
+  const rows = classes.map((name, i) => make("tr", {}, make("th", { scope: "row" }, name), ...cells[i]));
   const table = make("table", { className: "train-confusion" }, make("thead", {}, head), make("tbody", {}, ...rows));
   const show = (counts) =>
     counts.forEach((row, i) => {
