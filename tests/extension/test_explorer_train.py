@@ -153,7 +153,10 @@ def test_same_seed_gives_the_same_result_after_a_pause(explorer: Locator) -> Non
 
 @pytest.mark.site
 def test_training_goes_on_in_a_hidden_tab(explorer: Locator, tab: Page) -> None:
-    """Browsers give such a tab no frames, and run its timers once a second."""
+    """Browsers give such a tab no frames, and run its timers once a second.
+
+    They do not slow down its workers.
+    """
     tab.evaluate("""() => {
       const [later, repeat] = [setTimeout, setInterval];
       window.setTimeout = (run, wait) => later(run, Math.max(wait ?? 0, 1000));
@@ -183,6 +186,8 @@ def test_stopped_training_keeps_its_whole_epochs(explorer: Locator) -> None:
     explorer.get_by_text("The same training in Keras").click()
     code = explorer.get_by_role("region", name="Keras code")
     expect(code).to_contain_text(f"epochs={epochs},")
+    explorer.get_by_role("button", name="Open the test set").click()
+    expect(status).to_contain_text("On 1000 test images, your network has")
 
 
 @pytest.mark.site
@@ -210,7 +215,31 @@ def test_missing_images_are_reported(explorer: Locator, tab: Page) -> None:
     tab.context.route("**/*.bin", lambda route: route.fulfill(status=404))
     explorer.get_by_role("button", name="Train").click()
     status = explorer.locator(".explorer-says")
+    pause = explorer.get_by_role("button", name="Pause")
+    pause.click()  # must not hold up the next training
     expect(status).to_contain_text("HTTP 404. Press Train to try again", timeout=MINUTE)
+    expect(pause).to_be_disabled()
+    tab.context.unroute_all()
+    train(explorer, 1000, 1, seed=1)
+    assert int(column(explorer, "seconds")[0]) >= 1
+    expect(explorer.locator(".train-estimate")).to_have_text(re.compile(r"takes about \d+ second"))
+
+
+@pytest.mark.site
+def test_network_can_be_neither_trained_nor_changed_while_it_is_tested(
+    explorer: Locator, tab: Page
+) -> None:
+    train(explorer, 1000, 1, seed=1)
+    held: list[Route] = []
+    tab.context.route("**/*-test-*", lambda route: held.append(route))
+    explorer.get_by_role("button", name="Open the test set").click()
+    while not held:
+        tab.wait_for_timeout(50)
+    expect(explorer.get_by_role("button", name="Train")).to_be_disabled()
+    expect(explorer.get_by_label("Epochs")).to_be_disabled()
+    held[0].continue_()
+    tab.context.unroute_all()
+    expect(explorer.locator(".explorer-says")).to_contain_text("On 1000 test images")
     expect(explorer.get_by_role("button", name="Train")).to_be_enabled()
 
 
@@ -309,23 +338,30 @@ def test_dropout_rate_is_changed_from_run_to_run(site_url: str, tab: Page) -> No
 
 @pytest.mark.site
 def test_a_device_with_many_cores_trains_with_two_workers(site_url: str, tab: Page) -> None:
-    """The site's policy allows it. Each worker draws its own dropout, so the result differs."""
+    """The site's policy allows it. Each worker draws its own dropout, so the result differs.
 
-    cores = [2, 8, 2, 8]
-    results: list[str] = []
+    Where the second worker does not start, one trains alone.
+    """
+    cores, second = "2", "./trainer.js"
 
     def pretend(route: Route) -> None:
         response = route.fetch()
-        number = str(cores[len(results)])
-        script = response.text().replace("navigator.hardwareConcurrency", number)
-        route.fulfill(response=response, body=script)
+        script = response.text().replace("navigator.hardwareConcurrency", cores)
+        route.fulfill(response=response, body=script.replace("./trainer.js", second))
+
+    def losses(runs: int) -> list[str]:
+        explorer = open_explorer(tab, site_url, "train", "dropout")
+        for _ in range(runs):
+            train(explorer, 1000, 1, seed=1)
+        return column(explorer, "training loss")[-runs:]
 
     tab.route("**/trainer.js*", pretend)
-    while len(results) < len(cores):
-        explorer = open_explorer(tab, site_url, "train", "dropout")
-        train(explorer, 1000, 1, seed=1)
-        results.append(column(explorer, "training loss")[-1])
-    assert results[0] == results[2] != results[1] == results[3]
+    alone = losses(1)
+    cores = "8"
+    both = losses(1)
+    assert both == losses(1) != alone
+    second = "./missing.js"
+    assert losses(2) == 2 * alone
 
 
 @pytest.mark.site

@@ -171,24 +171,27 @@ UNPACK = """async (files) => {
     (error) => ({ problem: error.message }),
   );
 }"""
-# Trains once for each of `runs`, [backend, seed, number of workers], and evaluates the network
-# before and after the trial of another one.
+# Trains once for each of `runs`, [backend, seed, number of workers, whether a trial of another
+# network has just begun], and evaluates the network before and after another such trial.
 TRAIN_IN_WORKER = """async ({ file, layers, runs }) => {
   const { startWorker } = await import("./compute.js");
   const steps = { epochs: 5, batch: 32, rate: 0.003, inputs: 1, noise: 0 };
   const settings = { layers, shape: [32, 32, 3], ...steps };
   const results = [];
-  for (const [backend, seed, workers] of runs) {
+  for (const [backend, seed, workers, disturbed] of runs) {
     const ask = startWorker(new URL("./trainer.js", location));
     for (const set of ["train", "validation"]) {
       await ask({ task: "load", set, files: [file] }, () => {});
     }
     const epochs = [];
     const report = (progress) => progress.values && epochs.push(progress);
+    const other = { ...settings, layers: layers.slice(-2), backend, workers };
+    const trial = () => ask({ task: "trial", ...other });
+    const begun = disturbed && trial();
     await ask({ task: "train", ...settings, backend, seed, workers }, report);
     const evaluate = () => ask({ task: "evaluate", set: "train" });
     const before = await evaluate();
-    await ask({ task: "trial", ...settings, layers: layers.slice(-2), backend, workers });
+    await Promise.all([begun, trial()]);
     const plain = epochs.map(({ values, confusion }) => ({ values, confusion }));
     results.push({ epochs: plain, evaluations: [before, await evaluate()] });
   }
@@ -251,12 +254,25 @@ LAYERS: list[dict[str, Any]] = [
 ]
 
 
+def test_network_that_has_diverged_answers_wrongly(run_script: RunScript) -> None:
+    """Like argmax, which takes the first class if all logits are NaN; a count needs an answer."""
+    script = """async () => {
+      const { openBackend } = await import("./backend.js");
+      const { openModel } = await import("./model.js");
+      const nothing = { shape: [2, 3], values: new Array(6).fill(NaN) };
+      const weights = [nothing, { shape: [3], values: [0, 0, 0] }];
+      const layers = [{ kind: "Dense", units: 3, weights }];
+      return openModel(await openBackend("js"), layers, [2]).evaluate([1, 1], 2).answer;
+    }"""
+    assert run_script(script) == 0
+
+
 def losses_of(run: dict[str, Any]) -> list[float]:
     return [epoch["values"]["loss"] for epoch in run["epochs"]]
 
 
 def test_training_depends_on_its_seed_only(run_script: RunScript, greys: dict[str, Any]) -> None:
-    runs = [["wasm", 1, 1], ["wasm", 1, 1], ["js", 1, 1], ["wasm", 2, 1]]
+    runs = [["wasm", 1, 1], ["wasm", 1, 1, True], ["js", 1, 1], ["wasm", 2, 1]]
     first, again, in_javascript, other = run_script(
         TRAIN_IN_WORKER, {"file": greys, "layers": LAYERS, "runs": runs}
     )
@@ -270,7 +286,7 @@ def test_training_depends_on_its_seed_only(run_script: RunScript, greys: dict[st
 
 def test_two_workers_train_like_one(run_script: RunScript, greys: dict[str, Any]) -> None:
     """With dropout they differ, since each worker draws random numbers of its own."""
-    runs = [["wasm", 1, 1], ["wasm", 1, 2], ["wasm", 1, 2]]
+    runs = [["wasm", 1, 1], ["wasm", 1, 2], ["wasm", 1, 2, True]]
     layers = [layer for layer in LAYERS if layer["kind"] != "Dropout"]
     alone, both, again = run_script(
         TRAIN_IN_WORKER, {"file": greys, "layers": layers, "runs": runs}
@@ -281,7 +297,10 @@ def test_two_workers_train_like_one(run_script: RunScript, greys: dict[str, Any]
     for mine, theirs in zip(both["epochs"], alone["epochs"], strict=True):
         assert mine["values"] == pytest.approx(theirs["values"], abs=0.02)
         assert [sum(row) for row in mine["confusion"]] == [20] * 10
-    alone, both, _ = run_script(TRAIN_IN_WORKER, {"file": greys, "layers": LAYERS, "runs": runs})
+    alone, both, again = run_script(
+        TRAIN_IN_WORKER, {"file": greys, "layers": LAYERS, "runs": runs}
+    )
+    assert both == again
     assert losses_of(both) != pytest.approx(losses_of(alone), rel=1e-6)
     assert losses_of(both)[-1] < losses_of(both)[0]
 

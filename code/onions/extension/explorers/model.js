@@ -63,11 +63,12 @@ export const openModel = (backend, layers, shape, random) => {
   /** Return the weights of each layer that has any, and their gradients, as Keras' get_weights does. */
   const weights = () => weighted.map((step) => step.tensors(false));
   const gradients = () => weighted.map((step) => step.tensors(true));
-  /** Exchange weights or gradients with the same network in another worker: `size` numbers in an array. */
+  /** Return the part of an array for each layer with weights. */
   const parts = (array) => {
     let used = 0;
     return weighted.map(({ parameters }) => array.subarray(used, (used += parameters.length)));
   };
+  /** Exchange weights or gradients with the same network in another worker: `size` numbers in an array. */
   const exchange = {
     size: weighted.reduce((sum, { parameters }) => sum + parameters.length, 0),
     writeWeights: (array) => parts(array).forEach((part, i) => part.set(weighted[i].parameters)),
@@ -83,16 +84,17 @@ export const openModel = (backend, layers, shape, random) => {
   return { forward, evaluate, learn, update, weights, gradients, exchange };
 };
 
-/** Return the loss, the number of the answer, and the probabilities for logits. */
+/** Return the loss, the number of the answer, and the probabilities for logits. Without a largest logit,
+ *  which a network that has diverged to NaN lacks, the answer is 0. */
 const verdict = (logits, label) => {
   const probabilities = softmax(logits);
   const largest = Math.max(...logits);
   const loss = largest + Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit - largest), 0)) - logits[label];
-  return { loss, answer: logits.indexOf(largest), probabilities };
+  return { loss, answer: Math.max(0, logits.indexOf(largest)), probabilities };
 };
 
 /** Create the steps of a network: { output, forward, backward } and, for layers with weights,
- *  { weights, setWeights, update }. `reserve(size)` returns memory, or null while it counts. */
+ *  { parameters, gradient, setParameters, setWeights, update, tensors }. `reserve(size)` returns memory, or null while it counts. */
 const build = (layers, shape, reserve, kernels, random) => {
   const tensor = (shape, trains = Boolean(random)) => {
     const size = sizeOf(shape);

@@ -9,7 +9,8 @@ import { randomFrom, shuffled } from "./random.js";
 import { makeWindows } from "./windows.js";
 
 const TURN = 50; // milliseconds of work between two looks at messages
-const BLOCK = 100; // images that are evaluated between two
+const BLOCK = 100; // images evaluated between two such looks
+const IN_TURN = ["trial", "train", "evaluate"]; // tasks that wait for each other
 const CORES = 4; // of a device that gets two workers
 const sets = {}; // the loaded images by set: { images, labels }
 let trained; // the session of the latest training
@@ -21,11 +22,19 @@ let stopped = false;
 
 onmessage = async ({ data: { number, task, ...settings } }) => {
   try {
-    const result = await TASKS[task](settings, (progress) => postMessage({ number, progress }));
+    const work = () => TASKS[task](settings, (progress) => postMessage({ number, progress }));
+    const result = await (IN_TURN.includes(task) ? inTurn(work) : work());
     postMessage({ number, result }, result?.buffer ? [result.buffer.buffer] : []);
   } catch (error) {
     postMessage({ number, problem: error.message });
   }
+};
+
+let turn = Promise.resolve();
+const inTurn = (work) => {
+  const result = turn.then(work);
+  turn = result.catch(() => {});
+  return result;
 };
 
 const TASKS = {
@@ -72,17 +81,17 @@ const TASKS = {
     for (let epoch = 1; epoch <= epochs; epoch++) {
       const order = shuffled(labels.length, random);
       let sums;
-      let turn = performance.now();
+      let looked = performance.now();
       for (let start = 0; start < order.length; start += batch) {
         const numbers = Array.from(order.subarray(start, start + batch));
         const part = [numbers.map((i) => images[i]), numbers.map((i) => labels[i])];
         sums = add(sums, await trained.run(...part, 1 / numbers.length));
         trained.model.update(rate);
-        if (performance.now() - turn < TURN) continue;
+        if (performance.now() - looked < TURN) continue;
         report({ epoch, done: start + numbers.length, count: order.length });
         await nextTurn();
         if (stopped) return;
-        turn = performance.now();
+        looked = performance.now();
       }
       const { loss, accuracy } = verdict(sums);
       const { confusion, ...validation } = await trained.evaluate(sets.validation);
@@ -95,9 +104,10 @@ const TASKS = {
    *  has a row for each class and a column for each answer. */
   evaluate: ({ set }) => trained.evaluate(sets[set]),
 
-  /** Forget that a training was stopped. */
+  /** Forget that earlier work was stopped or paused. */
   begin: () => {
     stopped = false;
+    resume();
   },
   pause: () => {
     pause = new Promise((resolve) => (resume = resolve));
@@ -111,11 +121,11 @@ const TASKS = {
   // back with the gradients in place of the weights.
   join: async ({ trainer }) => void (await join(trainer)),
   help: async ({ trainer, buffer, labels, share }) => {
-    const { run, image, model: { exchange } } = await join(trainer);
+    const { run, imageIn, model: { exchange } } = await join(trainer);
     exchange.readWeights(buffer);
-    exchange.clearGradients();
-    const sums = await run(labels.map((_, i) => image(buffer, i)), labels, share);
-    exchange.writeGradients(buffer);
+    if (share) exchange.clearGradients();
+    const sums = await run(labels.map((_, i) => imageIn(buffer, i)), labels, share);
+    if (share) exchange.writeGradients(buffer);
     return { ...sums, buffer };
   },
 };
@@ -126,10 +136,10 @@ const join = ({ number, ...settings }) => {
   return joined.session;
 };
 
-/** Open a network for training. Return { model, backend, run, evaluate, image }.
+/** Open a network for training. Return { model, backend, run, evaluate, imageIn }.
  *  `run(images, labels, share)` returns { loss, confusion }, sums over images; with a share, it adds their
- *  gradients times the share. `evaluate(set)` returns what the task does. `image(buffer, i)` is image i of
- *  those that stand after the weights in a buffer. */
+ *  gradients times the share. `evaluate(set)` returns what the task does. `imageIn(buffer, i)` is image i
+ *  of those that stand after the weights in a buffer. */
 const openSession = async ({ layers, shape, backend: name, workers, seed, inputs = 1 }) => {
   const backend = await openBackend(name);
   const model = openModel(backend, layers, shape, randomFrom(seed));
@@ -140,7 +150,7 @@ const openSession = async ({ layers, shape, backend: name, workers, seed, inputs
   const { exchange } = model;
   const size = shape.reduce((a, b) => a * b);
   let buffer = new Float32Array(0); // goes to the helper and back, so that no memory is left behind
-  const image = (buffer, i) => buffer.subarray(exchange.size + i * size, exchange.size + (i + 1) * size);
+  const imageIn = (buffer, i) => buffer.subarray(exchange.size + i * size, exchange.size + (i + 1) * size);
   const runAlone = (images, labels, share) => {
     const confusion = Array.from({ length: units }, () => new Array(units).fill(0));
     const pass = share ? model.learn : model.evaluate;
@@ -158,7 +168,7 @@ const openSession = async ({ layers, shape, backend: name, workers, seed, inputs
     const numbers = exchange.size + size * (images.length - middle);
     if (buffer.length < numbers) buffer = new Float32Array(numbers);
     exchange.writeWeights(buffer);
-    images.slice(middle).forEach((values, i) => image(buffer, i).set(scaled(values)));
+    images.slice(middle).forEach((values, i) => imageIn(buffer, i).set(scaled(values)));
     const request = { task: "help", trainer, buffer, labels: labels.slice(middle), share };
     const help = helper(request, () => {}, [buffer.buffer]);
     const mine = runAlone(images.slice(0, middle), labels.slice(0, middle), share);
@@ -176,7 +186,7 @@ const openSession = async ({ layers, shape, backend: name, workers, seed, inputs
     }
     return verdict(sums);
   };
-  return { model, backend: backend.name, run, evaluate, image };
+  return { model, backend: backend.name, run, evaluate, imageIn };
 };
 
 /** Add two { loss, confusion }; the first may be undefined. */
@@ -202,7 +212,8 @@ const openHelper = async (workers = navigator.hardwareConcurrency < CORES ? 1 : 
     askHelper ??= startWorker(new URL("./trainer.js", import.meta.url));
     await askHelper({ task: "join", trainer });
     return askHelper;
-  } catch {
+  } catch (problem) {
+    askHelper = () => Promise.reject(problem); // a worker that has failed does not answer again
     return null;
   }
 };
@@ -223,7 +234,7 @@ const scaler = (largest) => {
 const nextTurn = async () => {
   await new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
-    port1.onmessage = resolve;
+    port1.onmessage = () => resolve(port1.close());
     port2.postMessage(null);
   });
   await pause;

@@ -23,7 +23,7 @@ export const trainingPanel = async (panel, options) => {
   const ask = startWorker(new URL("./trainer.js", import.meta.url));
   const most = imageCount(sets.train);
   const state = { images: prefersLess() ? Math.min(FEW, most) : most, epochs: usual, seed: randomSeed() };
-  let phase = "ready"; // or "running", "finished"
+  let phase = "ready"; // or "running", "finished", "testing"
   let speed = null; // of the network, as a trial measured it
   let pace = 1; // the seconds of the latest run, as a multiple of those expected
   let history = {}; // of the reader's run: a list for each metric, as in Keras
@@ -56,12 +56,16 @@ export const trainingPanel = async (panel, options) => {
       : "This network can't be trained. Mend it first.";
     buttons.show(phase, Boolean(network()));
   };
+  const busy = () => phase === "running" || phase === "testing";
+  let trial = Promise.resolve();
   let trials = 0;
   const measure = async () => {
     const [number, layers] = [(trials += 1), network()];
+    const latest = () => number === trials;
     speed = null;
-    const measured = layers && (await ask({ task: "trial", layers, shape }));
-    if (number !== trials) return; // there is a newer one
+    trial = trial.then(() => layers && latest() && ask({ task: "trial", layers, shape }));
+    const measured = await trial;
+    if (!latest()) return;
     speed = measured;
     show();
   };
@@ -86,7 +90,7 @@ export const trainingPanel = async (panel, options) => {
 
   const enter = (next) => {
     phase = next;
-    controls.disabled = next === "running";
+    controls.disabled = busy();
     progress.show(0, "");
     show();
   };
@@ -127,7 +131,9 @@ export const trainingPanel = async (panel, options) => {
     status.say(`${end}. Validation accuracy ${run.val_accuracy.toFixed(3)}. ${onfinish(run, history)}`);
   };
   const test = async () => {
+    enter("testing");
     try {
+      await ask({ task: "begin" });
       await load("test", "test");
       const { accuracy } = await ask({ task: "evaluate", set: "test" });
       run.test_accuracy = accuracy;
@@ -137,7 +143,7 @@ export const trainingPanel = async (panel, options) => {
     } catch (error) {
       status.say(`The test images did not load: ${error.message}.`);
     }
-    progress.show(0, "");
+    enter("finished");
   };
   const pause = () => {
     run.since = performance.now();
@@ -157,7 +163,7 @@ export const trainingPanel = async (panel, options) => {
   await measure();
   const refresh = () => {
     show();
-    if (phase !== "running") measure();
+    if (!busy()) measure();
   };
   return { refresh, results };
 };
@@ -233,7 +239,7 @@ const duration = (seconds) => {
 };
 
 /** Create the buttons of a training; `test` is undefined without a test set. `show(phase, trainable)` enables
- *  those that make sense in a phase: "ready", "running" or "finished". */
+ *  those that make sense in a phase. */
 const trainButtons = ({ train, pause, resume, stop, test }) => {
   let paused = false;
   const start = button("Train", train);
@@ -242,6 +248,10 @@ const trainButtons = ({ train, pause, resume, stop, test }) => {
     hold.textContent = paused ? "Go on" : "Pause";
     (paused ? pause : resume)();
   });
+  const unpause = () => {
+    paused = false;
+    hold.textContent = "Pause";
+  };
   const end = button("Stop", () => {
     if (paused) hold.click();
     stop();
@@ -253,9 +263,10 @@ const trainButtons = ({ train, pause, resume, stop, test }) => {
   });
   const row = make("p", { className: "explorer-buttons" }, start, hold, end, ...(test ? [open] : []));
   const show = (phase, trainable) => {
-    start.disabled = phase === "running" || !trainable;
+    start.disabled = phase === "running" || phase === "testing" || !trainable;
     hold.disabled = end.disabled = phase !== "running";
     if (phase === "running") opened = false;
+    else unpause();
     open.disabled = phase !== "finished" || opened;
   };
   return Object.assign(row, { show });

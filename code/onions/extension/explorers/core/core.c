@@ -135,7 +135,7 @@ INLINE unsigned active_kernels(const float *slope, const float *out, int relu, i
 // The gradients of conv2d from `slope`, that of its output `out`. Here kernels and their gradient have
 // the order [kernels, kh, kw, channels]. Where `slope` is 0, which after ReLU and pooling is common,
 // nothing is computed. `image_slope` may be null. `terms` is memory for rows * columns * kernels terms,
-// and for 2 * kernels more.
+// and for 1.5 * kernels more.
 EXPORT("conv2dGrad")
 conv2d_grad(const float *image, int height, int width, int channels, const float *kernel, int kh,
             int kw, int kernels, int stride, int top, int left, int rows, int columns, int relu,
