@@ -207,6 +207,22 @@ def test_terms_link_to_the_glossary(book: Project) -> None:
 
 
 @pytest.mark.site
+def test_each_finding_has_a_tick_that_explains_itself_or_words(book: Project) -> None:
+    ticks = 0
+    for page in book.pages():
+        soup = read_page(book, page.name)
+        links = [link for link in soup.select("p a, li a") if link.text.startswith("✓")]
+        for link in links:
+            tip = link.find_next_sibling(class_="tip")
+            count = " ".join(link.text.split()[1:])
+            assert tip and tip.text == f"True in {count} reference runs, and in this build."
+        in_words = soup.text.count("reference runs, but not in this build")
+        assert len(links) + in_words == page.text.count("{finding}`"), page.name
+        ticks += len(links)
+    assert ticks > 20
+
+
+@pytest.mark.site
 def test_page_shows_the_numbers_of_its_run(book: Project, phone_tab: Page) -> None:
     phone_tab.goto(address(book, "layer_types"))
     text = phone_tab.locator("article").inner_text()

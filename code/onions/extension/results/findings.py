@@ -10,12 +10,14 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from onions.base.templates import render_template
 from onions.book.comparisons import Comparison, Margins, margins, parse_comparison
+from onions.extension.base.builder import connect_site
 from onions.extension.base.session import note_run_dependency, session
 from onions.extension.results.strips import STRIP_WIDTH, strip_x
 from onions.store.entries import measure_values
 from onions.store.page_claims import page_claims
 
 HERE = Path(__file__).parent
+RESULTS = "reference/results"  # the page that lists all findings
 
 
 class ClaimRole(SphinxRole):
@@ -46,21 +48,27 @@ class FindingRole(SphinxRole):
     """
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        """Return the outcome in words, as in "in 19 of 20 reference runs, and in this build"."""
+        """Return the outcome in words, as in "in 19 of 20 reference runs, and in this build".
+
+        On the site, a tick stands for these words if the comparison holds in this build.
+        """
         self.env.note_dependency(str(session().reference.path))
         try:
-            return [nodes.Text(self._outcome())], []
+            return [self._outcome()], []
         except ValueError as error:
             return [], [self.inliner.reporter.error(str(error), line=self.lineno)]
 
-    def _outcome(self) -> str:
+    def _outcome(self) -> nodes.Node:
         comparison, found = _margins(self.text, self.env)
         page = session().project.page(comparison.page or self.env.docname)
-        text = f"in {found.held} of {len(found.values)} reference runs"
+        count = f"{found.held} of {len(found.values)}"
+        words = f"in {count} reference runs"
         if page.name in session().pending or session().build.profile != "full":
-            return text
-        holds = comparison.holds(measure_values(session().entry(page)))
-        return f"{text}, {'and' if holds else 'but not'} in this build"
+            return nodes.Text(words)
+        if not comparison.holds(measure_values(session().entry(page))):
+            return nodes.Text(f"{words}, but not in this build")
+        tick = f"✓ {count}".replace(" ", "\N{NO-BREAK SPACE}")
+        return nodes.inline("", f"{words}, and in this build", tick=tick)
 
 
 class MarginStrips(SphinxDirective):
@@ -88,6 +96,21 @@ def setup(app: Sphinx) -> None:
     app.add_role("claim", ClaimRole())
     app.add_role("finding", FindingRole())
     app.add_directive("margins", MarginStrips)
+    connect_site(app, "doctree-resolved", _show_ticks)  # before tips are made of titles
+
+
+def _show_ticks(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Replace the words of findings by ticks: links to the results, with the words as tips."""
+    for words in list(doctree.findall(nodes.inline)):
+        if not (tick := words.get("tick")):
+            continue
+        if RESULTS in app.env.found_docs:
+            address = app.builder.get_relative_uri(docname, RESULTS)
+            title = f"True {words.astext()}."
+            link = nodes.reference("", tick, internal=True, refuri=address, reftitle=title)
+            words.replace_self(link)
+        else:
+            words.replace_self(nodes.Text(words.astext()))
 
 
 def _margin_strip(label: str, text: str, env: BuildEnvironment) -> dict[str, Any]:
