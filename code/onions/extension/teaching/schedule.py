@@ -8,7 +8,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from onions.base.text import format_count
 from onions.book.page import Page
-from onions.book.prose import study_minutes
+from onions.book.prose import WORDS_PER_MINUTE, study_minutes
 from onions.extension.base.builder import connect_site
 from onions.extension.base.course import CoursePosition, lesson_pages
 from onions.extension.base.nodes import page_link, table
@@ -47,7 +47,10 @@ class Schedule(SphinxDirective):
         if optional:
             parts += [nodes.paragraph(text="And, if you like:")]
             parts += [table(headings, [*map(self._row, optional)])]
-        explanation = "In class: teaching + exercises. On your own: reading and all exercises."
+        explanation = (
+            f"In class: teaching + exercises. On your own: reading at {WORDS_PER_MINUTE} words a "
+            "minute, code, questions, explorers and all exercises."
+        )
         return [*parts, nodes.paragraph(text=explanation)]
 
     def _row(self, page: Page) -> list[Any]:
