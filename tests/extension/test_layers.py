@@ -126,7 +126,7 @@ def test_conv2d_without_bias(run_script: RunScript) -> None:
 
 def test_window_larger_than_the_input_is_rejected(run_script: RunScript) -> None:
     script = """async (padding) => {
-      const { places } = await import("./layers.js");
+      const { places } = await import("./formulas.js");
       try { return places(2, 3, 1, padding); } catch (error) { return `${error}`; }
     }"""
     assert run_script(script, "valid") == "RangeError: a window of 3 does not fit into a side of 2"
@@ -137,7 +137,8 @@ def test_relu_and_softmax(run_script: RunScript) -> None:
     x = np.random.default_rng(2).normal(size=7)
     outputs = run_script(
         """async (x) => {
-          const { relu, softmax } = await import("./layers.js");
+          const { relu } = await import("./layers.js");
+          const { softmax } = await import("./formulas.js");
           const { values } = relu({ values: Float32Array.from(x) });
           return [Array.from(values), softmax(x)];
         }""",
@@ -148,5 +149,5 @@ def test_relu_and_softmax(run_script: RunScript) -> None:
 
 
 def test_softmax_does_not_overflow(run_script: RunScript) -> None:
-    script = "async (all) => (await import('./layers.js')).softmax(all)"
+    script = "async (all) => (await import('./formulas.js')).softmax(all)"
     assert run_script(script, [1000, 1000, -1000]) == [0.5, 0.5, 0]

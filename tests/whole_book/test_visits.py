@@ -49,7 +49,7 @@ PLOTS = {  # figures outside explorers; all other pages have none
     "pooling": 3,
     "training": 5,
     "diagnosis": 2,
-    "dropout": 8,
+    "dropout": 7,
     "inspection": 3,
     "improving": 5,
     "time_series": 3,

@@ -1,6 +1,7 @@
 // <onion-convolution>: slides a kernel over an image, and shows the products and their sum.
 
-import { conv2d, places, relu, zeros } from "./layers.js";
+import { places, zeros } from "./formulas.js";
+import { conv2d, relu } from "./layers.js";
 import { holder, largePicture } from "./mosaic.js";
 import { announcer, choice, define, extent, imageChoice, make, normalised, oneMap, part, slider, tick, tiles } from "./shared.js";
 import { products } from "./sums.js";

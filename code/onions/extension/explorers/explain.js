@@ -1,6 +1,6 @@
 // Sentences on how a value of a network comes about.
 
-import { softmax } from "./layers.js";
+import { softmax } from "./formulas.js";
 import { blockOf } from "./sums.js";
 import { COLOURS, decimal } from "./tables.js";
 

@@ -3,7 +3,7 @@
 
 import { openNetwork } from "./compute.js";
 import { explain } from "./explain.js";
-import { softmax } from "./layers.js";
+import { softmax } from "./formulas.js";
 import { GAP, holder, largePicture, mosaic } from "./mosaic.js";
 import { announcer, button, colour, define, extent, imageChoice, make, normalised, oneMap, part, tick } from "./shared.js";
 import { blockOf, centred, grid, largestSource, products, receptiveFields, stageNames, stagesOf, total, weightsOf } from "./sums.js";

@@ -1,7 +1,7 @@
 // Keras' shapes, parameters and errors for a list of layers, and Python code for the network.
 // A layer is an object with a kind and settings: { kind: "Dense", units: 10, activation: "none" }.
 
-import { places } from "./layers.js";
+import { places } from "./formulas.js";
 
 export const INPUT = [32, 32, 3];
 export const CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split(" "); // of CIFAR-10

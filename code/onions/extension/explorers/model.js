@@ -3,8 +3,8 @@
 //
 // A layer is { kind, … } with its settings as in Keras, and its weights if it has been trained.
 
+import { places, softmax } from "./formulas.js";
 import { transpose } from "./kernels.js";
-import { places, softmax } from "./layers.js";
 
 // Keras' settings of Adam. Keras computes with float32 throughout; without its rounding of the powers of
 // beta_2, losses differ by 0.005 after 20 steps.

@@ -2,7 +2,7 @@
 // maps, and how a grey square over the image changes both.
 
 import { openNetwork } from "./compute.js";
-import { softmax, zeros } from "./layers.js";
+import { softmax, zeros } from "./formulas.js";
 import { holder, largePicture } from "./mosaic.js";
 import { announcer, button, choice, define, draw, extent, imageChoice, make, normalised, oneMap, part, slider } from "./shared.js";
 

@@ -3,7 +3,7 @@
 // A stage is an image, or a layer that changes values, with its output [rows, columns, maps]. A
 // dense layer counts as a convolution whose kernel covers its whole input, so it has one place.
 
-import { places } from "./layers.js";
+import { places } from "./formulas.js";
 
 /** Return the stages of a network from an image and the outputs of its layers: { kind, output, window,
  *  stride, padding } and, unless the stage is the image or pools, { kernel, bias, activation }. */

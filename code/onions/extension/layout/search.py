@@ -2,7 +2,7 @@
 
 Sphinx's own search finds pages, not sections, and shows titles and texts of solutions. It fetches
 its excerpts from the pages, which browsers refuse for local files. This search omits folded parts
-and fetches nothing.
+and fetches nothing. A text that several pages repeat, such as a question, is found on the first.
 """
 
 import json
@@ -101,9 +101,14 @@ def _sections_path(app: Sphinx, docname: str) -> Path:
 def _write(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
     """Write the two scripts, and yield the search page that loads them."""
     pages = []
+    seen: set[str] = set()
     for page in session().project.pages():
         sections = json.loads(_sections_path(app, page.name).read_text("utf-8"))
-        rows = [[s["id"], s["title"], " ".join(s["parts"])] for s in sections]
+        rows = []
+        for section in sections:
+            new = [part for part in dict.fromkeys(section["parts"]) if part not in seen]
+            seen.update(new)
+            rows.append([section["id"], section["title"], " ".join(new)])
         pages.append([app.builder.get_target_uri(page.name), rows])
     texts = json.dumps(pages, ensure_ascii=False, separators=(",", ":"))
     scripts = {
