@@ -36,7 +36,7 @@ EXPLORERS = 160 * KIB  # a page's explorers, fetched when a reader scrolls near 
 REQUESTS = 4
 SEARCH_REQUESTS = REQUESTS + 2
 EXPLORER_REQUESTS = 21  # explorers: their modules, the shared modules, and the exports
-# Workers' modules end in another record; each and what it loads are 14 KiB.
+# Workers' modules end in another record; each and what it loads are 12 or 18 KiB.
 WORKER = re.compile(r"/(worker|trainer)\.js")
 WIDTHS = (390, 1280)
 FIGURES, EXPLORER = re.compile("/_images/"), re.compile("/(_exports|explorers)/")

@@ -27,6 +27,17 @@ export const startWorker = (url) => {
   return ask;
 };
 
+/** Return a function that calls what it is given only when its earlier calls have ended, well or not, and
+ *  returns a promise of the result. */
+export const queue = () => {
+  let last = Promise.resolve();
+  return (work) => {
+    const result = last.then(work);
+    last = result.catch(() => {});
+    return result;
+  };
+};
+
 /** Open layers (see model.js). `backend` is "wasm", "js", or undefined for the best that the browser has.
  *  Resolve to { backend, forward }; `forward(image)` resolves to the output of each layer. Rejects with
  *  an Error if the worker does not start, `forward` if a layer is unknown. */

@@ -26,12 +26,12 @@ define("series", async (panel) => {
     sets: SETS,
     noun: "windows",
     epochs: 10,
-    code: trainingCode,
+    code,
   });
 });
 
 /** Return the Python code of a run in the browser, to be run after the page's cells. */
-const trainingCode = ({ images, epochs, seed, batch, rate, noise }) => {
+const code = ({ images, epochs, seed, batch, rate, noise }) => {
   const wrong = Math.round(noise * images);
   return [
     "# First run the page's code that makes the windows. The browser makes others.",

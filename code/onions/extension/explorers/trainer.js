@@ -2,7 +2,7 @@
 // cores, a second worker of the same kind, the helper, computes half of each batch.
 
 import { openBackend } from "./backend.js";
-import { startWorker } from "./compute.js";
+import { queue, startWorker } from "./compute.js";
 import { loadImages, SIZE } from "./images.js";
 import { openModel } from "./model.js";
 import { randomFrom, shuffled } from "./random.js";
@@ -30,13 +30,7 @@ onmessage = async ({ data: { number, task, ...settings } }) => {
   }
 };
 
-let turn = Promise.resolve();
-const inTurn = (work) => {
-  const result = turn.then(work);
-  turn = result.catch(() => {});
-  return result;
-};
-
+const inTurn = queue();
 const TASKS = {
   /** Time a network on random images. Return { backend, learn, evaluate }: the backend's name, and the
    *  seconds for an image in training and in evaluation. */

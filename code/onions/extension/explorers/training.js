@@ -1,6 +1,6 @@
 // Training in the reader's browser: controls, progress, curves, and what comes of it.
 
-import { startWorker } from "./compute.js";
+import { queue, startWorker } from "./compute.js";
 import { runsTable } from "./runs.js";
 import { announcer, button, choice, codeBox, imageCount, make, slider } from "./shared.js";
 import { curvePlots, resultsView } from "./trained.js";
@@ -54,17 +54,16 @@ export const trainingPanel = async (panel, options) => {
     estimate.textContent = network()
       ? `Training ${[loads, takes].filter(Boolean).join(", and then ") || "loads nothing"}.${slow}`
       : "This network can't be trained. Mend it first.";
-    buttons.show(phase, Boolean(network()));
+    buttons.show(phase, Boolean(network()) && !busy());
   };
   const busy = () => phase === "running" || phase === "testing";
-  let trial = Promise.resolve();
+  const inTurn = queue();
   let trials = 0;
   const measure = async () => {
     const [number, layers] = [(trials += 1), network()];
     const latest = () => number === trials;
     speed = null;
-    trial = trial.then(() => layers && latest() && ask({ task: "trial", layers, shape }));
-    const measured = await trial;
+    const measured = await inTurn(() => layers && latest() && ask({ task: "trial", layers, shape }));
     if (!latest()) return;
     speed = measured;
     show();
@@ -238,8 +237,8 @@ const duration = (seconds) => {
   return whole < 100 ? `${whole} second${whole === 1 ? "" : "s"}` : `${Math.round(whole / 60)} minutes`;
 };
 
-/** Create the buttons of a training; `test` is undefined without a test set. `show(phase, trainable)` enables
- *  those that make sense in a phase. */
+/** Create the buttons of a training; `test` is undefined without a test set. `show(phase, ready)` enables
+ *  those that make sense in a phase; `ready` is whether a training can start. */
 const trainButtons = ({ train, pause, resume, stop, test }) => {
   let paused = false;
   const start = button("Train", train);
@@ -248,10 +247,6 @@ const trainButtons = ({ train, pause, resume, stop, test }) => {
     hold.textContent = paused ? "Go on" : "Pause";
     (paused ? pause : resume)();
   });
-  const unpause = () => {
-    paused = false;
-    hold.textContent = "Pause";
-  };
   const end = button("Stop", () => {
     if (paused) hold.click();
     stop();
@@ -262,11 +257,15 @@ const trainButtons = ({ train, pause, resume, stop, test }) => {
     test();
   });
   const row = make("p", { className: "explorer-buttons" }, start, hold, end, ...(test ? [open] : []));
-  const show = (phase, trainable) => {
-    start.disabled = phase === "running" || phase === "testing" || !trainable;
+  const show = (phase, ready) => {
+    start.disabled = !ready;
     hold.disabled = end.disabled = phase !== "running";
-    if (phase === "running") opened = false;
-    else unpause();
+    if (phase === "running") {
+      opened = false;
+    } else {
+      paused = false;
+      hold.textContent = "Pause";
+    }
     open.disabled = phase !== "finished" || opened;
   };
   return Object.assign(row, { show });
