@@ -77,7 +77,8 @@ SCROLL_THROUGH = f"""async () => {{
   return shifts;
 }}"""
 LOAD_THE_REST = """async () => {
-  for (const part of document.querySelectorAll("details")) part.open = true;
+  // Not those of explorers, some of which may be there already: space is reserved for closed ones.
+  for (const part of document.querySelectorAll("details:not(.explorer-panel *)")) part.open = true;
   for (const image of document.images) image.loading = "eager";
   const still = () => document.querySelector(".explorable .explorer:not(.ready, [data-small])");
   for (let turn = 0; turn < 1200 && still(); turn++) {
